@@ -1,0 +1,81 @@
+# A thin front for CMake's presets.  `make demo` and `make test` are all that a visitor needs; CONTRIBUTING.md lists the
+# rest.  Both install what is missing (packaging/*.txt) when they may, and name it when they may not.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+JOBS ?= $(shell nproc)
+VENV := build/venv
+PYTHON := $(CURDIR)/$(VENV)/bin/python
+SHARED ?= $(firstword $(wildcard $(CURDIR)/../shared/reference/..))
+SHARED_OPTION := -DCLIPON_SHARED_DIR=$(if $(SHARED),$(realpath $(SHARED)))
+CONFIGURE = cmake --preset $(1) -DCLIPON_PYTHON=$(PYTHON) $(SHARED_OPTION) > build/$(1).log || { cat build/$(1).log; exit 1; }
+CTEST = ctest --output-on-failure --no-tests=error
+
+.PHONY: demo test test-all asan tsan clang meson consumer parity lint format clean packages-build packages-test packages-ci venv
+
+demo: packages-build
+	@mkdir -p build
+	@cmake --preset demo > build/demo.log || { cat build/demo.log; exit 1; }
+	@cmake --build build/demo -j $(JOBS) --target clipon_cli
+	@echo
+	build/demo/clipon classify models/samples --labels-file models/samples/labels.txt
+	@echo
+	@echo "That was the embedded model on pictures that it never saw in training. Your own pictures and labels:"
+	@echo "    build/demo/clipon classify PICTURE... --labels 'a cat,a dog,a bicycle'"
+
+test: packages-test venv
+	@mkdir -p build
+	@$(call CONFIGURE,release)
+	@cmake --build build/release -j $(JOBS)
+	@$(CTEST) --test-dir build/release
+
+# All eleven architectures at full size: tens of minutes and 8 GB of disk.
+test-all: test
+	$(PYTHON) tests/reference/check_reference.py tiny-ViT tiny-RN RN50 RN101 RN50x4 RN50x16 RN50x64 ViT-B/32 ViT-B/16 \
+	    ViT-L/14 ViT-L/14@336px --clipon build/release/clipon $(if $(SHARED),--shared $(realpath $(SHARED)))
+
+asan tsan clang: packages-ci venv
+	@mkdir -p build
+	@$(call CONFIGURE,$@)
+	@cmake --build build/$@ -j $(JOBS) --target clipon_tests clipon_cli
+	@$(CTEST) --test-dir build/$@ --label-regex unit
+
+meson: packages-ci
+	meson setup --reconfigure build/meson --buildtype release --werror 2>/dev/null || meson setup build/meson --buildtype release --werror
+	meson compile -C build/meson
+	meson test -C build/meson
+
+# An installed copy, used by a project of its own; and the plain compiler line of the README.
+consumer: packages-test
+	@cmake --build build/release -j $(JOBS)
+	tests/consumer/check.sh build/release build/consumer
+
+# Against independent implementations: needs PyTorch and transformers.
+parity: packages-test venv
+	@$(PYTHON) -m pip install --quiet torch==2.13.0
+	@$(PYTHON) -m pip install --quiet -r tests/parity/requirements.txt
+	@cmake --build build/release -j $(JOBS)
+	cd weights_converter && $(PYTHON) -m pytest -q --tb=short tests
+	$(PYTHON) -m pytest -q --tb=short tests/parity --clipon build/release/clipon $(if $(SHARED),--shared $(realpath $(SHARED)))
+
+CXX_FILES = $(shell git ls-files -co --exclude-standard '*.cpp' '*.hpp')
+lint: packages-ci venv
+	clang-format-14 --dry-run -Werror $(CXX_FILES)
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+
+format: packages-ci venv
+	clang-format-14 -i $(CXX_FILES)
+	$(PYTHON) -m ruff format .
+
+clean:
+	rm -rf build
+
+venv: $(VENV)/made
+$(VENV)/made: tests/requirements.txt
+	python3 -m venv $(VENV)
+	$(PYTHON) -m pip install --quiet -r tests/requirements.txt
+	$(PYTHON) -m pip install --quiet --no-deps open_clip_torch==3.3.0
+	touch $@
+
+packages-build packages-test packages-ci: packages-%:
+	@packaging/install.sh $*

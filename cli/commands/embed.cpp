@@ -1,0 +1,74 @@
+// clipon embed: pictures or texts to a NumPy array.
+#include <cstdio>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "commands/commands.hpp"
+#include "commands/embed_all.hpp"
+#include "inputs.hpp"
+
+namespace cli {
+
+namespace {
+
+struct Options {
+  std::vector<std::string> images;
+  std::string texts;
+  std::string out;
+  bool raw = false;
+};
+
+// out.npy -> out.paths.jsonl: {path, ok, error} a row
+void write_rows(const std::string& out, const std::vector<std::string>& names, const Embedded& embedded,
+                const char* key) {
+  const std::string stem = out.ends_with(".npy") ? out.substr(0, out.size() - 4) : out;
+  std::ofstream file(stem + ".paths.jsonl");
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const auto& status = embedded.status[i];
+    const nlohmann::ordered_json row = {{key, names[i]}, {"ok", status.ok}, {"error", status.message}};
+    file << row.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
+  }
+  file.close();
+  if (!file) throw clipon::Error(clipon::ErrorCode::io, stem + ".paths.jsonl: can't write it");
+}
+
+int run(const Options& options, const Settings& settings) {
+  if (options.images.empty() == options.texts.empty()) {
+    throw UsageError("embed: expected either --images PATH... or --texts FILE");
+  }
+  const bool pictures = !options.images.empty();
+  const auto names = pictures ? expand_pictures(options.images) : read_texts(options.texts);
+  const clipon::Model model = load_model(settings);
+  const Embedded embedded = pictures ? embed_pictures(model, settings, names, !options.raw)
+                                     : embed_texts(model, settings, names, !options.raw);
+  write_npy(options.out, embedded.rows);
+  write_rows(options.out, names, embedded, pictures ? "path" : "text");
+  const std::size_t failed = report_failures(names, embedded.status);
+  if (settings.json) {
+    const nlohmann::ordered_json summary = {{"out", options.out},
+                                            {"shape", {embedded.rows.rows(), embedded.rows.cols()}},
+                                            {"failed", failed},
+                                            {"model", model.info().name},
+                                            {"precision", to_string(model.precision())},
+                                            {"isa", clipon::simd::to_string(model.isa())}};
+    std::printf("%s\n", summary.dump().c_str());
+  } else {
+    std::printf("%s: %zd x %zd float32, %zu failed\n", options.out.c_str(), embedded.rows.rows(), embedded.rows.cols(),
+                failed);
+  }
+  return failed == 0 ? kSuccess : kSomeFailed;
+}
+
+}  // namespace
+
+void add_embed(CLI::App& app, const Settings& settings, Action& action) {
+  auto* command = app.add_subcommand("embed", "Write embeddings of pictures or texts to a .npy file");
+  auto options = std::make_shared<Options>();
+  command->add_option("--images", options->images, "Picture files, or folders of them");
+  command->add_option("--texts", options->texts, "Texts, one a line or a .json array");
+  command->add_option("-o,--out", options->out, "The .npy file; beside it .paths.jsonl, a line a row")->required();
+  command->add_flag("--raw", options->raw, "As the tower gives them, not of unit length");
+  command->callback([=, &settings, &action] { action = [=, &settings] { return run(*options, settings); }; });
+}
+
+}  // namespace cli

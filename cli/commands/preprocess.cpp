@@ -1,0 +1,38 @@
+// clipon preprocess: what the image tower sees of a picture.
+#include <cstdio>
+
+#include "commands/commands.hpp"
+#include "outputs.hpp"
+
+namespace cli {
+
+namespace {
+
+struct Options {
+  std::string picture;
+  std::string out;
+};
+
+int run(const Options& options, const Settings& settings) {
+  const clipon::Model model = load_model(settings);
+  clipon::DecodeOptions decode;
+  decode.apply_exif_orientation = settings.exif;
+  const clipon::Image image = clipon::Image::read(options.picture, decode);
+  const auto size = model.image_size();
+  write_npy(options.out, model.preprocess(image), {size, size, 3});
+  std::printf("%s: %zd x %zd x 3 uint8 from %zd x %zd pixels\n", options.out.c_str(), size, size, image.width(),
+              image.height());
+  return kSuccess;
+}
+
+}  // namespace
+
+void add_preprocess(CLI::App& app, const Settings& settings, Action& action) {
+  auto* command = app.add_subcommand("preprocess", "Write a picture after resize and crop to a .npy file");
+  auto options = std::make_shared<Options>();
+  command->add_option("picture", options->picture, "A picture file")->required();
+  command->add_option("-o,--out", options->out, "The .npy file: uint8 [height, width, 3]")->required();
+  command->callback([=, &settings, &action] { action = [=, &settings] { return run(*options, settings); }; });
+}
+
+}  // namespace cli

@@ -1,0 +1,71 @@
+#include "inputs.hpp"
+
+#include <algorithm>
+#include <clipon/format/read_file.hpp>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "settings.hpp"
+
+namespace cli {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::uint64_t kMaxTextBytes = 1ull << 30;
+
+bool is_picture(const fs::path& path) {
+  std::string extension = path.extension().string();
+  std::transform(extension.begin(), extension.end(), extension.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return extension == ".jpg" || extension == ".jpeg" || extension == ".png" || extension == ".bmp";
+}
+
+}  // namespace
+
+std::vector<std::string> expand_pictures(const std::vector<std::string>& paths) {
+  std::vector<std::string> pictures;
+  for (const std::string& path : paths) {
+    std::error_code error;
+    if (!fs::is_directory(path, error)) {
+      pictures.push_back(path);
+      continue;
+    }
+    std::vector<std::string> found;
+    const auto options = fs::directory_options::skip_permission_denied;
+    for (auto entry = fs::recursive_directory_iterator(path, options, error);
+         !error && entry != fs::recursive_directory_iterator(); entry.increment(error)) {
+      if (entry->is_regular_file(error) && is_picture(entry->path())) found.push_back(entry->path().string());
+    }
+    if (found.empty()) throw UsageError(path + ": expected .jpg, .jpeg, .png or .bmp files in this folder, found none");
+    std::sort(found.begin(), found.end());
+    pictures.insert(pictures.end(), found.begin(), found.end());
+  }
+  return pictures;
+}
+
+std::vector<std::string> read_texts(const std::string& path) {
+  const auto bytes = clipon::format::read_file(path, kMaxTextBytes, "texts");
+  const std::string content(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  std::vector<std::string> texts;
+  if (path.ends_with(".json")) {
+    const auto json = nlohmann::json::parse(content, nullptr, false);
+    if (!json.is_array()) throw UsageError(path + ": expected a JSON array of strings");
+    for (const auto& text : json) {
+      if (!text.is_string()) throw UsageError(path + ": expected a JSON array of strings");
+      texts.push_back(text.get<std::string>());
+    }
+    return texts;
+  }
+  for (std::size_t at = 0; at < content.size();) {
+    const std::size_t end = std::min(content.find('\n', at), content.size());
+    std::string line = content.substr(at, end - at);
+    if (line.ends_with('\r')) line.pop_back();
+    if (!line.empty()) texts.push_back(line);
+    at = end + 1;
+  }
+  return texts;
+}
+
+}  // namespace cli

@@ -1,0 +1,16 @@
+// Where pictures, labels and texts come from.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace cli {
+
+/// Files as they are; folders walked, their .jpg, .jpeg, .png and .bmp files in the order of their paths.
+/// Throws UsageError when nothing is left.
+std::vector<std::string> expand_pictures(const std::vector<std::string>& paths);
+
+/// One text a line, or the strings of a .json array; empty lines of a text file are left out.
+std::vector<std::string> read_texts(const std::string& path);
+
+}  // namespace cli

@@ -1,0 +1,50 @@
+// clipon, the command: CLIP at a shell.  docs/cli.md describes each command and its --json output.
+#include <cstdio>
+#include <new>
+
+#include "commands/commands.hpp"
+
+int main(int argc, char** argv) {
+  CLI::App app{"CLIP on the CPU: pictures against labels of your choice"};
+  app.set_version_flag("--version", CLIPON_VERSION_STRING);
+  app.require_subcommand(1);
+  app.fallthrough();  // --json and the like may stand after the command
+  cli::Settings settings;
+  app.add_option("--model", settings.model, "A model file (.gguf); absent: the embedded model for emoji and clip art");
+  app.add_option("--precision", settings.precision, "What is computed in")
+      ->check(CLI::IsMember({"f32", "bf16", "int8", "auto"}))
+      ->capture_default_str();
+  app.add_option("--threads", settings.threads, "0: as many as this process may use")
+      ->check(CLI::Range(0, 4096))
+      ->capture_default_str();
+  app.add_option("--isa", settings.isa, "Pin an instruction set, e.g. avx2")->capture_default_str();
+  app.add_option("--batch", settings.batch, "Items handed to the model at a time")
+      ->check(CLI::Range(std::size_t{1}, std::size_t{1} << 20))
+      ->capture_default_str();
+  app.add_flag("--truncate", settings.truncate, "Cut texts that are too long instead of refusing them");
+  app.add_flag("--exif", settings.exif, "Turn pictures as their Exif orientation says (the reference does not)");
+  app.add_flag("--json", settings.json, "Print JSON");
+  cli::Action action;
+  for (const auto add : {cli::add_classify, cli::add_embed, cli::add_tokenize, cli::add_preprocess, cli::add_similarity,
+                         cli::add_info}) {
+    add(app, settings, action);
+  }
+  try {
+    app.parse(argc, argv);
+    return action();
+  } catch (const CLI::Success& success) {  // --help, --version
+    return app.exit(success);
+  } catch (const CLI::ParseError& error) {
+    std::fprintf(stderr, "clipon: %s (clipon --help lists what there is)\n", error.what());
+    return cli::kUsage;
+  } catch (const cli::UsageError& error) {
+    std::fprintf(stderr, "clipon: %s\n", error.what());
+    return cli::kUsage;
+  } catch (const clipon::Error& error) {
+    std::fprintf(stderr, "clipon: %s\n", error.what());
+    return error.code() == clipon::ErrorCode::invalid_argument ? cli::kUsage : cli::kFatal;
+  } catch (const std::bad_alloc&) {
+    std::fprintf(stderr, "clipon: out of memory\n");
+    return cli::kFatal;
+  }
+}

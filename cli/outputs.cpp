@@ -1,0 +1,81 @@
+#include "outputs.hpp"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+
+namespace cli {
+
+namespace {
+
+void write_array(const std::string& path, const char* type, const std::vector<std::ptrdiff_t>& shape, const void* data,
+                 std::size_t bytes) {
+  std::string header = std::string("{'descr': '") + type + "', 'fortran_order': False, 'shape': (";
+  for (const auto extent : shape) header += std::to_string(extent) + ", ";
+  header += "), }";
+  constexpr std::size_t prefix = 10;  // magic, version, length of the header
+  header.append(63 - (prefix + header.size()) % 64, ' ').push_back('\n');
+  const std::string temporary = path + ".part";
+  std::ofstream file(temporary, std::ios::binary);
+  const auto length = static_cast<std::uint16_t>(header.size());
+  file.write("\x93NUMPY\x01\x00", 8);
+  file.put(static_cast<char>(length & 0xff)).put(static_cast<char>(length >> 8));
+  file << header;
+  file.write(static_cast<const char*>(data), static_cast<std::streamsize>(bytes));
+  file.close();
+  if (!file || std::rename(temporary.c_str(), path.c_str()) != 0) {
+    const std::string why = std::strerror(errno);
+    std::remove(temporary.c_str());
+    throw clipon::Error(clipon::ErrorCode::io, path + ": can't write it: " + why);
+  }
+}
+
+std::int64_t now() {
+  return std::chrono::steady_clock::now().time_since_epoch().count();
+}
+
+}  // namespace
+
+void write_npy(const std::string& path, const clipon::Matrix& values) {
+  write_array(path, "<f4", {values.rows(), values.cols()}, values.data(),
+              static_cast<std::size_t>(values.size()) * sizeof(float));
+}
+
+void write_npy(const std::string& path, const std::vector<std::uint8_t>& values, std::vector<std::ptrdiff_t> shape) {
+  write_array(path, "|u1", shape, values.data(), values.size());
+}
+
+std::size_t report_failures(const std::vector<std::string>& names, const std::vector<clipon::ItemStatus>& status) {
+  std::size_t failed = 0;
+  for (std::size_t i = 0; i < status.size(); ++i) {
+    if (status[i].ok) continue;
+    ++failed;
+    const bool named = status[i].message.starts_with(names[i]);
+    std::fprintf(stderr, "clipon: %s%s%s\n", named ? "" : names[i].c_str(), named ? "" : ": ",
+                 status[i].message.c_str());
+  }
+  return failed;
+}
+
+Progress::Progress(std::string what, std::size_t total)
+    : what_(std::move(what)), total_(total), terminal_(isatty(STDERR_FILENO) != 0 && total > 1), start_(now()) {}
+
+Progress::~Progress() {
+  if (terminal_) std::fputs("\r\033[K", stderr);
+}
+
+void Progress::show(std::size_t done) {
+  if (!terminal_) return;
+  constexpr std::size_t width = 30;
+  const std::size_t filled = done * width / total_;
+  const double seconds = static_cast<double>(now() - start_) * 1e-9;
+  const double left = done > 0 ? seconds * static_cast<double>(total_ - done) / static_cast<double>(done) : 0.0;
+  std::fprintf(stderr, "\r%s [%s%s] %zu/%zu, %.0f s left\033[K", what_.c_str(), std::string(filled, '#').c_str(),
+               std::string(width - filled, '.').c_str(), done, total_, left);
+}
+
+}  // namespace cli

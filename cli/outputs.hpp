@@ -1,0 +1,35 @@
+// Arrays to .npy, failures to the error stream, long work to a progress bar.
+#pragma once
+
+#include <clipon/clipon.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace cli {
+
+/// NumPy's format 1.0, C order.  Written to a temporary name and renamed.  Throws clipon::Error io.
+void write_npy(const std::string& path, const clipon::Matrix& values);
+void write_npy(const std::string& path, const std::vector<std::uint8_t>& values, std::vector<std::ptrdiff_t> shape);
+
+/// One line for each item that failed; how many did.
+std::size_t report_failures(const std::vector<std::string>& names, const std::vector<clipon::ItemStatus>& status);
+
+/// A bar on a terminal, nothing in a pipe.
+class Progress {
+ public:
+  Progress(std::string what, std::size_t total);
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+  ~Progress();
+  void show(std::size_t done);
+
+ private:
+  std::string what_;
+  std::size_t total_;
+  bool terminal_;
+  std::int64_t start_;  // nanoseconds
+};
+
+}  // namespace cli

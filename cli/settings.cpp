@@ -1,0 +1,30 @@
+#include "settings.hpp"
+
+namespace cli {
+
+const char* to_string(clipon::Precision precision) {
+  switch (precision) {
+    case clipon::Precision::automatic:
+      return "auto";
+    case clipon::Precision::f32:
+      return "f32";
+    case clipon::Precision::bf16:
+      return "bf16";
+    case clipon::Precision::int8:
+      return "int8";
+  }
+  return "unknown";
+}
+
+clipon::Model load_model(const Settings& settings) {
+  clipon::LoadOptions options;
+  for (const auto precision :
+       {clipon::Precision::automatic, clipon::Precision::f32, clipon::Precision::bf16, clipon::Precision::int8}) {
+    if (settings.precision == to_string(precision)) options.precision = precision;
+  }
+  options.threads = settings.threads;
+  options.isa = clipon::kernels::parse_isa(settings.isa);
+  return settings.model.empty() ? clipon::Model::load_demo(options) : clipon::Model::load(settings.model, options);
+}
+
+}  // namespace cli

@@ -1,0 +1,33 @@
+// What every command is told, and the model that it asks for.
+#pragma once
+
+#include <clipon/clipon.hpp>
+#include <cstddef>
+#include <string>
+
+namespace cli {
+
+/// A command line that makes no sense: exit code 2, as CLI11's own errors.
+struct UsageError : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+enum ExitCode { kSuccess = 0, kFatal = 1, kUsage = 2, kSomeFailed = 3 };
+
+struct Settings {
+  std::string model;  // a path; empty: the embedded model
+  std::string precision = "f32";
+  int threads = 0;
+  std::string isa = "best";
+  std::size_t batch = 256;  // pictures or texts handed to the model at a time
+  bool truncate = false;
+  bool exif = false;
+  bool json = false;
+};
+
+clipon::Model load_model(const Settings& settings);
+
+/// "f32" etc. as the options and --json spell them.
+const char* to_string(clipon::Precision precision);
+
+}  // namespace cli

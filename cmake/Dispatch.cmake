@@ -1,0 +1,31 @@
+# libclipon_dispatch.a: the kernels once for each instruction set, each in a generated two-line unit with its own flags.
+# They are always -O2, also in Debug builds: an inline function that a debug build does not inline would be kept by the
+# linker and could be an AVX-512 body under a name that baseline code uses.
+set(avx2 -mavx2 -mfma -mf16c)
+set(avx512 ${avx2} -mavx512f -mavx512bw -mavx512dq -mavx512vl)
+set(CLIPON_ISA_TAGS scalar)
+set(flags_scalar "")
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+  list(APPEND CLIPON_ISA_TAGS sse2 avx2 avx2_vnni avx512 avx512_vnni avx512_bf16 amx)
+  set(flags_sse2 "")
+  set(flags_avx2 ${avx2})
+  set(flags_avx2_vnni ${avx2} -mavxvnni)
+  set(flags_avx512 ${avx512})
+  set(flags_avx512_vnni ${avx512} -mavx512vnni)
+  set(flags_avx512_bf16 ${avx512} -mavx512vnni -mavx512bf16)
+  set(flags_amx ${avx512} -mavx512vnni -mavx512bf16 -mamx-tile -mamx-bf16 -mamx-int8)
+endif()
+
+add_library(clipon_dispatch STATIC)
+add_library(clipon::dispatch ALIAS clipon_dispatch)
+foreach(tag IN LISTS CLIPON_ISA_TAGS)
+  set(unit "${CMAKE_CURRENT_BINARY_DIR}/dispatch/kernels_${tag}.cpp")
+  set(CLIPON_ISA_TAG ${tag})
+  configure_file(cmake/kernels.cpp.in "${unit}" @ONLY)
+  target_sources(clipon_dispatch PRIVATE "${unit}")
+  set_source_files_properties("${unit}" PROPERTIES COMPILE_OPTIONS
+                              "${flags_${tag}};-O2;-fvisibility=hidden;-ffp-contract=off")
+endforeach()
+target_compile_definitions(clipon_dispatch PUBLIC CLIPON_DISPATCH)
+target_link_libraries(clipon_dispatch PUBLIC clipon)
+set_target_properties(clipon_dispatch PROPERTIES EXPORT_NAME dispatch POSITION_INDEPENDENT_CODE ON)

@@ -1,0 +1,56 @@
+// Compile-time configuration: version, the ABI inline namespace and the few compiler attributes we need.
+// Included by every header, directly or through core/types.hpp.  Layer 0.
+//
+// clipon is header-only, so two translation units of one program may be compiled with other -march flags or modes.
+// Everything therefore lives in an inline namespace that names the version, the mode and the compiled ISA: units that
+// differ get different symbols instead of silently sharing one body (which would crash older CPUs).
+#pragma once
+
+#define CLIPON_VERSION_MAJOR 0
+#define CLIPON_VERSION_MINOR 1
+#define CLIPON_VERSION_PATCH 0
+#define CLIPON_VERSION_STRING "0.1.0"
+
+// CLIPON_DISPATCH is defined by the CMake target clipon::dispatch: kernels come from libclipon_dispatch.a, one set per
+// ISA, and are picked at run time.  Without it the kernels are compiled here, for the ISA that the compiler was told
+// of.
+#if defined(CLIPON_DISPATCH)
+#define CLIPON_ABI_MODE dispatch
+#elif defined(__AVX512BF16__) && defined(__AVX512VNNI__) && defined(__AVX512BW__) && defined(__AVX512VL__) && \
+    defined(__AVX512DQ__)
+#define CLIPON_ABI_MODE avx512_bf16
+#elif defined(__AVX512VNNI__) && defined(__AVX512BW__) && defined(__AVX512VL__) && defined(__AVX512DQ__)
+#define CLIPON_ABI_MODE avx512_vnni
+#elif defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512VL__) && defined(__AVX512DQ__)
+#define CLIPON_ABI_MODE avx512
+#elif defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
+#define CLIPON_ABI_MODE avx2
+#elif defined(__SSE2__)
+#define CLIPON_ABI_MODE sse2
+#else
+#define CLIPON_ABI_MODE scalar
+#endif
+
+// Which library parallel_for stands on (parallel/parallel_for.hpp): OpenMP, or std::thread with
+// -DCLIPON_PARALLEL=threads, or the calling thread alone.
+#define CLIPON_PARALLEL_threads 1
+#define CLIPON_DETAIL_CONCAT_(a, b) a##b
+#define CLIPON_DETAIL_CONCAT(a, b) CLIPON_DETAIL_CONCAT_(a, b)
+#if defined(CLIPON_PARALLEL) && CLIPON_DETAIL_CONCAT(CLIPON_PARALLEL_, CLIPON_PARALLEL) == 1
+#define CLIPON_ABI_PARALLEL threads
+#elif defined(_OPENMP)
+#define CLIPON_ABI_PARALLEL openmp
+#else
+#define CLIPON_ABI_PARALLEL serial
+#endif
+
+#if defined(CLIPON_DISPATCH)  // the per-ISA units never see parallel_for: one name for all of them
+#define CLIPON_DETAIL_ABI_(version, mode, parallel) version##_##mode
+#else
+#define CLIPON_DETAIL_ABI_(version, mode, parallel) version##_##mode##_##parallel
+#endif
+#define CLIPON_DETAIL_ABI(version, mode, parallel) CLIPON_DETAIL_ABI_(version, mode, parallel)
+#define CLIPON_ABI CLIPON_DETAIL_ABI(v0_1, CLIPON_ABI_MODE, CLIPON_ABI_PARALLEL)
+
+#define CLIPON_ALWAYS_INLINE inline __attribute__((always_inline))
+#define CLIPON_RESTRICT __restrict__

@@ -1,0 +1,50 @@
+// Number formats of weights and activations, and their conversions one value at a time.  Layer 0.
+// Used by format/ (what a tensor holds), kernels/reference.hpp and the tests; the fast conversions of whole rows are in
+// kernels/micro/convert.hpp.
+#pragma once
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+
+#include "clipon/core/config.hpp"
+
+namespace clipon::inline CLIPON_ABI {
+
+using index_t = std::ptrdiff_t;  // sizes and subscripts; signed, so that loops may count down and differences are safe
+
+/// How a tensor's elements are stored.
+enum class DataType : std::uint8_t { f32, f16, bf16, i8 };
+
+constexpr std::size_t size_of(DataType type) {
+  return type == DataType::f32 ? 4 : type == DataType::i8 ? 1 : 2;
+}
+
+constexpr const char* to_string(DataType type) {
+  return type == DataType::f32 ? "f32" : type == DataType::f16 ? "f16" : type == DataType::bf16 ? "bf16" : "int8";
+}
+
+// bfloat16 is the upper half of a float.
+constexpr float bf16_to_float(std::uint16_t bits) {
+  return std::bit_cast<float>(std::uint32_t{bits} << 16);
+}
+
+// Round to nearest even, as VCVTNEPS2BF16 and PyTorch do; NaN stays a (quiet) NaN.
+constexpr std::uint16_t float_to_bf16(float value) {
+  const auto bits = std::bit_cast<std::uint32_t>(value);
+  if ((bits & 0x7fffffffu) > 0x7f800000u) return static_cast<std::uint16_t>((bits >> 16) | 0x40u);
+  return static_cast<std::uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
+}
+
+// IEEE binary16: 1 sign, 5 exponent (bias 15), 10 fraction bits.
+constexpr float f16_to_float(std::uint16_t half) {
+  const std::uint32_t sign = std::uint32_t{half & 0x8000u} << 16;
+  const std::uint32_t exponent = (half >> 10) & 0x1fu;
+  const std::uint32_t fraction = half & 0x3ffu;
+  if (exponent == 31) return std::bit_cast<float>(sign | 0x7f800000u | (fraction << 13));
+  if (exponent != 0) return std::bit_cast<float>(sign | ((exponent + 112) << 23) | (fraction << 13));
+  const float magnitude = static_cast<float>(fraction) * 0x1p-24f;  // subnormal: exact in float
+  return sign != 0 ? -magnitude : magnitude;
+}
+
+}  // namespace clipon::inline CLIPON_ABI

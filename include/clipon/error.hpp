@@ -1,0 +1,94 @@
+// The one exception type of clipon and its codes.  PUBLIC, layer 0.
+//
+// Whatever is wrong with a file, a picture, a text or an argument is reported as clipon::Error; besides it only
+// std::bad_alloc leaves the library.  The message names the thing, what was expected and what was found, on one line.
+#pragma once
+
+#include <stdexcept>
+#include <string>
+
+#include "clipon/core/config.hpp"
+
+namespace clipon::inline CLIPON_ABI {
+
+/// What kind of thing went wrong; stable across releases, made to be switched on.
+enum class ErrorCode {
+  io,                 ///< the operating system refused: missing file, no permission, read error, not a regular file
+  truncated,          ///< the data ends before the header said it would
+  bad_magic,          ///< not a file of this kind at all
+  bad_version,        ///< the right kind of file, in a version that this library does not read
+  limit_exceeded,     ///< a count or size is above its named limit (LoadOptions, DecodeOptions)
+  missing_key,        ///< the model file lacks a metadata key that it must have
+  bad_type,           ///< a key or tensor has another type than expected
+  bad_value,          ///< a value outside its range
+  bad_shape,          ///< a tensor or array has another shape than the architecture asks for
+  bad_offset,         ///< a tensor lies outside its file, overlaps another or leaves a hole
+  duplicate,          ///< a key or tensor stands twice
+  not_finite,         ///< a weight is NaN or infinite, or an embedding has no direction
+  checksum_mismatch,  ///< the bytes are not those that were written
+  image_unsupported,  ///< a picture format or variant that clipon does not read; the message names it
+  image_corrupt,      ///< the bytes claim to be a picture but can't be decoded
+  image_too_large,    ///< more pixels or bytes than DecodeOptions allows
+  invalid_utf8,       ///< text that is not UTF-8; the message gives the byte offset
+  text_too_long,      ///< more tokens than the model's context length, and truncation was not asked for
+  invalid_argument,   ///< a call with arguments that make no sense (null pointer, empty labels, wrong size)
+  unsupported,        ///< the model or this CPU can't do what was asked (no such tower, ISA or precision)
+};
+
+/// The code's name as it stands in the enum, e.g. "bad_shape".
+constexpr const char* to_string(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::io:
+      return "io";
+    case ErrorCode::truncated:
+      return "truncated";
+    case ErrorCode::bad_magic:
+      return "bad_magic";
+    case ErrorCode::bad_version:
+      return "bad_version";
+    case ErrorCode::limit_exceeded:
+      return "limit_exceeded";
+    case ErrorCode::missing_key:
+      return "missing_key";
+    case ErrorCode::bad_type:
+      return "bad_type";
+    case ErrorCode::bad_value:
+      return "bad_value";
+    case ErrorCode::bad_shape:
+      return "bad_shape";
+    case ErrorCode::bad_offset:
+      return "bad_offset";
+    case ErrorCode::duplicate:
+      return "duplicate";
+    case ErrorCode::not_finite:
+      return "not_finite";
+    case ErrorCode::checksum_mismatch:
+      return "checksum_mismatch";
+    case ErrorCode::image_unsupported:
+      return "image_unsupported";
+    case ErrorCode::image_corrupt:
+      return "image_corrupt";
+    case ErrorCode::image_too_large:
+      return "image_too_large";
+    case ErrorCode::invalid_utf8:
+      return "invalid_utf8";
+    case ErrorCode::text_too_long:
+      return "text_too_long";
+    case ErrorCode::invalid_argument:
+      return "invalid_argument";
+    case ErrorCode::unsupported:
+      return "unsupported";
+  }
+  return "unknown";
+}
+
+class Error : public std::runtime_error {
+ public:
+  Error(ErrorCode code, const std::string& message) : std::runtime_error(message), code_(code) {}
+  [[nodiscard]] ErrorCode code() const noexcept { return code_; }
+
+ private:
+  ErrorCode code_;
+};
+
+}  // namespace clipon::inline CLIPON_ABI

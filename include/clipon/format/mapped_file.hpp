@@ -1,0 +1,60 @@
+// The bytes of a model file, read-only: mapped, or read into memory.  Layer 3; called by Model::load.
+//
+// A mapping is fast and shared between processes, but a file that another process shortens while it is being loaded
+// ends the program with SIGBUS; LoadOptions::memory_map = false is immune to that.
+#pragma once
+
+#include <sys/mman.h>
+
+#include <cerrno>
+#include <cstddef>
+#include <cstring>
+#include <span>
+#include <string>
+#include <utility>
+
+#include "clipon/core/aligned.hpp"
+#include "clipon/error.hpp"
+#include "clipon/format/read_file.hpp"
+
+namespace clipon::inline CLIPON_ABI::format {
+
+class MappedFile {
+ public:
+  /// Throws Error io, naming the path: missing, unreadable, not a regular file (FIFO, device, folder: refused at once).
+  explicit MappedFile(const std::string& path, bool memory_map = true) {
+    const RegularFile file(path, "model file");
+    size_ = static_cast<std::size_t>(file.size());
+    if (size_ == 0) return;
+    if (memory_map) {
+      void* address = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file.descriptor(), 0);
+      if (address == MAP_FAILED) file.fail(std::strerror(errno));
+      data_ = static_cast<const std::byte*>(address);
+      mapped_ = true;
+    } else {
+      owned_ = AlignedBuffer<std::byte>(size_);
+      file.read(owned_.data(), size_);
+      data_ = owned_.data();
+    }
+  }
+
+  MappedFile(MappedFile&& other) noexcept
+      : data_(std::exchange(other.data_, nullptr)),
+        size_(std::exchange(other.size_, std::size_t{0})),
+        mapped_(std::exchange(other.mapped_, false)),
+        owned_(std::move(other.owned_)) {}
+  MappedFile& operator=(MappedFile&&) = delete;
+  ~MappedFile() {
+    if (mapped_) ::munmap(const_cast<std::byte*>(data_), size_);
+  }
+
+  [[nodiscard]] std::span<const std::byte> bytes() const { return {data_, size_}; }
+
+ private:
+  const std::byte* data_ = nullptr;
+  std::size_t size_ = 0;
+  bool mapped_ = false;
+  AlignedBuffer<std::byte> owned_;
+};
+
+}  // namespace clipon::inline CLIPON_ABI::format

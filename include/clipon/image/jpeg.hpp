@@ -1,0 +1,106 @@
+// What must be known of a JPEG before it is decoded: its frame, whether it is whole, how many scans it has, which way
+// up it is.  Layer 3; called by decode.hpp.  ITU-T T.81, annex B; Exif 2.3, 4.6.4 (orientation).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <string>
+
+#include "clipon/error.hpp"
+
+namespace clipon::inline CLIPON_ABI::image {
+
+struct JpegHeader {
+  std::uint32_t width = 0;
+  std::uint32_t height = 0;
+  int components = 0;   // 1 gray, 3 colour, 4 CMYK or YCCK
+  int orientation = 1;  // Exif: 1 upright, 2..8 mirrored or turned
+};
+
+constexpr int kMaxJpegScans = 100;  // a progressive encoder writes about 10; each costs a pass over the whole picture
+
+/// The orientation in an Exif segment, 1 where there is none or it is broken.
+inline int exif_orientation(std::span<const std::byte> segment) {
+  constexpr std::size_t tiff = 6;  // after "Exif\0\0"
+  if (segment.size() < tiff + 8 || std::memcmp(segment.data(), "Exif\0", 6) != 0) return 1;
+  const bool little = std::to_integer<char>(segment[tiff]) == 'I';
+  const auto number = [&](std::size_t at, std::size_t bytes) -> std::uint32_t {
+    std::uint32_t value = 0;
+    for (std::size_t i = 0; i < bytes; ++i) {
+      const std::size_t from = little ? bytes - 1 - i : i;
+      value = (value << 8) | std::to_integer<std::uint32_t>(segment[at + from]);
+    }
+    return value;
+  };
+  const std::uint64_t directory = tiff + std::uint64_t{number(tiff + 4, 4)};
+  if (directory + 2 > segment.size()) return 1;
+  const std::uint32_t entries = number(static_cast<std::size_t>(directory), 2);
+  for (std::uint64_t e = 0; e < entries; ++e) {
+    const std::uint64_t at = directory + 2 + 12 * e;
+    if (at + 12 > segment.size()) return 1;
+    constexpr std::uint32_t orientation = 0x0112;
+    if (number(static_cast<std::size_t>(at), 2) != orientation) continue;
+    const std::uint32_t value = number(static_cast<std::size_t>(at) + 8, 2);
+    return value >= 1 && value <= 8 ? static_cast<int>(value) : 1;
+  }
+  return 1;
+}
+
+/// Throws Error image_corrupt (no frame, a segment that leaves the file, no end marker, too many scans) or
+/// image_unsupported (12 bits, lossless, hierarchical).
+inline JpegHeader read_jpeg_header(std::span<const std::byte> file) {
+  const auto fail = [](ErrorCode code, const std::string& why) { return Error(code, "JPEG: " + why); };
+  const auto byte_at = [&](std::size_t i) { return std::to_integer<unsigned>(file[i]); };
+  JpegHeader header;
+  int scans = 0;
+  std::size_t at = 2;  // after the start marker
+  while (true) {
+    // In entropy-coded data 0xff is followed by 0 or a restart marker; between segments there may be fill bytes.
+    while (at + 1 < file.size()) {
+      const auto* found = static_cast<const std::byte*>(std::memchr(file.data() + at, 0xff, file.size() - 1 - at));
+      at = found == nullptr ? file.size() : static_cast<std::size_t>(found - file.data());
+      if (at + 1 >= file.size()) break;
+      const unsigned next = byte_at(at + 1);
+      if (next != 0 && next != 0xff && (next < 0xd0 || next > 0xd7)) break;
+      at += next == 0xff ? 1 : 2;
+    }
+    if (at + 1 >= file.size()) throw fail(ErrorCode::image_corrupt, "it ends before its end marker");
+    const unsigned marker = byte_at(at + 1);
+    at += 2;
+    if (marker == 0xd9) break;                       // EOI
+    if (marker == 0xd8 || marker == 0x01) continue;  // SOI, TEM: no length
+    if (file.size() - at < 2) throw fail(ErrorCode::image_corrupt, "it ends within a segment");
+    const std::size_t length = byte_at(at) * 256 + byte_at(at + 1);
+    if (length < 2 || length > file.size() - at) throw fail(ErrorCode::image_corrupt, "a segment leaves the file");
+    const auto segment = file.subspan(at + 2, length - 2);
+    const bool frame = marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc;
+    if (frame) {
+      if (marker != 0xc0 && marker != 0xc1 && marker != 0xc2) {
+        throw fail(ErrorCode::image_unsupported, "expected baseline or progressive Huffman coding, found frame type " +
+                                                     std::to_string(marker - 0xc0));
+      }
+      if (segment.size() < 6 || header.components != 0)
+        throw fail(ErrorCode::image_corrupt, "expected one frame header");
+      const int bits = std::to_integer<int>(segment[0]);
+      if (bits != 8) {
+        throw fail(ErrorCode::image_unsupported, "expected 8 bits a sample, found " + std::to_string(bits));
+      }
+      header.height = std::to_integer<std::uint32_t>(segment[1]) * 256 + std::to_integer<std::uint32_t>(segment[2]);
+      header.width = std::to_integer<std::uint32_t>(segment[3]) * 256 + std::to_integer<std::uint32_t>(segment[4]);
+      header.components = std::to_integer<int>(segment[5]);
+    } else if (marker == 0xda) {
+      if (++scans > kMaxJpegScans) {
+        throw fail(ErrorCode::image_corrupt, "expected at most " + std::to_string(kMaxJpegScans) + " scans");
+      }
+    } else if (marker == 0xe1 && header.orientation == 1) {
+      header.orientation = exif_orientation(segment);
+    }
+    at += length;
+  }
+  if (header.components == 0 || scans == 0) throw fail(ErrorCode::image_corrupt, "it has no picture");
+  return header;
+}
+
+}  // namespace clipon::inline CLIPON_ABI::image

@@ -1,0 +1,94 @@
+// What must be known of a PNG before stb_image decodes it.  Layer 3; called by decode.hpp.
+// stb_image expands palettes and ignores checksums; the colour type says which of Pillow's modes the picture has, and a
+// walk over the chunks says whether the file is whole.  PNG specification (third edition), 5 and 11.2.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <string>
+
+#include "clipon/error.hpp"
+
+namespace clipon::inline CLIPON_ABI::image {
+
+struct PngHeader {
+  std::uint32_t width = 0;
+  std::uint32_t height = 0;
+  int bit_depth = 0;
+  int colour_type = 0;  // 0 gray, 2 RGB, 3 palette, 4 gray and alpha, 6 RGBA
+};
+
+constexpr std::array<unsigned char, 8> kPngSignature = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
+
+inline std::uint32_t big_endian_32(const std::byte* p) {
+  return (std::to_integer<std::uint32_t>(p[0]) << 24) | (std::to_integer<std::uint32_t>(p[1]) << 16) |
+         (std::to_integer<std::uint32_t>(p[2]) << 8) | std::to_integer<std::uint32_t>(p[3]);
+}
+
+// CRC-32 of IEEE 802.3, reflected, four bytes a step.
+constexpr std::array<std::array<std::uint32_t, 256>, 4> make_crc32_tables() {
+  std::array<std::array<std::uint32_t, 256>, 4> tables{};
+  for (std::uint32_t i = 0; i < 256; ++i) {
+    std::uint32_t crc = i;
+    for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ ((crc & 1u) != 0 ? 0xedb88320u : 0u);
+    tables[0][i] = crc;
+  }
+  for (std::size_t t = 1; t < 4; ++t) {
+    for (std::size_t i = 0; i < 256; ++i) tables[t][i] = (tables[t - 1][i] >> 8) ^ tables[0][tables[t - 1][i] & 0xffu];
+  }
+  return tables;
+}
+inline constexpr auto kCrc32Tables = make_crc32_tables();
+
+inline std::uint32_t crc32(std::span<const std::byte> bytes) {
+  const auto& t = kCrc32Tables;
+  std::uint32_t crc = 0xffffffffu;
+  std::size_t i = 0;
+  for (; i + 4 <= bytes.size(); i += 4) {
+    std::uint32_t word = 0;
+    for (std::size_t b = 0; b < 4; ++b) word |= std::to_integer<std::uint32_t>(bytes[i + b]) << (8 * b);
+    crc ^= word;
+    crc = t[3][crc & 0xffu] ^ t[2][(crc >> 8) & 0xffu] ^ t[1][(crc >> 16) & 0xffu] ^ t[0][crc >> 24];
+  }
+  for (; i < bytes.size(); ++i) crc = (crc >> 8) ^ t[0][(crc ^ std::to_integer<std::uint32_t>(bytes[i])) & 0xffu];
+  return ~crc;
+}
+
+/// Throws Error image_corrupt: no IHDR first, a chunk that leaves the file, a wrong checksum of a chunk that decoding
+/// needs, no IDAT, no IEND.
+inline PngHeader read_png_header(std::span<const std::byte> file) {
+  const auto corrupt = [](const std::string& why) { return Error(ErrorCode::image_corrupt, "PNG: " + why); };
+  PngHeader header;
+  bool has_data = false;
+  for (std::size_t at = kPngSignature.size(); true;) {
+    if (file.size() - at < 12) throw corrupt("it ends before its IEND chunk");
+    const std::uint64_t length = big_endian_32(file.data() + at);
+    if (length > file.size() - at - 12) throw corrupt("a chunk is longer than what is left of the file");
+    const auto n = static_cast<std::size_t>(length);
+    const std::string type(reinterpret_cast<const char*>(file.data() + at + 4), 4);
+    const bool first = at == kPngSignature.size();
+    if (first != (type == "IHDR")) throw corrupt("expected one IHDR chunk, and it first");
+    if (type == "IHDR" || type == "PLTE" || type == "IDAT" || type == "tRNS" || type == "IEND") {
+      if (crc32(file.subspan(at + 4, n + 4)) != big_endian_32(file.data() + at + 8 + n)) {
+        throw corrupt("chunk " + type + " has a wrong checksum");
+      }
+    }
+    if (first) {
+      if (n != 13) throw corrupt("expected an IHDR chunk of 13 bytes, found " + std::to_string(n));
+      header.width = big_endian_32(file.data() + at + 8);
+      header.height = big_endian_32(file.data() + at + 12);
+      header.bit_depth = std::to_integer<int>(file[at + 16]);
+      header.colour_type = std::to_integer<int>(file[at + 17]);
+    }
+    has_data = has_data || type == "IDAT";
+    at += n + 12;
+    if (type == "IEND") break;
+  }
+  if (!has_data) throw corrupt("it has no IDAT chunk");
+  return header;
+}
+
+}  // namespace clipon::inline CLIPON_ABI::image

@@ -1,0 +1,41 @@
+// Fills the table of kernels for one ISA.  Included by the two-line unit that the build generates per ISA, and by
+// kernels/select.hpp in a header-only build.  Layer 2, but it may include only core/, simd/ and kernels/micro/: what
+// else were compiled for AVX-512 here could be kept by the linker and crash an older CPU.
+#pragma once
+
+#include "clipon/kernels/micro/attention_tile.hpp"
+#include "clipon/kernels/micro/convert.hpp"
+#include "clipon/kernels/micro/gemm_f32.hpp"
+#include "clipon/kernels/micro/layer_norm.hpp"
+#include "clipon/kernels/micro/pack.hpp"
+#include "clipon/kernels/micro/pool.hpp"
+#include "clipon/kernels/micro/resize_pass.hpp"
+#include "clipon/kernels/table.hpp"
+
+namespace clipon::inline CLIPON_ABI::kernels {
+
+template <class Arch>
+const KernelTable& kernel_table() {
+  static constexpr KernelTable table = {
+      .isa = Arch::isa,
+      .gemm_f32_rows = gemm_f32_rows<Arch>,
+      .gemm_f32_columns = gemm_f32_columns<Arch>,
+      .pack_panel_f32 = pack_panel_f32<Arch>,
+      .gemm_f32 = gemm_f32<Arch>,
+      .layer_norm = layer_norm<Arch>,
+      .attention_scratch = attention_scratch<Arch>,
+      .attention_head = attention_head<Arch>,
+      .widen = widen<Arch>,
+      .normalise_pixels = normalise_pixels<Arch>,
+      .resize_rows = resize_rows<Arch>,
+      .resize_columns = resize_columns<Arch>,
+      .average_pool_2x2 = average_pool_2x2<Arch>,
+  };
+  return table;
+}
+
+}  // namespace clipon::inline CLIPON_ABI::kernels
+
+#define CLIPON_INSTANTIATE_KERNELS(tag)                                         \
+  template const clipon::kernels::KernelTable& /* one definition per library */ \
+  clipon::kernels::kernel_table<clipon::simd::tag>();

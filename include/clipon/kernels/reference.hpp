@@ -1,0 +1,123 @@
+// What every kernel computes, written to be read: no blocks, no registers, sums in double.  Layer 2.
+// Nothing in the library calls these; the tests hold each ISA's kernels against them.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <vector>
+
+#include "clipon/kernels/types.hpp"
+
+namespace clipon::inline CLIPON_ABI::kernels::reference {
+
+/// QuickGELU: openai/CLIP clip/model.py.  GELU and its tanh form: Hendrycks and Gimpel 2016.
+inline double activate(Activation activation, double x) {
+  switch (activation) {
+    case Activation::none:
+      return x;
+    case Activation::quick_gelu:
+      return x / (1.0 + std::exp(-1.702 * x));
+    case Activation::gelu:
+      return 0.5 * x * (1.0 + std::erf(x / std::sqrt(2.0)));
+    case Activation::gelu_tanh:
+      return 0.5 * x * (1.0 + std::tanh(std::sqrt(2.0 / 3.14159265358979324) * (x + 0.044715 * x * x * x)));
+    case Activation::relu:
+      return std::max(x, 0.0);
+  }
+  return x;
+}
+
+/// Element (row, column) of a stored matrix.
+inline float element(const StoredMatrix& m, index_t row, index_t column) {
+  const index_t i = row * m.columns + column;
+  switch (m.type) {
+    case DataType::f32:
+      return static_cast<const float*>(m.data)[i];
+    case DataType::f16:
+      return f16_to_float(static_cast<const std::uint16_t*>(m.data)[i]);
+    case DataType::bf16:
+      return bf16_to_float(static_cast<const std::uint16_t*>(m.data)[i]);
+    case DataType::i8:
+      return static_cast<float>(static_cast<const std::int8_t*>(m.data)[i]) * m.scale[row];
+  }
+  return 0.0f;
+}
+
+/// out = activation(A W^T + bias + residual): a [rows, depth], w [columns, depth].
+inline void gemm(const float* a, index_t a_stride, index_t rows, const StoredMatrix& w, const Epilogue& epilogue) {
+  for (index_t r = 0; r < rows; ++r) {
+    for (index_t c = 0; c < w.rows; ++c) {
+      double sum = 0.0;
+      for (index_t k = 0; k < w.columns; ++k) sum += double{a[r * a_stride + k]} * double{element(w, c, k)};
+      if (epilogue.bias != nullptr) sum += double{epilogue.bias[c]};
+      if (epilogue.residual != nullptr) sum += double{epilogue.residual[r * epilogue.residual_stride + c]};
+      epilogue.out[r * epilogue.out_stride + c] = static_cast<float>(activate(epilogue.activation, sum));
+    }
+  }
+}
+
+/// One row: (x - mean) / sqrt(variance + epsilon) * gain + bias.  Ba et al. 2016.
+inline void layer_norm(const float* x, index_t width, const float* gain, const float* bias, float epsilon, float* out) {
+  double mean = 0.0;
+  for (index_t i = 0; i < width; ++i) mean += double{x[i]} / static_cast<double>(width);
+  double variance = 0.0;
+  for (index_t i = 0; i < width; ++i) {
+    variance += (double{x[i]} - mean) * (double{x[i]} - mean) / static_cast<double>(width);
+  }
+  for (index_t i = 0; i < width; ++i) {
+    const double y = (double{x[i]} - mean) / std::sqrt(variance + double{epsilon});
+    out[i] = static_cast<float>(y * double{gain[i]} + double{bias[i]});
+  }
+}
+
+/// softmax(scale Q K^T) V; under the causal mask query i sees keys 0 .. keys - queries + i.  Vaswani et al. 2017.
+inline void attention_head(const AttentionHead& head) {
+  for (index_t q = 0; q < head.queries; ++q) {
+    const index_t seen = head.causal ? head.keys - head.queries + q + 1 : head.keys;
+    std::vector<double> weight(static_cast<std::size_t>(seen));
+    for (index_t k = 0; k < seen; ++k) {
+      double dot = 0.0;
+      for (index_t d = 0; d < head.head_width; ++d) {
+        dot += double{head.q[q * head.q_stride + d]} * double{head.k[k * head.kv_stride + d]};
+      }
+      weight[static_cast<std::size_t>(k)] = dot * double{head.scale};
+    }
+    const double greatest = *std::max_element(weight.begin(), weight.end());
+    double sum = 0.0;
+    for (double& w : weight) sum += w = std::exp(w - greatest);
+    for (index_t d = 0; d < head.head_width; ++d) {
+      double mixed = 0.0;
+      for (index_t k = 0; k < seen; ++k) {
+        mixed += weight[static_cast<std::size_t>(k)] / sum * double{head.v[k * head.kv_stride + d]};
+      }
+      head.out[q * head.out_stride + d] = static_cast<float>(mixed);
+    }
+  }
+}
+
+/// torch.nn.AvgPool2d(2) on [height, width, channels].
+inline void average_pool_2x2(const float* in, index_t height, index_t width, index_t channels, float* out) {
+  for (index_t y = 0; y < height / 2; ++y) {
+    for (index_t x = 0; x < width / 2; ++x) {
+      for (index_t c = 0; c < channels; ++c) {
+        const auto at = [&](index_t dy, index_t dx) {
+          return double{in[((2 * y + dy) * width + 2 * x + dx) * channels + c]};
+        };
+        *out++ = static_cast<float>((at(0, 0) + at(0, 1) + at(1, 0) + at(1, 1)) / 4.0);
+      }
+    }
+  }
+}
+
+/// A coefficient whose halves the kernels keep: exact integers, so kernels must agree to the bit.
+inline std::uint8_t resized_byte(const std::vector<std::uint8_t>& pixels, const std::int16_t* high,
+                                 const std::int16_t* low) {
+  std::int64_t sum = std::int64_t{1} << (kResizeBits - 1);
+  for (std::size_t t = 0; t < pixels.size(); ++t) {
+    sum += std::int64_t{pixels[t]} * ((std::int64_t{high[t]} << kResizeLowBits) + low[t]);
+  }
+  return static_cast<std::uint8_t>(std::clamp<std::int64_t>(sum >> kResizeBits, 0, 255));
+}
+
+}  // namespace clipon::inline CLIPON_ABI::kernels::reference

@@ -1,0 +1,87 @@
+// Picks the table of kernels: what was built, what this CPU has, what the caller pinned.  Layer 2; called by
+// Model::load.
+#pragma once
+
+#include <cstdlib>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "clipon/error.hpp"
+#include "clipon/kernels/table.hpp"
+#include "clipon/simd/cpu.hpp"
+#if !defined(CLIPON_DISPATCH)
+#include "clipon/kernels/instantiate.hpp"
+#endif
+
+namespace clipon::inline CLIPON_ABI::kernels {
+
+/// The table of `isa` if this program holds it, else null.
+inline const KernelTable* built_table(Isa isa) {
+#if defined(CLIPON_DISPATCH)
+  switch (isa) {
+    case Isa::scalar:
+      return &kernel_table<simd::scalar>();
+#if defined(__x86_64__)
+    case Isa::sse2:
+      return &kernel_table<simd::sse2>();
+    case Isa::avx2:
+      return &kernel_table<simd::avx2>();
+    case Isa::avx2_vnni:
+      return &kernel_table<simd::avx2_vnni>();
+    case Isa::avx512:
+      return &kernel_table<simd::avx512>();
+    case Isa::avx512_vnni:
+      return &kernel_table<simd::avx512_vnni>();
+    case Isa::avx512_bf16:
+      return &kernel_table<simd::avx512_bf16>();
+    case Isa::amx:
+      return &kernel_table<simd::amx>();
+#endif
+    default:
+      return nullptr;
+  }
+#else
+  return isa == simd::compiled::isa ? &kernel_table<simd::compiled>() : nullptr;
+#endif
+}
+
+/// The instruction sets that this program holds and this CPU runs, lowest first.
+inline std::vector<Isa> usable_isas() {
+  const simd::CpuFeatures cpu = simd::detect_cpu();
+  std::vector<Isa> usable;
+  for (int i = 0; i < static_cast<int>(Isa::best); ++i) {
+    const Isa isa = static_cast<Isa>(i);
+    if (built_table(isa) != nullptr && simd::supports(cpu, isa)) usable.push_back(isa);
+  }
+  return usable;
+}
+
+inline Isa parse_isa(std::string_view name) {
+  for (int i = 0; i <= static_cast<int>(Isa::best); ++i) {
+    if (name == simd::to_string(static_cast<Isa>(i))) return static_cast<Isa>(i);
+  }
+  throw Error(ErrorCode::invalid_argument,
+              "instruction set: expected scalar, sse2, avx2, avx2_vnni, avx512, avx512_vnni, avx512_bf16, amx or best, "
+              "found '" +
+                  std::string(name) + "'");
+}
+
+/// The table to run: `wanted`, where that is `best` the one that CLIPON_ISA names, else the highest usable one.
+/// Throws Error unsupported when this program or this CPU lacks what was pinned.
+inline const KernelTable& select_table(Isa wanted) {
+  const char* pinned = std::getenv("CLIPON_ISA");
+  if (wanted == Isa::best && pinned != nullptr && *pinned != '\0') wanted = parse_isa(pinned);
+  const std::vector<Isa> usable = usable_isas();
+  if (wanted == Isa::best && !usable.empty()) return *built_table(usable.back());
+  for (const Isa isa : usable) {
+    if (isa == wanted) return *built_table(isa);
+  }
+  std::string have;
+  for (const Isa isa : usable) have += std::string(have.empty() ? "" : ", ") + simd::to_string(isa);
+  throw Error(ErrorCode::unsupported, std::string("instruction set ") + simd::to_string(wanted) +
+                                          ": expected one that this program holds and this CPU runs (" +
+                                          (have.empty() ? "none" : have) + ")");
+}
+
+}  // namespace clipon::inline CLIPON_ABI::kernels

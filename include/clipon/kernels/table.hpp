@@ -1,0 +1,32 @@
+// The table of kernels of one ISA: everything above kernels/micro/ calls through it and knows no instruction set.
+// Layer 2.
+#pragma once
+
+#include "clipon/kernels/types.hpp"
+#include "clipon/simd/arch.hpp"
+
+namespace clipon::inline CLIPON_ABI::kernels {
+
+struct KernelTable {
+  Isa isa;
+  index_t gemm_f32_rows;     // MR: rows of a register tile
+  index_t gemm_f32_columns;  // NR: columns of a packed panel
+  void (*pack_panel_f32)(const StoredMatrix& w, index_t first_row, float* panel);
+  void (*gemm_f32)(const GemmBlock& block);
+  void (*layer_norm)(const float* x, index_t x_stride, index_t rows, index_t width, const float* gain,
+                     const float* bias, float epsilon, float* out, index_t out_stride);
+  index_t (*attention_scratch)(index_t keys, index_t head_width);
+  void (*attention_head)(const AttentionHead& head);
+  void (*widen)(const StoredMatrix& matrix, index_t row, index_t first, index_t n, float* out);
+  void (*normalise_pixels)(const std::uint8_t* pixels, const float* scale, const float* offset, index_t n, float* out);
+  void (*resize_rows)(const ResizeRows& job);
+  void (*resize_columns)(const ResizeColumns& job);
+  void (*average_pool_2x2)(const float* in, index_t height, index_t width, index_t channels, float* out);
+};
+
+/// The table of one ISA.  Header-only builds define it for the compiled ISA alone, by including
+/// kernels/instantiate.hpp; with CLIPON_DISPATCH each ISA's unit in libclipon_dispatch.a defines its own.
+template <class Arch>
+const KernelTable& kernel_table();
+
+}  // namespace clipon::inline CLIPON_ABI::kernels

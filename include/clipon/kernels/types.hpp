@@ -1,0 +1,92 @@
+// What goes through the table of kernels: plain structs and enums without code.  Layer 2.
+// Both sides of the table include this: the per-ISA units and the drivers above them.
+#pragma once
+
+#include "clipon/core/types.hpp"
+#include "clipon/options.hpp"
+
+namespace clipon::inline CLIPON_ABI::kernels {
+
+enum class Activation : std::uint8_t {
+  none,
+  quick_gelu,  // x sigmoid(1.702 x): openai/CLIP clip/model.py, QuickGELU
+  gelu,        // x Phi(x), by erf
+  gelu_tanh,   // GELU's tanh approximation
+  relu,
+};
+
+/// What happens to a sum before it is stored: out = activation(sum + bias + residual).
+struct Epilogue {
+  float* out = nullptr;             // [rows, columns], row stride out_stride
+  index_t out_stride = 0;           // in floats
+  const float* bias = nullptr;      // [columns] or null
+  const float* residual = nullptr;  // [rows, columns], row stride residual_stride, or null; may be `out` itself
+  index_t residual_stride = 0;
+  Activation activation = Activation::none;
+};
+
+/// out = epilogue(A W^T) for some rows of A and some panels of W.
+struct GemmBlock {
+  const float* a = nullptr;  // [rows, depth], row stride a_stride
+  index_t a_stride = 0;
+  const float* panels = nullptr;  // packed W, see pack_panels: [columns / NR][depth][NR]
+  index_t rows = 0;
+  index_t columns = 0;
+  index_t depth = 0;
+  Epilogue epilogue;
+};
+
+/// softmax(scale Q K^T) V of one head of one sequence.
+struct AttentionHead {
+  const float* q = nullptr;  // [queries, head_width], row stride q_stride
+  index_t q_stride = 0;
+  const float* k = nullptr;  // [keys, head_width], row stride kv_stride
+  const float* v = nullptr;  // [keys, head_width], row stride kv_stride
+  index_t kv_stride = 0;
+  float* out = nullptr;  // [queries, head_width], row stride out_stride
+  index_t out_stride = 0;
+  index_t queries = 0;
+  index_t keys = 0;
+  index_t head_width = 0;
+  bool causal = false;       // query i sees keys 0 .. keys - queries + i
+  float scale = 1.0f;        // head_width^-0.5
+  float* scratch = nullptr;  // attention_scratch(keys, head_width) floats
+};
+
+constexpr int kResizeBits = 22;     // fraction bits of a resize coefficient: Pillow's PRECISION_BITS, 32 - 8 - 2
+constexpr int kResizeLowBits = 12;  // of them in its lower half
+
+/// Four rows of pixels that become four shorter or longer rows.
+struct ResizeRows {
+  const std::uint8_t* rows[4] = {};     // [*, channels]
+  index_t channels = 3;                 // 3 or 4
+  index_t outputs = 0;                  // pixels of each output row
+  index_t taps = 0;                     // stride of the coefficients, a multiple of 4
+  const std::int32_t* first = nullptr;  // [outputs] pixel under the first tap
+  const std::int32_t* used = nullptr;   // [outputs] taps that are not padding
+  const std::int16_t* high = nullptr;   // [outputs, taps]
+  const std::int16_t* low = nullptr;    // [outputs, taps]
+  std::uint8_t* out = nullptr;          // [4, outputs, channels], row stride out_stride
+  index_t out_stride = 0;
+};
+
+/// Rows that become one row.
+struct ResizeColumns {
+  const std::uint8_t* const* rows = nullptr;  // [taps] rows of n bytes
+  index_t n = 0;
+  index_t taps = 0;                    // even
+  const std::int16_t* high = nullptr;  // [taps]
+  const std::int16_t* low = nullptr;   // [taps]
+  std::uint8_t* out = nullptr;         // [n]
+};
+
+/// A matrix as a file stores it, row-major; int8 has one scale a row.
+struct StoredMatrix {
+  const void* data = nullptr;
+  const float* scale = nullptr;  // [rows] for int8, else null
+  DataType type = DataType::f32;
+  index_t rows = 0;
+  index_t columns = 0;
+};
+
+}  // namespace clipon::inline CLIPON_ABI::kernels

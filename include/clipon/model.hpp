@@ -1,0 +1,151 @@
+// Model: a loaded CLIP.  PUBLIC, layer 5.  Radford et al. 2021, figure 1 (2): two encoders into one space.
+#pragma once
+
+#include <Eigen/Core>
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "clipon/batch.hpp"
+#include "clipon/format/mapped_file.hpp"
+#include "clipon/image.hpp"
+#include "clipon/kernels/select.hpp"
+#include "clipon/models/passes.hpp"
+#include "clipon/models/registry.hpp"
+
+namespace clipon::inline CLIPON_ABI {
+
+using Vector = Eigen::VectorXf;
+using Matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+using ConstMatrixRef = Eigen::Ref<const Matrix>;
+using MatrixRef = Eigen::Ref<Matrix>;
+
+struct Prediction {
+  std::string label;
+  std::size_t index = 0;     ///< of the label in the caller's list
+  float probability = 0.0f;  ///< softmax over the labels, at the model's own scale
+  float cosine = 0.0f;       ///< of the picture's embedding and the label's
+};
+
+struct ClassifyOptions {
+  std::vector<std::string> templates = {"{}"};  ///< each {} becomes the label; several are averaged
+  std::size_t top = 0;                          ///< how many predictions to return; 0: all
+  float temperature = 1.0f;                     ///< divides the logits; above 1 is softer
+  TokenizeOptions tokenize;
+};
+
+/// Immutable after loading: any number of threads may call it at once.  Cheap to copy; copies share the weights.
+class Model {
+ public:
+  /// Throws Error, naming the file and what in it is wrong.
+  static Model load(const std::string& path, const LoadOptions& options = {}) {
+    const format::MappedFile file(path, options.memory_map);
+    try {
+      return Model(file.bytes(), options);
+    } catch (const Error& error) {
+      throw Error(error.code(), path + ": " + error.what());
+    }
+  }
+  /// A model file that is in memory already; the bytes are not needed afterwards.
+  static Model load_from_memory(std::span<const std::byte> bytes, const LoadOptions& options = {}) {
+    return Model(bytes, options);
+  }
+  /// The small model for emoji, icons and clip art that comes with clipon.  The program must link clipon::demo_model.
+  static Model load_demo(const LoadOptions& options = {});
+
+  /// picture -> unit vector [embed_dim].
+  [[nodiscard]] Vector embed_image(const Image& image) const { return embed_images({&image, 1}).row(0).transpose(); }
+  /// text -> unit vector [embed_dim].  Throws Error text_too_long or invalid_utf8.
+  [[nodiscard]] Vector embed_text(const std::string& text, const TokenizeOptions& options = {}) const {
+    BatchOptions batch;
+    batch.tokenize = options;
+    return embed_texts({&text, 1}, batch).row(0).transpose();
+  }
+
+  /// n pictures -> [n, embed_dim], rows of unit length.  n may be 0.
+  [[nodiscard]] Matrix embed_images(std::span<const Image> images, const BatchOptions& options = {}) const {
+    Matrix out(static_cast<Eigen::Index>(images.size()), embed_dim());
+    embed_images(images, out, options);
+    return out;
+  }
+  /// The same into the caller's [n, embed_dim].
+  void embed_images(std::span<const Image> images, MatrixRef out, const BatchOptions& options = {}) const {
+    embed_bytes(images.size(), out, options, [&](std::size_t i) { return images[i]; });
+  }
+  /// The same for picture files, decoded on the threads that embed them.
+  [[nodiscard]] Matrix embed_image_files(std::span<const std::string> paths, const BatchOptions& options = {}) const {
+    Matrix out(static_cast<Eigen::Index>(paths.size()), embed_dim());
+    embed_bytes(paths.size(), out, options, [&](std::size_t i) { return Image::read(paths[i], options.decode); });
+    return out;
+  }
+
+  /// n texts -> [n, embed_dim], rows of unit length.  n may be 0.
+  [[nodiscard]] Matrix embed_texts(std::span<const std::string> texts, const BatchOptions& options = {}) const {
+    Matrix out(static_cast<Eigen::Index>(texts.size()), embed_dim());
+    embed_texts(texts, out, options);
+    return out;
+  }
+  void embed_texts(std::span<const std::string> texts, MatrixRef out, const BatchOptions& options = {}) const;
+
+  /// Own preprocessing: normalised floats [n, 3, image_size, image_size] -> [n, embed_dim], rows of unit length.
+  [[nodiscard]] Matrix embed_pixels(std::span<const float> pixels, std::size_t n,
+                                    const BatchOptions& options = {}) const;
+
+  /// What the image tower sees: RGB bytes [image_size, image_size, 3].  openai/CLIP clip/clip.py, _transform.
+  [[nodiscard]] std::vector<std::uint8_t> preprocess(const Image& image) const {
+    std::vector<std::uint8_t> pixels(static_cast<std::size_t>(image_size() * image_size() * 3));
+    image::preprocess(*parts_->context.kernels, image.pixels(), parts_->built.preprocess, pixels.data());
+    return pixels;
+  }
+
+  /// The picture against labels of the caller's choice; best first.  Throws Error invalid_argument when there are none.
+  [[nodiscard]] std::vector<Prediction> zero_shot_classify(const Image& image, const std::vector<std::string>& labels,
+                                                           const ClassifyOptions& options = {}) const;
+
+  [[nodiscard]] const text::Tokenizer& tokenizer() const { return parts_->built.tokenizer; }
+  [[nodiscard]] const models::FileInfo& info() const { return parts_->built.info; }
+  [[nodiscard]] const image::PreprocessConfig& preprocess_config() const { return parts_->built.preprocess; }
+  [[nodiscard]] Eigen::Index embed_dim() const { return parts_->built.text.embed_dim(); }
+  [[nodiscard]] Eigen::Index image_size() const { return parts_->built.preprocess.size; }
+  [[nodiscard]] Eigen::Index context_length() const { return parts_->built.text.context_length(); }
+  [[nodiscard]] float logit_scale() const { return parts_->built.scoring.logit_scale; }
+  [[nodiscard]] float logit_bias() const { return parts_->built.scoring.logit_bias; }
+  [[nodiscard]] Precision precision() const { return Precision::f32; }
+  [[nodiscard]] Isa isa() const { return parts_->context.kernels->isa; }  ///< whose kernels run
+  [[nodiscard]] int threads() const { return parts_->context.threads.count; }
+  /// The kernels and threads that it computes with, for what is built on embeddings.
+  [[nodiscard]] const kernels::Context& context() const { return parts_->context; }
+
+ private:
+  struct Shared {
+    Shared(models::Parts parts, const kernels::Context& c)
+        : built(std::move(parts)),
+          context(c),
+          normalisation(built.preprocess.size, built.preprocess.mean, built.preprocess.std) {}
+    models::Parts built;
+    kernels::Context context;
+    models::Normalisation normalisation;
+    mutable ScratchPool scratch;
+  };
+
+  Model(std::span<const std::byte> bytes, const LoadOptions& options);
+
+  // pictures(i) gives picture i, or throws.
+  template <class Pictures>
+  void embed_bytes(std::size_t n, MatrixRef out, const BatchOptions& options, const Pictures& pictures) const;
+
+  std::shared_ptr<const Shared> parts_;
+};
+
+}  // namespace clipon::inline CLIPON_ABI
+
+#include "clipon/model_calls.hpp"

@@ -1,0 +1,200 @@
+// The bodies of Model's calls on many items.  Layer 5; part of model.hpp, include that.
+#pragma once
+
+#include "clipon/model.hpp"
+
+namespace clipon::inline CLIPON_ABI {
+
+namespace detail {
+
+/// Notes each item's fate, tells the progress, throws the first failure where nobody asked for a status.
+class BatchReport {
+ public:
+  BatchReport(std::size_t n, const BatchOptions& options) : total_(n), options_(options) {
+    if (options.status != nullptr) options.status->assign(n, {});
+  }
+
+  /// True if body() ended without Error; else item i has failed.
+  template <class Body>
+  bool attempt(std::size_t i, const Body& body) {
+    try {
+      body();
+      return true;
+    } catch (const Error& error) {
+      if (options_.status == nullptr) throw;
+      (*options_.status)[i] = {false, error.code(), error.what()};
+      return false;
+    }
+  }
+  void advance(index_t items) {
+    if (!options_.progress) return;
+    const std::lock_guard lock(mutex_);
+    done_ += static_cast<std::size_t>(items);
+    options_.progress(done_, total_);
+  }
+
+ private:
+  std::size_t total_;
+  const BatchOptions& options_;
+  std::mutex mutex_;
+  std::size_t done_ = 0;
+};
+
+inline void check_output(const MatrixRef& out, std::size_t n, Eigen::Index embed_dim) {
+  if (out.rows() != static_cast<Eigen::Index>(n) || out.cols() != embed_dim) {
+    throw Error(ErrorCode::invalid_argument, "output matrix: expected [" + std::to_string(n) + ", " +
+                                                 std::to_string(embed_dim) + "], found [" + std::to_string(out.rows()) +
+                                                 ", " + std::to_string(out.cols()) + "]");
+  }
+}
+
+/// A row to unit length.  The sum is taken in double, in order.  Throws Error not_finite for a row without direction.
+inline void finish_row(float* row, index_t n, bool normalize) {
+  double sum = 0.0;
+  for (index_t i = 0; i < n; ++i) sum += double{row[i]} * double{row[i]};
+  // no comparison with NaN or infinity, which -ffast-math may assume away: the exponent's bits say it
+  const bool finite = (std::bit_cast<std::uint64_t>(sum) >> 52 & 0x7ffu) != 0x7ffu;
+  if (!finite || (normalize && !(sum > 0.0))) {
+    throw Error(ErrorCode::not_finite, "embedding: expected a finite direction, found none");
+  }
+  if (!normalize) return;
+  const double scale = 1.0 / std::sqrt(sum);
+  for (index_t i = 0; i < n; ++i) row[i] = static_cast<float>(double{row[i]} * scale);
+}
+
+inline void fill_nan(float* row, index_t n) {
+  for (index_t i = 0; i < n; ++i) row[i] = std::bit_cast<float>(0x7fc00000u);
+}
+
+}  // namespace detail
+
+inline Model::Model(std::span<const std::byte> bytes, const LoadOptions& options) {
+  if (options.precision != Precision::f32 && options.precision != Precision::automatic) {
+    throw Error(ErrorCode::unsupported, "precision: expected f32 or automatic");
+  }
+  if (options.threads < 0) {
+    throw Error(ErrorCode::invalid_argument, "threads: expected 0 or more, found " + std::to_string(options.threads));
+  }
+  const int threads = options.threads > 0 ? options.threads : parallel::available_threads();
+  const kernels::Context context{&kernels::select_table(options.isa), {threads}};
+  const format::Gguf file(bytes, options);
+  parts_ = std::make_shared<Shared>(models::build_parts(file, options, context, bytes.size()), context);
+}
+
+template <class Pictures>
+void Model::embed_bytes(std::size_t n, MatrixRef out, const BatchOptions& options, const Pictures& pictures) const {
+  detail::check_output(out, n, embed_dim());
+  detail::BatchReport report(n, options);
+  const auto& tower = parts_->built.image;
+  const index_t most = std::visit([](const auto& t) { return t.pictures_a_pass(); }, tower);
+  const index_t picture_bytes = image_size() * image_size() * 3;
+  const auto passes = models::equal_passes(static_cast<index_t>(n), most, threads());
+  models::for_each_pass(parts_->context, passes, [&](const kernels::Context& context, const models::Pass& pass) {
+    AlignedBuffer<std::uint8_t> pixels(static_cast<std::size_t>(pass.count() * picture_bytes));
+    Matrix rows(pass.count(), embed_dim());
+    std::vector<char> good(static_cast<std::size_t>(pass.count()));
+    parallel::parallel_for(context.threads, pass.count(), [&](index_t i) {
+      const auto item = static_cast<std::size_t>(pass.first + i);
+      std::uint8_t* target = pixels.data() + i * picture_bytes;
+      const auto load = [&] {
+        const Image picture = pictures(item);
+        image::preprocess(*context.kernels, picture.pixels(), parts_->built.preprocess, target);
+      };
+      good[static_cast<std::size_t>(i)] = report.attempt(item, load) ? 1 : 0;
+      if (good[static_cast<std::size_t>(i)] == 0) std::memset(target, 0, static_cast<std::size_t>(picture_bytes));
+    });
+    const models::ImageInput input{pixels.data(), nullptr, image_size(), &parts_->normalisation};
+    models::forward_images(context, tower, input, pass.count(), rows.data(), parts_->scratch);
+    for (index_t i = 0; i < pass.count(); ++i) {
+      float* row = rows.data() + i * embed_dim();
+      const auto item = static_cast<std::size_t>(pass.first + i);
+      const auto finish = [&] { detail::finish_row(row, embed_dim(), options.normalize); };
+      if (good[static_cast<std::size_t>(i)] == 0 || !report.attempt(item, finish)) detail::fill_nan(row, embed_dim());
+      out.row(pass.first + i) = rows.row(i);
+    }
+    report.advance(pass.count());
+  });
+}
+
+inline Matrix Model::embed_pixels(std::span<const float> pixels, std::size_t n, const BatchOptions& options) const {
+  const index_t picture = image_size() * image_size() * 3;
+  if (n > pixels.size() || pixels.size() != n * static_cast<std::size_t>(picture)) {
+    throw Error(ErrorCode::invalid_argument, "pixels: expected n x 3 x " + std::to_string(image_size()) + " x " +
+                                                 std::to_string(image_size()) + " floats, found " +
+                                                 std::to_string(pixels.size()) + " for n = " + std::to_string(n));
+  }
+  Matrix out(static_cast<Eigen::Index>(n), embed_dim());
+  detail::BatchReport report(n, options);
+  const auto& tower = parts_->built.image;
+  const index_t most = std::visit([](const auto& t) { return t.pictures_a_pass(); }, tower);
+  const auto passes = models::equal_passes(static_cast<index_t>(n), most, threads());
+  models::for_each_pass(parts_->context, passes, [&](const kernels::Context& context, const models::Pass& pass) {
+    const models::ImageInput input{nullptr, pixels.data() + pass.first * picture, image_size(), nullptr};
+    float* rows = out.data() + pass.first * embed_dim();
+    models::forward_images(context, tower, input, pass.count(), rows, parts_->scratch);
+    for (index_t i = 0; i < pass.count(); ++i) {
+      float* row = rows + i * embed_dim();
+      const auto finish = [&] { detail::finish_row(row, embed_dim(), options.normalize); };
+      if (!report.attempt(static_cast<std::size_t>(pass.first + i), finish)) detail::fill_nan(row, embed_dim());
+    }
+    report.advance(pass.count());
+  });
+  return out;
+}
+
+inline void Model::embed_texts(std::span<const std::string> texts, MatrixRef out, const BatchOptions& options) const {
+  detail::check_output(out, texts.size(), embed_dim());
+  detail::BatchReport report(texts.size(), options);
+  const std::int32_t end = tokenizer().config().end_token_id;
+  std::vector<std::vector<std::int32_t>> ids(texts.size());
+  parallel::parallel_for(parts_->context.threads, static_cast<index_t>(texts.size()), [&](index_t i) {
+    const auto item = static_cast<std::size_t>(i);
+    report.attempt(item, [&] {
+      ids[item] = tokenizer().tokenize(texts[item], options.tokenize);
+      // The reference pools at the first end token, and a causal tower never looks further.
+      ids[item].erase(std::find(ids[item].begin(), ids[item].end(), end) + 1, ids[item].end());
+    });
+  });
+  std::vector<std::span<const std::int32_t>> sequences;  // of the texts that could be tokenized
+  std::vector<std::size_t> items;
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    if (ids[i].empty()) {
+      for (Eigen::Index c = 0; c < embed_dim(); ++c) detail::fill_nan(&out(static_cast<Eigen::Index>(i), c), 1);
+    } else {
+      sequences.emplace_back(ids[i]);
+      items.push_back(i);
+    }
+  }
+  report.advance(static_cast<index_t>(ids.size() - items.size()));
+  const std::span<const std::span<const std::int32_t>> all(sequences);
+  const auto passes = models::passes_by_length(all, models::TextTransformer::kTokensAPass, threads());
+  models::for_each_pass(parts_->context, passes, [&](const kernels::Context& context, const models::Pass& pass) {
+    Matrix rows(pass.count(), embed_dim());
+    const auto part = all.subspan(static_cast<std::size_t>(pass.first), static_cast<std::size_t>(pass.count()));
+    models::forward_texts(context, parts_->built.text, part, rows.data(), parts_->scratch);
+    for (index_t i = 0; i < pass.count(); ++i) {
+      const std::size_t item = items[static_cast<std::size_t>(pass.first + i)];
+      float* row = rows.data() + i * embed_dim();
+      const auto finish = [&] { detail::finish_row(row, embed_dim(), options.normalize); };
+      if (!report.attempt(item, finish)) detail::fill_nan(row, embed_dim());
+      out.row(static_cast<Eigen::Index>(item)) = rows.row(i);
+    }
+    report.advance(pass.count());
+  });
+}
+
+}  // namespace clipon::inline CLIPON_ABI
+
+// The embedded model's bytes: defined by the library clipon::demo_model, needed only by who calls load_demo.
+extern "C" {
+extern const unsigned char clipon_demo_model_begin[];
+extern const unsigned char clipon_demo_model_end[];
+}
+
+namespace clipon::inline CLIPON_ABI {
+inline Model Model::load_demo(const LoadOptions& options) {
+  const auto* begin = reinterpret_cast<const std::byte*>(clipon_demo_model_begin);
+  const auto* end = reinterpret_cast<const std::byte*>(clipon_demo_model_end);
+  return Model({begin, static_cast<std::size_t>(end - begin)}, options);
+}
+}  // namespace clipon::inline CLIPON_ABI

@@ -1,0 +1,91 @@
+// From tensors of a file to layers: reads, checks the shape, packs.  Layer 4; called by the towers' constructors.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "clipon/format/weights.hpp"
+#include "clipon/models/config.hpp"
+#include "clipon/nn/transformer_block.hpp"
+
+namespace clipon::inline CLIPON_ABI::models {
+
+inline kernels::StoredMatrix stored(const format::TensorView& view) {
+  return {view.data, view.scale, view.type, view.rows, view.columns};
+}
+
+/// Everything that building a tower needs.
+struct Builder {
+  format::Weights& weights;
+  nn::Context context;  // the kernels and threads that pack
+
+  /// NAME.weight [outputs, inputs] and, where asked for, NAME.bias [outputs].
+  nn::Linear linear(const std::string& name, index_t outputs, index_t inputs, bool bias = true) {
+    return {kernels::PackedMatrix(context, stored(weights.get(name + ".weight", {outputs, inputs}))),
+            bias ? weights.get_vector(name + ".bias", {outputs}) : std::vector<float>{}};
+  }
+
+  nn::LayerNorm layer_norm(const std::string& name, index_t width, float epsilon) {
+    return {weights.get_vector(name + ".weight", {width}), weights.get_vector(name + ".bias", {width}), epsilon};
+  }
+
+  /// Two matrices of the same width, one above the other: keys and values in one product.
+  nn::Linear stacked(const std::string& first, const std::string& second, index_t outputs, index_t inputs) {
+    AlignedBuffer<float> wide(static_cast<std::size_t>(2 * outputs * inputs));  // [2 outputs, inputs]
+    std::vector<float> bias;
+    index_t row = 0;
+    for (const std::string& name : {first, second}) {
+      const kernels::StoredMatrix w = stored(weights.get(name + ".weight", {outputs, inputs}));
+      for (index_t r = 0; r < outputs; ++r, ++row) context.kernels->widen(w, r, 0, inputs, wide.data() + row * inputs);
+      const auto part = weights.get_vector(name + ".bias", {outputs});
+      bias.insert(bias.end(), part.begin(), part.end());
+    }
+    const kernels::StoredMatrix both{wide.data(), nullptr, DataType::f32, 2 * outputs, inputs};
+    return {kernels::PackedMatrix(context, both), std::move(bias)};
+  }
+
+  /// A convolution's weight [out, in, k, k] with its inputs in the order (ky, kx, channel) of NHWC maps and RGB pixels.
+  nn::Linear channels_last(const std::string& name, index_t out, index_t in, index_t kernel, bool bias) {
+    const kernels::StoredMatrix w = stored(weights.get(name + ".weight", {out, in, kernel, kernel}));
+    const index_t area = kernel * kernel;
+    std::vector<float> row(static_cast<std::size_t>(in * area));               // [in, area]
+    AlignedBuffer<float> permuted(static_cast<std::size_t>(out * in * area));  // [out, area, in]
+    for (index_t o = 0; o < out; ++o) {
+      context.kernels->widen(w, o, 0, in * area, row.data());
+      float* target = permuted.data() + o * in * area;
+      for (index_t c = 0; c < in; ++c) {
+        for (index_t a = 0; a < area; ++a) target[a * in + c] = row[static_cast<std::size_t>(c * area + a)];
+      }
+    }
+    const kernels::StoredMatrix matrix{permuted.data(), nullptr, DataType::f32, out, in * area};
+    return {kernels::PackedMatrix(context, matrix),
+            bias ? weights.get_vector(name + ".bias", {out}) : std::vector<float>{}};
+  }
+
+  /// Block `index` of tower "t" or "v".  clip.cpp's names: ffn_down is the first layer of the MLP, ffn_up the second.
+  nn::TransformerBlock transformer_block(const std::string& tower, index_t index, const TransformerConfig& config,
+                                         bool causal) {
+    const std::string prefix = tower + ".blk." + std::to_string(index) + ".";
+    nn::TransformerBlock block;
+    block.ln_1 = layer_norm(prefix + "ln1", config.width, config.layer_norm_epsilon);
+    block.attention.query = linear(prefix + "attn_q", config.width, config.width);
+    block.attention.key_value = stacked(prefix + "attn_k", prefix + "attn_v", config.width, config.width);
+    block.attention.out = linear(prefix + "attn_out", config.width, config.width);
+    block.attention.heads = config.heads;
+    block.attention.causal = causal;
+    block.ln_2 = layer_norm(prefix + "ln2", config.width, config.layer_norm_epsilon);
+    block.c_fc = linear(prefix + "ffn_down", config.feed_forward, config.width);
+    block.c_proj = linear(prefix + "ffn_up", config.width, config.feed_forward);
+    block.activation = config.activation;
+    return block;
+  }
+
+  std::vector<nn::TransformerBlock> transformer(const std::string& tower, const TransformerConfig& config,
+                                                bool causal) {
+    std::vector<nn::TransformerBlock> blocks;
+    for (index_t i = 0; i < config.layers; ++i) blocks.push_back(transformer_block(tower, i, config, causal));
+    return blocks;
+  }
+};
+
+}  // namespace clipon::inline CLIPON_ABI::models

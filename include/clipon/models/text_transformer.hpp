@@ -1,0 +1,115 @@
+// The text tower.  Layer 4.  Radford et al. 2021, 2.4; openai/CLIP clip/model.py, CLIP.encode_text.
+//
+// Texts are not padded: under the causal mask nothing after the end-of-text token can change it.  Texts of different
+// length lie one after the other and share each matrix product.
+#pragma once
+
+#include <algorithm>
+#include <cstring>
+#include <span>
+#include <vector>
+
+#include "clipon/models/build.hpp"
+#include "clipon/models/config.hpp"
+#include "clipon/nn/transformer_block.hpp"
+
+namespace clipon::inline CLIPON_ABI::models {
+
+class TextTransformer {
+ public:
+  using Config = TextConfig;
+
+  struct Weights {
+    AlignedBuffer<std::byte> token_bytes;     // the table as the file stores it: 49,408 rows would be 100 MB as floats
+    std::vector<float> token_scale;           // [vocabulary] for int8, else empty
+    kernels::StoredMatrix token_embedding;    // [vocabulary, width], of token_bytes
+    std::vector<float> positional_embedding;  // [context, width]
+    std::vector<nn::TransformerBlock> blocks;
+    nn::LayerNorm ln_final;
+    nn::Linear projection;  // [embed_dim, width]
+  };
+
+  TextTransformer(const Config& config, Builder& build) : config_(config) {
+    const auto& t = config.transformer;
+    copy_token_embedding(stored(build.weights.get("t.token_embd.weight", {config.vocabulary, t.width})));
+    weights_.positional_embedding =
+        build.weights.get_vector("t.position_embd.weight", {config.context_length, t.width});
+    weights_.blocks = build.transformer("t", t, true);
+    weights_.ln_final = build.layer_norm("t.post_ln", t.width, t.layer_norm_epsilon);
+    weights_.projection = build.linear("text_projection", config.embed_dim, t.width, false);
+  }
+
+  [[nodiscard]] index_t embed_dim() const { return config_.embed_dim; }
+  [[nodiscard]] index_t context_length() const { return config_.context_length; }
+  [[nodiscard]] index_t vocabulary() const { return config_.vocabulary; }
+
+  /// Tokens that pass through the blocks together; a single text may have more.
+  static constexpr index_t kTokensAPass = 512;
+
+  [[nodiscard]] index_t scratch_bytes(const nn::Context& context, index_t texts, index_t tokens,
+                                      index_t longest) const {
+    const index_t width = config_.transformer.width;
+    return Scratch::size_for<float>(tokens * width) + Scratch::size_for<float>(texts * width) +
+           Scratch::size_for<nn::Sequence>(texts) + Scratch::size_for<index_t>(texts) +
+           nn::BlockScratch::bytes(context, weights_.blocks.front(), std::max(tokens, texts), longest);
+  }
+
+  /// Texts of one pass, each from its start token to its end-of-text token, at least one token and at most
+  /// context_length -> out [texts, embed_dim], not normalised.
+  void forward(const nn::Context& context, std::span<const std::span<const std::int32_t>> texts, float* out,
+               Scratch& scratch) const {
+    const index_t width = config_.transformer.width;
+    const auto count = static_cast<index_t>(texts.size());
+    index_t rows = 0;
+    index_t longest = 0;
+    for (const auto& text : texts) {
+      rows += static_cast<index_t>(text.size());
+      longest = std::max(longest, static_cast<index_t>(text.size()));
+    }
+    auto* x = scratch.take<float>(rows * width);          // [tokens, width]
+    auto* pooled = scratch.take<float>(count * width);    // [texts, width]
+    auto* sequences = scratch.take<nn::Sequence>(count);  // [texts]
+    auto* last_rows = scratch.take<index_t>(count);       // [texts]
+    const nn::BlockScratch block_scratch(context, weights_.blocks.front(), std::max(rows, count), longest, scratch);
+
+    index_t row = 0;
+    for (index_t i = 0; i < count; ++i) {  // x = token embedding + positional embedding
+      const auto& text = texts[static_cast<std::size_t>(i)];
+      sequences[i] = {row, static_cast<index_t>(text.size())};
+      const float* position = weights_.positional_embedding.data();
+      for (const std::int32_t token : text) {
+        float* target = x + row * width;
+        context.kernels->widen(weights_.token_embedding, token, 0, width, target);
+        for (index_t c = 0; c < width; ++c) target[c] += position[c];
+        position += width;
+        ++row;
+      }
+      last_rows[i] = row - 1;
+    }
+    const std::span all(sequences, static_cast<std::size_t>(count));
+    for (std::size_t b = 0; b + 1 < weights_.blocks.size(); ++b) {
+      nn::forward(context, weights_.blocks[b], x, rows, all, block_scratch);
+    }
+    nn::forward_pooled(context, weights_.blocks.back(), x, rows, all, {last_rows, static_cast<std::size_t>(count)},
+                       pooled, block_scratch);
+    nn::forward(context, weights_.ln_final, pooled, count, pooled);
+    nn::forward(context, weights_.projection, pooled, width, count,
+                {out, config_.embed_dim, nn::Activation::none, nullptr, 0});
+  }
+
+ private:
+  void copy_token_embedding(const kernels::StoredMatrix& table) {
+    const auto bytes = static_cast<std::size_t>(table.rows * table.columns) * size_of(table.type);
+    weights_.token_bytes = AlignedBuffer<std::byte>(bytes);
+    std::memcpy(weights_.token_bytes.data(), table.data, bytes);
+    if (table.scale != nullptr) weights_.token_scale.assign(table.scale, table.scale + table.rows);
+    weights_.token_embedding = table;
+    weights_.token_embedding.data = weights_.token_bytes.data();
+    weights_.token_embedding.scale = weights_.token_scale.empty() ? nullptr : weights_.token_scale.data();
+  }
+
+  Config config_;
+  Weights weights_;
+};
+
+}  // namespace clipon::inline CLIPON_ABI::models

@@ -1,0 +1,101 @@
+// The image tower as a Vision Transformer.  Layer 4.
+// Radford et al. 2021, 2.4; Dosovitskiy et al. 2020; openai/CLIP clip/model.py, VisionTransformer.forward.
+#pragma once
+
+#include <algorithm>
+#include <vector>
+
+#include "clipon/models/build.hpp"
+#include "clipon/models/config.hpp"
+#include "clipon/models/image_input.hpp"
+#include "clipon/nn/transformer_block.hpp"
+
+namespace clipon::inline CLIPON_ABI::models {
+
+class VisionTransformer {
+ public:
+  using Config = VisionTransformerConfig;
+
+  struct Weights {
+    nn::Linear patch_embedding;               // [width, patch * patch * 3], inputs in the order (y, x, rgb)
+    std::vector<float> class_embedding;       // [width]
+    std::vector<float> positional_embedding;  // [tokens, width]
+    nn::LayerNorm ln_pre;
+    std::vector<nn::TransformerBlock> blocks;
+    nn::LayerNorm ln_post;
+    nn::Linear projection;  // [embed_dim, width]
+  };
+
+  VisionTransformer(const Config& config, Builder& build) : config_(config) {
+    const auto& t = config.transformer;
+    weights_.patch_embedding =
+        build.channels_last("v.patch_embd", t.width, 3, config.patch_size, build.weights.has("v.patch_embd.bias"));
+    weights_.class_embedding = build.weights.get_vector("v.class_embd", {t.width});
+    weights_.positional_embedding = build.weights.get_vector("v.position_embd.weight", {config.tokens(), t.width});
+    weights_.ln_pre = build.layer_norm("v.pre_ln", t.width, t.layer_norm_epsilon);
+    weights_.blocks = build.transformer("v", t, false);
+    weights_.ln_post = build.layer_norm("v.post_ln", t.width, t.layer_norm_epsilon);
+    weights_.projection = build.linear("visual_projection", config.embed_dim, t.width, false);
+  }
+
+  [[nodiscard]] index_t image_size() const { return config_.image_size; }
+  [[nodiscard]] index_t embed_dim() const { return config_.embed_dim; }
+
+  /// Pictures that pass through the blocks together: about 150 rows, so that a layer's activations stay in L2 while its
+  /// weights stream by.
+  [[nodiscard]] index_t pictures_a_pass() const { return std::max<index_t>(1, 150 / config_.tokens()); }
+
+  [[nodiscard]] index_t scratch_bytes(const nn::Context& context, index_t pictures) const {
+    const index_t rows = pictures * config_.tokens();
+    const index_t width = config_.transformer.width;
+    return Scratch::size_for<float>(patches() * patch_floats()) + Scratch::size_for<float>(rows * width) +
+           Scratch::size_for<float>(pictures * width) + Scratch::size_for<nn::Sequence>(pictures) +
+           Scratch::size_for<index_t>(pictures) +
+           nn::BlockScratch::bytes(context, weights_.blocks.front(), rows, config_.tokens());
+  }
+
+  /// Pictures of one pass -> out [pictures, embed_dim], not normalised.
+  void forward(const nn::Context& context, const ImageInput& input, index_t pictures, float* out,
+               Scratch& scratch) const {
+    const index_t width = config_.transformer.width;
+    const index_t tokens = config_.tokens();
+    const index_t rows = pictures * tokens;
+    auto* patch_rows = scratch.take<float>(patches() * patch_floats());  // [patches, patch * patch * 3]
+    auto* x = scratch.take<float>(rows * width);                         // [pictures, tokens, width]
+    auto* pooled = scratch.take<float>(pictures * width);                // [pictures, width]
+    auto* sequences = scratch.take<nn::Sequence>(pictures);              // [pictures]
+    auto* class_rows = scratch.take<index_t>(pictures);                  // [pictures]
+    const nn::BlockScratch block_scratch(context, weights_.blocks.front(), rows, tokens, scratch);
+    const auto count = static_cast<std::size_t>(pictures);
+
+    for (index_t i = 0; i < pictures; ++i) {  // x = [class embedding; patches] + positional embedding
+      float* first = x + i * tokens * width;
+      const float* position = weights_.positional_embedding.data();
+      for (index_t c = 0; c < width; ++c)
+        first[c] = weights_.class_embedding[static_cast<std::size_t>(c)] + position[c];
+      input.patches(context, i, config_.patch_size, patch_rows);
+      nn::forward(context, weights_.patch_embedding, patch_rows, patch_floats(), patches(),
+                  {first + width, width, nn::Activation::none, position + width, width});
+      sequences[i] = {i * tokens, tokens};
+      class_rows[i] = i * tokens;
+    }
+    nn::forward(context, weights_.ln_pre, x, rows, x);
+    for (std::size_t b = 0; b + 1 < weights_.blocks.size(); ++b) {
+      nn::forward(context, weights_.blocks[b], x, rows, {sequences, count}, block_scratch);
+    }
+    nn::forward_pooled(context, weights_.blocks.back(), x, rows, {sequences, count}, {class_rows, count}, pooled,
+                       block_scratch);
+    nn::forward(context, weights_.ln_post, pooled, pictures, pooled);
+    nn::forward(context, weights_.projection, pooled, width, pictures,
+                {out, config_.embed_dim, nn::Activation::none, nullptr, 0});
+  }
+
+ private:
+  [[nodiscard]] index_t patches() const { return config_.grid() * config_.grid(); }
+  [[nodiscard]] index_t patch_floats() const { return config_.patch_size * config_.patch_size * 3; }
+
+  Config config_;
+  Weights weights_;
+};
+
+}  // namespace clipon::inline CLIPON_ABI::models

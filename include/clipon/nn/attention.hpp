@@ -1,0 +1,76 @@
+// Multi-head attention over packed sequences.  Layer 3.  Vaswani et al. 2017, 3.2; torch.nn.MultiheadAttention.
+// Sequences of different length lie one after the other in one matrix of rows, without padding.
+#pragma once
+
+#include <cmath>
+#include <span>
+
+#include "clipon/kernels/gemm.hpp"
+#include "clipon/nn/linear.hpp"
+#include "clipon/tensor/scratch.hpp"
+
+namespace clipon::inline CLIPON_ABI::nn {
+
+/// Rows first .. first + length of a packed matrix.
+struct Sequence {
+  index_t first = 0;
+  index_t length = 0;
+};
+
+struct AttentionWeights {
+  Linear query;      // [width, width]
+  Linear key_value;  // [2 width, width]: keys, then values
+  Linear out;        // [width, width]
+  index_t heads = 1;
+  bool causal = false;
+
+  [[nodiscard]] index_t width() const { return query.outputs(); }
+};
+
+/// Floats that attend() needs for sequences of at most `longest` rows.
+inline index_t attention_scratch_floats(const Context& context, const AttentionWeights& weights, index_t longest) {
+  return context.threads.count * context.kernels->attention_scratch(longest, weights.width() / weights.heads);
+}
+
+/// The queries of one call: all rows of each sequence, or only some (the pooled token in the last block).
+struct Queries {
+  const float* data = nullptr;  // rows of all sequences, row stride `stride`
+  index_t stride = 0;
+  bool last_block = false;  // one query a sequence: row s belongs to sequence s and sees all its keys
+};
+
+/// out[rows of queries, width] = softmax(Q K^T / sqrt(head width)) V for each sequence and head.
+/// key_value: [rows, 2 width]; scratch: attention_scratch_floats().
+inline void attend(const Context& context, const AttentionWeights& weights, const Queries& queries,
+                   const float* key_value, std::span<const Sequence> sequences, float* out, float* scratch,
+                   index_t scratch_floats_a_thread) {
+  const index_t width = weights.width();
+  const index_t head_width = width / weights.heads;
+  const auto tasks = static_cast<index_t>(sequences.size()) * weights.heads;
+  const index_t teams = context.threads.count < tasks ? context.threads.count : tasks;
+  parallel::parallel_for(context.threads, teams, [&](index_t team) {
+    for (index_t task = team; task < tasks; task += teams) {
+      const index_t s = task / weights.heads;
+      const index_t column = task % weights.heads * head_width;
+      const Sequence& sequence = sequences[static_cast<std::size_t>(s)];
+      const index_t first_query = queries.last_block ? s : sequence.first;
+      kernels::AttentionHead head;
+      head.q = queries.data + first_query * queries.stride + column;
+      head.q_stride = queries.stride;
+      head.k = key_value + sequence.first * 2 * width + column;
+      head.v = head.k + width;
+      head.kv_stride = 2 * width;
+      head.out = out + first_query * width + column;
+      head.out_stride = width;
+      head.queries = queries.last_block ? 1 : sequence.length;
+      head.keys = sequence.length;
+      head.head_width = head_width;
+      head.causal = weights.causal && !queries.last_block;
+      head.scale = 1.0f / std::sqrt(static_cast<float>(head_width));
+      head.scratch = scratch + team * scratch_floats_a_thread;
+      context.kernels->attention_head(head);
+    }
+  });
+}
+
+}  // namespace clipon::inline CLIPON_ABI::nn

@@ -1,0 +1,28 @@
+// Layer normalisation over the width of each row.  Layer 3.  torch.nn.LayerNorm; CLIP computes it in float32.
+#pragma once
+
+#include <vector>
+
+#include "clipon/kernels/gemm.hpp"
+
+namespace clipon::inline CLIPON_ABI::nn {
+
+struct LayerNorm {
+  std::vector<float> gain;  // [width]
+  std::vector<float> bias;  // [width]
+  float epsilon = 1e-5f;
+};
+
+/// x [rows, width] -> out [rows, width], contiguous; `out` may be `x`.
+inline void forward(const kernels::Context& context, const LayerNorm& norm, const float* x, index_t rows, float* out) {
+  const auto width = static_cast<index_t>(norm.gain.size());
+  constexpr index_t piece = 64;  // rows a task: 200 KiB at width 768, far more work than handing it out
+  parallel::parallel_for(context.threads, (rows + piece - 1) / piece, [&](index_t p) {
+    const index_t first = p * piece;
+    const index_t count = rows - first < piece ? rows - first : piece;
+    context.kernels->layer_norm(x + first * width, width, count, width, norm.gain.data(), norm.bias.data(),
+                                norm.epsilon, out + first * width, width);
+  });
+}
+
+}  // namespace clipon::inline CLIPON_ABI::nn

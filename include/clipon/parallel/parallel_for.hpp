@@ -1,0 +1,116 @@
+// parallel_for: run a body for 0..n-1 on some threads.  Layer 1; the only file that names OpenMP.
+//
+// Compiled with -fopenmp it is an OpenMP loop; with -DCLIPON_PARALLEL=threads it starts std::threads; otherwise the
+// calling thread does it all.  Inside a parallel region of the caller's own it runs on the calling thread, so an
+// application that parallelises over requests gets no nested teams.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "clipon/core/types.hpp"
+
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
+#if defined(__linux__)
+#include <sched.h>
+#include <unistd.h>
+
+#include <cstdio>
+#endif
+
+namespace clipon::inline CLIPON_ABI::parallel {
+
+/// How many threads a call may use; 1 means: on the calling thread.
+struct Threads {
+  int count = 1;
+};
+
+/// The exception of the lowest index, whichever thread met one first; rethrown where the loop was called.
+class FirstException {
+ public:
+  template <class Body>
+  void run(index_t index, const Body& body) noexcept {
+    try {
+      body(index);
+    } catch (...) {
+      const std::lock_guard lock(mutex_);
+      if (!exception_ || index < index_) {
+        exception_ = std::current_exception();
+        index_ = index;
+      }
+    }
+  }
+  void rethrow() const {
+    if (exception_) std::rethrow_exception(exception_);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::exception_ptr exception_;
+  index_t index_ = 0;
+};
+
+/// True inside a parallel region, where another one would only add threads.
+inline bool inside_parallel_region() {
+#if defined(_OPENMP)
+  return omp_in_parallel() != 0;
+#else
+  return false;
+#endif
+}
+
+/// body(i) for i in [0, n), on at most `threads` threads, each index once, in no particular order.  The body may throw:
+/// when all threads have ended, that of the lowest index is
+/// rethrown.
+template <class Body>
+void parallel_for(Threads threads, index_t n, const Body& body) {
+  const index_t wanted = threads.count < n ? threads.count : n;
+  if (wanted <= 1 || inside_parallel_region()) {
+    for (index_t i = 0; i < n; ++i) body(i);
+    return;
+  }
+  FirstException failure;
+#if defined(_OPENMP) && !defined(CLIPON_PARALLEL)
+#pragma omp parallel for schedule(dynamic, 1) num_threads(static_cast <int>(wanted))
+  for (index_t i = 0; i < n; ++i) failure.run(i, body);
+#elif defined(CLIPON_PARALLEL)
+  std::atomic<index_t> next{0};
+  const auto work = [&] {
+    for (index_t i = next++; i < n; i = next++) failure.run(i, body);
+  };
+  std::vector<std::jthread> team;
+  for (index_t t = 1; t < wanted; ++t) team.emplace_back(work);
+  work();
+  team.clear();  // joins
+#else
+  for (index_t i = 0; i < n; ++i) failure.run(i, body);
+#endif
+  failure.rethrow();
+}
+
+/// The CPUs that this process may use: its affinity mask, and no more than its cgroup's quota, rounded up.
+inline int available_threads() {
+  int count = static_cast<int>(std::thread::hardware_concurrency());
+#if defined(__linux__)
+  cpu_set_t mask;
+  if (sched_getaffinity(0, sizeof mask, &mask) == 0) count = CPU_COUNT(&mask);
+  long long quota = 0;  // cgroup v2: "quota period" in microseconds, or "max period"
+  long long period = 0;
+  if (std::FILE* file = std::fopen("/sys/fs/cgroup/cpu.max", "re")) {
+    if (std::fscanf(file, "%lld %lld", &quota, &period) == 2 && quota > 0 && period > 0) {
+      const auto allowed = static_cast<int>((quota + period - 1) / period);
+      if (allowed < count) count = allowed;
+    }
+    std::fclose(file);
+  }
+#endif
+  return count > 0 ? count : 1;
+}
+
+}  // namespace clipon::inline CLIPON_ABI::parallel

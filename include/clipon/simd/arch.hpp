@@ -1,0 +1,103 @@
+// The instruction sets that clipon has kernels for, as types.  Layer 1.
+// Every loop that must be SIMD is a template on one of these tags, so that code compiled for different ISAs has
+// different symbols and the linker can't mix them up (see DESIGN in docs/architecture.md).  A tag derives from the tag
+// below it only where it adds instructions to the same registers.
+#pragma once
+
+#include "clipon/core/config.hpp"
+#include "clipon/options.hpp"
+
+namespace clipon::inline CLIPON_ABI::simd {
+
+struct scalar {  // portable C++; also what other processors than x86 run
+  static constexpr Isa isa = Isa::scalar;
+  static constexpr int vector_bits = 32;
+  static constexpr bool has_vnni = false;
+  static constexpr bool has_bf16 = false;
+  static constexpr bool has_amx = false;
+};
+
+struct sse2 : scalar {  // every x86-64
+  static constexpr Isa isa = Isa::sse2;
+  static constexpr int vector_bits = 128;
+};
+
+struct avx2 : scalar {  // AVX2 + FMA + F16C: Intel since 2013, AMD since 2015
+  static constexpr Isa isa = Isa::avx2;
+  static constexpr int vector_bits = 256;
+};
+
+struct avx2_vnni : avx2 {  // AVX-VNNI: Intel since 2021 (client), AMD since Zen 5
+  static constexpr Isa isa = Isa::avx2_vnni;
+  static constexpr bool has_vnni = true;
+};
+
+struct avx512 : scalar {  // F + BW + DQ + VL: Intel servers since 2017, AMD since Zen 4
+  static constexpr Isa isa = Isa::avx512;
+  static constexpr int vector_bits = 512;
+};
+
+struct avx512_vnni : avx512 {
+  static constexpr Isa isa = Isa::avx512_vnni;
+  static constexpr bool has_vnni = true;
+};
+
+struct avx512_bf16 : avx512_vnni {
+  static constexpr Isa isa = Isa::avx512_bf16;
+  static constexpr bool has_bf16 = true;
+};
+
+struct amx : avx512_bf16 {  // tiles, with bf16 and int8: Intel servers since 2023
+  static constexpr Isa isa = Isa::amx;
+  static constexpr bool has_amx = true;
+};
+
+constexpr const char* to_string(Isa isa) {
+  switch (isa) {
+    case Isa::scalar:
+      return "scalar";
+    case Isa::sse2:
+      return "sse2";
+    case Isa::avx2:
+      return "avx2";
+    case Isa::avx2_vnni:
+      return "avx2_vnni";
+    case Isa::avx512:
+      return "avx512";
+    case Isa::avx512_vnni:
+      return "avx512_vnni";
+    case Isa::avx512_bf16:
+      return "avx512_bf16";
+    case Isa::amx:
+      return "amx";
+    case Isa::best:
+      return "best";
+  }
+  return "unknown";
+}
+
+// The highest tag that the compiler's own flags allow: what a header-only build runs.
+#if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__)
+#if defined(__AMX_TILE__) && defined(__AMX_BF16__) && defined(__AMX_INT8__) && defined(__AVX512BF16__) && \
+    defined(__AVX512VNNI__)
+using compiled = amx;
+#elif defined(__AVX512BF16__) && defined(__AVX512VNNI__)
+using compiled = avx512_bf16;
+#elif defined(__AVX512VNNI__)
+using compiled = avx512_vnni;
+#else
+using compiled = avx512;
+#endif
+#elif defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
+#if defined(__AVXVNNI__)
+using compiled = avx2_vnni;
+#else
+using compiled = avx2;
+#endif
+#elif defined(__SSE2__)
+using compiled = sse2;
+#else
+using compiled = scalar;
+#endif
+
+}  // namespace clipon::inline CLIPON_ABI::simd

@@ -1,0 +1,114 @@
+// What this processor can do: CPUID for the instructions, XGETBV for the registers that the operating system saves.
+// Layer 1.  (xsimd 8's detection asks CPUID alone, and a kernel without AVX-512 state would crash on it.)
+#pragma once
+
+#include <string>
+
+#include "clipon/core/config.hpp"
+#include "clipon/options.hpp"
+
+#if defined(__x86_64__) || defined(__i386__)
+#include <cpuid.h>
+#endif
+
+namespace clipon::inline CLIPON_ABI::simd {
+
+struct CpuFeatures {
+  std::string vendor;  // "GenuineIntel", "AuthenticAMD"; empty where unknown
+  std::string brand;   // the marketing name; a virtual machine may fake it
+  bool sse2 = false;
+  bool avx2 = false;  // with FMA and F16C
+  bool avx_vnni = false;
+  bool avx512 = false;  // F + BW + DQ + VL
+  bool avx512_vnni = false;
+  bool avx512_bf16 = false;
+  bool amx = false;  // tile + bf16 + int8; the permission to use tiles is asked for later
+};
+
+#if defined(__x86_64__) || defined(__i386__)
+inline std::uint64_t saved_register_state() {  // XCR0
+  std::uint32_t low = 0;
+  std::uint32_t high = 0;
+  __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return (std::uint64_t{high} << 32) | low;
+}
+
+inline std::string cpu_brand() {
+  unsigned highest = __get_cpuid_max(0x80000000u, nullptr);
+  if (highest < 0x80000004u) return {};
+  std::string name;
+  for (unsigned leaf = 0x80000002u; leaf <= 0x80000004u; ++leaf) {
+    unsigned r[4] = {};
+    __get_cpuid(leaf, &r[0], &r[1], &r[2], &r[3]);
+    name.append(reinterpret_cast<const char*>(r), sizeof r);
+  }
+  name.resize(name.find('\0') == std::string::npos ? name.size() : name.find('\0'));
+  const auto last = name.find_last_not_of(' ');
+  name.resize(last == std::string::npos ? 0 : last + 1);
+  return name;
+}
+#endif
+
+inline CpuFeatures detect_cpu() {
+  CpuFeatures cpu;
+#if defined(__x86_64__) || defined(__i386__)
+  unsigned a = 0;
+  unsigned b = 0;
+  unsigned c = 0;
+  unsigned d = 0;
+  if (!__get_cpuid(0, &a, &b, &c, &d)) return cpu;
+  const unsigned name[3] = {b, d, c};
+  cpu.vendor.assign(reinterpret_cast<const char*>(name), sizeof name);
+  cpu.brand = cpu_brand();
+  const auto bit = [](unsigned word, int position) { return ((word >> position) & 1u) != 0; };
+
+  __get_cpuid(1, &a, &b, &c, &d);
+  cpu.sse2 = bit(d, 26);
+  const bool fma = bit(c, 12);
+  const bool f16c = bit(c, 29);
+  const std::uint64_t saved = bit(c, 27) ? saved_register_state() : 0;  // OSXSAVE says that XGETBV exists
+  const bool ymm = (saved & 0x6) == 0x6;                                // XMM and YMM
+  const bool zmm = ymm && (saved & 0xe0) == 0xe0;                       // masks and both halves of ZMM
+  const bool tiles = zmm && (saved & 0x60000) == 0x60000;               // TILECFG and TILEDATA
+
+  unsigned b7 = 0;
+  unsigned c7 = 0;
+  unsigned d7 = 0;
+  if (!__get_cpuid_count(7, 0, &a, &b7, &c7, &d7)) return cpu;
+  unsigned a71 = 0;
+  if (a >= 1) __get_cpuid_count(7, 1, &a71, &b, &c, &d);
+  cpu.avx2 = ymm && bit(b7, 5) && fma && f16c;
+  cpu.avx_vnni = cpu.avx2 && bit(a71, 4);
+  cpu.avx512 = zmm && cpu.avx2 && bit(b7, 16) && bit(b7, 17) && bit(b7, 30) && bit(b7, 31);
+  cpu.avx512_vnni = cpu.avx512 && bit(c7, 11);
+  cpu.avx512_bf16 = cpu.avx512_vnni && bit(a71, 5);
+  cpu.amx = tiles && cpu.avx512_bf16 && bit(d7, 22) && bit(d7, 24) && bit(d7, 25);
+#endif
+  return cpu;
+}
+
+inline bool supports(const CpuFeatures& cpu, Isa isa) {
+  switch (isa) {
+    case Isa::scalar:
+      return true;
+    case Isa::sse2:
+      return cpu.sse2;
+    case Isa::avx2:
+      return cpu.avx2;
+    case Isa::avx2_vnni:
+      return cpu.avx_vnni;
+    case Isa::avx512:
+      return cpu.avx512;
+    case Isa::avx512_vnni:
+      return cpu.avx512_vnni;
+    case Isa::avx512_bf16:
+      return cpu.avx512_bf16;
+    case Isa::amx:
+      return cpu.amx;
+    case Isa::best:
+      return false;
+  }
+  return false;
+}
+
+}  // namespace clipon::inline CLIPON_ABI::simd

@@ -1,0 +1,221 @@
+// F32<Arch>: a register of floats of one instruction set, and what kernels do with it.  Layer 1; only kernels/micro/
+// and the per-ISA units include it.
+//
+// The register is an xsimd batch; xsimd's operators are used as they are.  Ours are: fused multiply-add (xsimd 8.1's is
+// a generic x * y + z on these architectures), masked loads and stores (it has none), and exp (its exp is too large to
+// be inlined always, and a function that the compiler keeps would be shared by units of different ISAs).
+#pragma once
+
+#if defined(__SSE2__)
+#include <immintrin.h>
+
+#include <xsimd/xsimd.hpp>
+#endif
+#include <bit>
+#include <cmath>
+
+#include "clipon/core/types.hpp"
+#include "clipon/simd/arch.hpp"
+
+namespace clipon::inline CLIPON_ABI::simd {
+
+template <class Arch, int bits = Arch::vector_bits>
+struct F32;
+
+template <class Arch>
+struct F32<Arch, 32> {  // portable: a vector of one
+  using Batch = float;
+  static constexpr index_t width = 1;
+  static CLIPON_ALWAYS_INLINE Batch load(const float* p) { return *p; }
+  static CLIPON_ALWAYS_INLINE void store(float* p, Batch v) { *p = v; }
+  static CLIPON_ALWAYS_INLINE Batch load_part(const float* p, index_t n) { return n > 0 ? *p : 0.0f; }
+  static CLIPON_ALWAYS_INLINE void store_part(float* p, Batch v, index_t n) {
+    if (n > 0) *p = v;
+  }
+  static CLIPON_ALWAYS_INLINE Batch set(float x) { return x; }
+  static CLIPON_ALWAYS_INLINE Batch fma(Batch a, Batch b, Batch c) { return a * b + c; }
+  static CLIPON_ALWAYS_INLINE Batch max(Batch a, Batch b) { return a > b ? a : b; }
+  static CLIPON_ALWAYS_INLINE Batch min(Batch a, Batch b) { return a < b ? a : b; }
+  static CLIPON_ALWAYS_INLINE float sum(Batch v) { return v; }
+  static CLIPON_ALWAYS_INLINE float greatest(Batch v) { return v; }
+  static CLIPON_ALWAYS_INLINE Batch round(Batch v) { return std::nearbyintf(v); }
+  // v * 2^n for a whole n in -126..127
+  static CLIPON_ALWAYS_INLINE Batch scale(Batch v, Batch n) {
+    return v * std::bit_cast<float>((static_cast<std::int32_t>(n) + 127) << 23);
+  }
+  static CLIPON_ALWAYS_INLINE Batch from_f16(const std::uint16_t* p) { return f16_to_float(*p); }
+  static CLIPON_ALWAYS_INLINE Batch from_bf16(const std::uint16_t* p) { return bf16_to_float(*p); }
+  static CLIPON_ALWAYS_INLINE Batch from_i8(const std::int8_t* p) { return static_cast<float>(*p); }
+  static CLIPON_ALWAYS_INLINE Batch from_u8(const std::uint8_t* p) { return static_cast<float>(*p); }
+};
+
+#if defined(__SSE2__)
+template <class Arch>
+struct F32<Arch, 128> {
+  using Batch = xsimd::batch<float, xsimd::sse2>;
+  static constexpr index_t width = 4;
+  static CLIPON_ALWAYS_INLINE Batch load(const float* p) { return _mm_loadu_ps(p); }
+  static CLIPON_ALWAYS_INLINE void store(float* p, Batch v) { _mm_storeu_ps(p, v); }
+  static CLIPON_ALWAYS_INLINE Batch load_part(const float* p, index_t n) {
+    alignas(16) float lane[4] = {};
+    for (index_t i = 0; i < n; ++i) lane[i] = p[i];
+    return _mm_load_ps(lane);
+  }
+  static CLIPON_ALWAYS_INLINE void store_part(float* p, Batch v, index_t n) {
+    alignas(16) float lane[4];
+    _mm_store_ps(lane, v);
+    for (index_t i = 0; i < n; ++i) p[i] = lane[i];
+  }
+  static CLIPON_ALWAYS_INLINE Batch set(float x) { return _mm_set1_ps(x); }
+  static CLIPON_ALWAYS_INLINE Batch fma(Batch a, Batch b, Batch c) { return a * b + c; }  // SSE2 has none
+  static CLIPON_ALWAYS_INLINE Batch max(Batch a, Batch b) { return _mm_max_ps(a, b); }
+  static CLIPON_ALWAYS_INLINE Batch min(Batch a, Batch b) { return _mm_min_ps(a, b); }
+  static CLIPON_ALWAYS_INLINE float sum(Batch v) {
+    const __m128 pair = _mm_add_ps(v, _mm_movehl_ps(v, v));
+    return _mm_cvtss_f32(_mm_add_ss(pair, _mm_shuffle_ps(pair, pair, 1)));
+  }
+  static CLIPON_ALWAYS_INLINE float greatest(Batch v) {
+    const __m128 pair = _mm_max_ps(v, _mm_movehl_ps(v, v));
+    return _mm_cvtss_f32(_mm_max_ss(pair, _mm_shuffle_ps(pair, pair, 1)));
+  }
+  static CLIPON_ALWAYS_INLINE Batch round(Batch v) { return _mm_cvtepi32_ps(_mm_cvtps_epi32(v)); }
+  static CLIPON_ALWAYS_INLINE Batch scale(Batch v, Batch n) {
+    return v * Batch(_mm_castsi128_ps(_mm_slli_epi32(_mm_add_epi32(_mm_cvtps_epi32(n), _mm_set1_epi32(127)), 23)));
+  }
+  static CLIPON_ALWAYS_INLINE Batch from_f16(const std::uint16_t* p) {
+    return _mm_setr_ps(f16_to_float(p[0]), f16_to_float(p[1]), f16_to_float(p[2]), f16_to_float(p[3]));
+  }
+  static CLIPON_ALWAYS_INLINE Batch from_bf16(const std::uint16_t* p) {
+    return _mm_castsi128_ps(
+        _mm_unpacklo_epi16(_mm_setzero_si128(), _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
+  }
+  static CLIPON_ALWAYS_INLINE Batch from_i8(const std::int8_t* p) {
+    return _mm_setr_ps(static_cast<float>(p[0]), static_cast<float>(p[1]), static_cast<float>(p[2]),
+                       static_cast<float>(p[3]));
+  }
+  static CLIPON_ALWAYS_INLINE Batch from_u8(const std::uint8_t* p) {
+    return _mm_setr_ps(static_cast<float>(p[0]), static_cast<float>(p[1]), static_cast<float>(p[2]),
+                       static_cast<float>(p[3]));
+  }
+};
+#endif
+
+#if defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
+template <class Arch>
+struct F32<Arch, 256> {
+  using Batch = xsimd::batch<float, xsimd::fma3<xsimd::avx2>>;
+  static constexpr index_t width = 8;
+  static CLIPON_ALWAYS_INLINE __m256i first(index_t n) {  // lanes 0..n-1
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(n)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+  }
+  static CLIPON_ALWAYS_INLINE Batch load(const float* p) { return _mm256_loadu_ps(p); }
+  static CLIPON_ALWAYS_INLINE void store(float* p, Batch v) { _mm256_storeu_ps(p, v); }
+  static CLIPON_ALWAYS_INLINE Batch load_part(const float* p, index_t n) { return _mm256_maskload_ps(p, first(n)); }
+  static CLIPON_ALWAYS_INLINE void store_part(float* p, Batch v, index_t n) { _mm256_maskstore_ps(p, first(n), v); }
+  static CLIPON_ALWAYS_INLINE Batch set(float x) { return _mm256_set1_ps(x); }
+  static CLIPON_ALWAYS_INLINE Batch fma(Batch a, Batch b, Batch c) { return _mm256_fmadd_ps(a, b, c); }
+  static CLIPON_ALWAYS_INLINE Batch max(Batch a, Batch b) { return _mm256_max_ps(a, b); }
+  static CLIPON_ALWAYS_INLINE Batch min(Batch a, Batch b) { return _mm256_min_ps(a, b); }
+  static CLIPON_ALWAYS_INLINE float sum(Batch v) {
+    const __m128 half = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    const __m128 pair = _mm_add_ps(half, _mm_movehl_ps(half, half));
+    return _mm_cvtss_f32(_mm_add_ss(pair, _mm_shuffle_ps(pair, pair, 1)));
+  }
+  static CLIPON_ALWAYS_INLINE float greatest(Batch v) {
+    const __m128 half = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    const __m128 pair = _mm_max_ps(half, _mm_movehl_ps(half, half));
+    return _mm_cvtss_f32(_mm_max_ss(pair, _mm_shuffle_ps(pair, pair, 1)));
+  }
+  static CLIPON_ALWAYS_INLINE Batch round(Batch v) {
+    return _mm256_round_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  }
+  static CLIPON_ALWAYS_INLINE Batch scale(Batch v, Batch n) {
+    const __m256i exponent = _mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23);
+    return _mm256_mul_ps(v, _mm256_castsi256_ps(exponent));
+  }
+  static CLIPON_ALWAYS_INLINE Batch from_f16(const std::uint16_t* p) {
+    return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  }
+  static CLIPON_ALWAYS_INLINE Batch from_bf16(const std::uint16_t* p) {
+    const __m256i wide = _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
+  }
+  static CLIPON_ALWAYS_INLINE Batch from_i8(const std::int8_t* p) {
+    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
+  }
+  static CLIPON_ALWAYS_INLINE Batch from_u8(const std::uint8_t* p) {
+    return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
+  }
+};
+#endif
+
+#if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__)
+template <class Arch>
+struct F32<Arch, 512> {
+  using Batch = xsimd::batch<float, xsimd::avx512bw>;
+  static constexpr index_t width = 16;
+  // g++ 12 warns of an uninitialised value inside the unmasked forms of max, min, roundscale and scalef; with a full
+  // mask both compilers emit the same instructions.
+  static constexpr __mmask16 kAll = 0xffff;
+  static CLIPON_ALWAYS_INLINE __mmask16 first(index_t n) {  // lanes 0..n-1
+    return n >= 16 ? static_cast<__mmask16>(0xffff) : static_cast<__mmask16>((1u << n) - 1u);
+  }
+  static CLIPON_ALWAYS_INLINE Batch load(const float* p) { return _mm512_loadu_ps(p); }
+  static CLIPON_ALWAYS_INLINE void store(float* p, Batch v) { _mm512_storeu_ps(p, v); }
+  static CLIPON_ALWAYS_INLINE Batch load_part(const float* p, index_t n) { return _mm512_maskz_loadu_ps(first(n), p); }
+  static CLIPON_ALWAYS_INLINE void store_part(float* p, Batch v, index_t n) { _mm512_mask_storeu_ps(p, first(n), v); }
+  static CLIPON_ALWAYS_INLINE Batch set(float x) { return _mm512_set1_ps(x); }
+  static CLIPON_ALWAYS_INLINE Batch fma(Batch a, Batch b, Batch c) { return _mm512_fmadd_ps(a, b, c); }
+  static CLIPON_ALWAYS_INLINE Batch max(Batch a, Batch b) { return _mm512_maskz_max_ps(kAll, a, b); }
+  static CLIPON_ALWAYS_INLINE Batch min(Batch a, Batch b) { return _mm512_maskz_min_ps(kAll, a, b); }
+  static CLIPON_ALWAYS_INLINE float sum(Batch v) {
+    const __m256 upper = _mm512_maskz_extractf32x8_ps(0xff, v, 1);
+    return F32<Arch, 256>::sum(_mm256_add_ps(_mm512_maskz_extractf32x8_ps(0xff, v, 0), upper));
+  }
+  static CLIPON_ALWAYS_INLINE float greatest(Batch v) {
+    const __m256 upper = _mm512_maskz_extractf32x8_ps(0xff, v, 1);
+    return F32<Arch, 256>::greatest(_mm256_max_ps(_mm512_maskz_extractf32x8_ps(0xff, v, 0), upper));
+  }
+  static CLIPON_ALWAYS_INLINE Batch round(Batch v) {
+    return _mm512_maskz_roundscale_ps(kAll, v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  }
+  static CLIPON_ALWAYS_INLINE Batch scale(Batch v, Batch n) { return _mm512_maskz_scalef_ps(kAll, v, n); }
+  static CLIPON_ALWAYS_INLINE Batch from_f16(const std::uint16_t* p) {
+    return _mm512_maskz_cvtph_ps(kAll, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+  }
+  static CLIPON_ALWAYS_INLINE Batch from_bf16(const std::uint16_t* p) {
+    const __m512i wide = _mm512_maskz_cvtepu16_epi32(kAll, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+    return _mm512_castsi512_ps(_mm512_maskz_slli_epi32(kAll, wide, 16));
+  }
+  static CLIPON_ALWAYS_INLINE Batch from_i8(const std::int8_t* p) {
+    return _mm512_maskz_cvtepi32_ps(
+        kAll, _mm512_maskz_cvtepi8_epi32(kAll, _mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
+  }
+  static CLIPON_ALWAYS_INLINE Batch from_u8(const std::uint8_t* p) {
+    return _mm512_maskz_cvtepi32_ps(
+        kAll, _mm512_maskz_cvtepu8_epi32(kAll, _mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
+  }
+};
+#endif
+
+/// e^x within 2 ulp for x in [-87, 88]; smaller x give e^-87 (1.6e-38), larger ones e^88.
+/// x = n ln 2 + r with |r| <= ln 2 / 2; e^r by its Taylor series to r^7, whose next term is below 2^-26.
+template <class Arch>
+CLIPON_ALWAYS_INLINE typename F32<Arch>::Batch exp(typename F32<Arch>::Batch x) {
+  using V = F32<Arch>;
+  x = V::max(V::min(x, V::set(88.0f)), V::set(-87.0f));
+  const auto n = V::round(x * V::set(1.44269504f));
+  auto r = V::fma(n, V::set(-0.693359375f), x);  // ln 2 in two parts: the first has 9 bits, so n times it is exact
+  r = V::fma(n, V::set(2.12194440e-4f), r);
+  auto p = V::set(1.0f / 5040);
+  p = V::fma(p, r, V::set(1.0f / 720));
+  p = V::fma(p, r, V::set(1.0f / 120));
+  p = V::fma(p, r, V::set(1.0f / 24));
+  p = V::fma(p, r, V::set(1.0f / 6));
+  p = V::fma(p, r, V::set(0.5f));
+  p = V::fma(p, r, V::set(1.0f));
+  p = V::fma(p, r, V::set(1.0f));
+  return V::scale(p, n);
+}
+
+}  // namespace clipon::inline CLIPON_ABI::simd

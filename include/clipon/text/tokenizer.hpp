@@ -1,0 +1,161 @@
+// Texts to token ids and back.  Layer 3; a Model owns one.  openai/CLIP clip/simple_tokenizer.py and clip.tokenize.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "clipon/error.hpp"
+#include "clipon/options.hpp"
+#include "clipon/text/bpe.hpp"
+#include "clipon/text/clean.hpp"
+#include "clipon/text/split.hpp"
+
+namespace clipon::inline CLIPON_ABI::text {
+
+/// A vocabulary as the model file holds it.
+struct TokenizerConfig {
+  std::vector<std::string> tokens;  // by id, in the byte alphabet, "</w>" at a word's end
+  std::vector<std::string> merges;  // "left right", by rank
+  std::int32_t start_token_id = 0;
+  std::int32_t end_token_id = 0;
+  index_t context_length = 77;
+  Cleaning cleaning = Cleaning::ftfy;
+};
+
+/// Immutable after construction: any number of threads may use one.
+class Tokenizer {
+ public:
+  /// Throws Error bad_value or duplicate, naming the entry, when the vocabulary does not hang together: ids out of
+  /// range, a byte without a token, a merge of unknown tokens.
+  explicit Tokenizer(TokenizerConfig config) : config_(std::move(config)) {
+    index_tokens();
+    const auto alphabet = byte_alphabet();
+    for (std::size_t byte = 0; byte < 256; ++byte) {
+      inner_[byte] = id_of(alphabet[byte], "byte " + std::to_string(byte));
+      last_[byte] =
+          id_of(alphabet[byte] + std::string(kEndOfWord), "byte " + std::to_string(byte) + " at a word's end");
+      byte_of_.emplace(alphabet[byte], static_cast<unsigned char>(byte));
+    }
+    merges_.reserve(config_.merges.size());
+    for (std::size_t i = 0; i < config_.merges.size(); ++i) add_merge(i);
+  }
+
+  [[nodiscard]] const TokenizerConfig& config() const { return config_; }
+
+  /// The ids of `text` without start and end, however many.  Throws Error invalid_utf8.
+  [[nodiscard]] std::vector<std::int32_t> encode(std::string_view text, const TokenizeOptions& options = {}) const {
+    const std::u32string cleaned = clean(decode_utf8(text, options.replace_invalid_utf8), config_.cleaning);
+    std::vector<std::int32_t> ids;
+    std::vector<std::int32_t> symbols;
+    WordEncoder encoder(merges_);
+    for_each_word(cleaned, [&](std::u32string_view word) {
+      if (word == U"<|startoftext|>") return ids.push_back(config_.start_token_id);
+      if (word == U"<|endoftext|>") return ids.push_back(config_.end_token_id);
+      symbols.clear();
+      const std::string bytes = encode_utf8(word);
+      for (const char byte : bytes) symbols.push_back(inner_[static_cast<unsigned char>(byte)]);
+      symbols.back() = last_[static_cast<unsigned char>(bytes.back())];
+      encoder.encode(symbols);
+      ids.insert(ids.end(), symbols.begin(), symbols.end());
+    });
+    return ids;
+  }
+
+  /// start, the ids of `text`, end; at most context_length in all.  Throws Error text_too_long, or with
+  /// options.truncate keeps the first ids and the end.
+  [[nodiscard]] std::vector<std::int32_t> tokenize(std::string_view text, const TokenizeOptions& options = {}) const {
+    std::vector<std::int32_t> ids = encode(text, options);
+    ids.insert(ids.begin(), config_.start_token_id);
+    ids.push_back(config_.end_token_id);
+    const auto limit = static_cast<std::size_t>(config_.context_length);
+    if (ids.size() <= limit) return ids;
+    if (!options.truncate) {
+      throw Error(ErrorCode::text_too_long, "text '" + excerpt(text) + "': expected at most " + std::to_string(limit) +
+                                                " tokens, found " + std::to_string(ids.size()));
+    }
+    ids.resize(limit);
+    ids.back() = config_.end_token_id;
+    return ids;
+  }
+
+  /// The text of ids; special tokens as they are spelled.  Throws Error invalid_argument for an id outside the
+  /// vocabulary.
+  [[nodiscard]] std::string decode(const std::vector<std::int32_t>& ids) const {
+    std::string out;
+    for (const std::int32_t id : ids) {
+      if (id < 0 || static_cast<std::size_t>(id) >= config_.tokens.size()) {
+        throw Error(
+            ErrorCode::invalid_argument,
+            "token id: expected 0 to " + std::to_string(config_.tokens.size() - 1) + ", found " + std::to_string(id));
+      }
+      append_token(out, config_.tokens[static_cast<std::size_t>(id)]);
+    }
+    return out;
+  }
+
+ private:
+  // The start of a text, cut between characters, for messages.
+  static std::string excerpt(std::string_view text) {
+    constexpr std::size_t longest = 40;
+    if (text.size() <= longest) return std::string(text);
+    std::size_t end = longest;
+    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0u) == 0x80u) --end;
+    return std::string(text.substr(0, end)) + "...";
+  }
+
+  void index_tokens() {
+    ids_.reserve(config_.tokens.size());
+    for (std::size_t i = 0; i < config_.tokens.size(); ++i) {
+      if (!ids_.emplace(config_.tokens[i], static_cast<std::int32_t>(i)).second) {
+        throw Error(ErrorCode::duplicate,
+                    "vocabulary: token " + std::to_string(i) + " '" + config_.tokens[i] + "' stands twice");
+      }
+    }
+    for (const std::int32_t id : {config_.start_token_id, config_.end_token_id}) {
+      if (id < 0 || static_cast<std::size_t>(id) >= config_.tokens.size()) {
+        throw Error(ErrorCode::bad_value, "vocabulary: expected a start and an end token below " +
+                                              std::to_string(config_.tokens.size()) + ", found " + std::to_string(id));
+      }
+    }
+  }
+
+  std::int32_t id_of(const std::string& token, const std::string& what) const {
+    const auto found = ids_.find(token);
+    if (found == ids_.end()) throw Error(ErrorCode::bad_value, "vocabulary: no token for " + what);
+    return found->second;
+  }
+
+  void add_merge(std::size_t i) {
+    const std::string& merge = config_.merges[i];
+    const std::string what = "merge " + std::to_string(i) + " '" + merge + "'";
+    const std::size_t blank = merge.find(' ');
+    if (blank == std::string::npos) throw Error(ErrorCode::bad_value, "vocabulary: " + what + " is not a pair");
+    const std::string left = merge.substr(0, blank);
+    const std::string right = merge.substr(blank + 1);
+    merges_.add(id_of(left, what), id_of(right, what), id_of(left + right, what));
+  }
+
+  void append_token(std::string& out, std::string_view token) const {
+    const bool ends_word = token.size() > kEndOfWord.size() && token.ends_with(kEndOfWord);
+    if (ends_word) token.remove_suffix(kEndOfWord.size());
+    for (std::size_t i = 0; i < token.size();) {
+      const std::size_t n = decode_step(token.substr(i)).bytes;
+      const auto byte = byte_of_.find(std::string(token.substr(i, n)));
+      if (byte != byte_of_.end()) out.push_back(static_cast<char>(byte->second));
+      i += n;
+    }
+    if (ends_word) out.push_back(' ');
+  }
+
+  TokenizerConfig config_;
+  std::unordered_map<std::string_view, std::int32_t> ids_;  // views into config_.tokens
+  std::unordered_map<std::string, unsigned char> byte_of_;
+  std::int32_t inner_[256] = {};
+  std::int32_t last_[256] = {};
+  MergeTable merges_;
+};
+
+}  // namespace clipon::inline CLIPON_ABI::text

@@ -1,0 +1,81 @@
+// UTF-8 to code points and back.  Layer 3; the first and last step of the tokenizer.
+// Ill-formed input (overlong forms, surrogates, beyond U+10FFFF, cut or stray bytes) is an error that names the byte,
+// or one U+FFFD per maximal ill-formed part (Unicode 15, 3.9, "substitution of maximal subparts"), as Python's
+// bytes.decode(errors="replace") does.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "clipon/core/config.hpp"
+#include "clipon/error.hpp"
+
+namespace clipon::inline CLIPON_ABI::text {
+
+/// One step of decoding: the code point, or -1 for an ill-formed part, and the bytes that it takes.
+struct DecodedStep {
+  std::int32_t code_point;
+  std::size_t bytes;
+};
+
+inline DecodedStep decode_step(std::string_view s) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(s[i]); };
+  const unsigned lead = byte(0);
+  if (lead < 0x80) return {static_cast<std::int32_t>(lead), 1};
+  if (lead < 0xc2 || lead > 0xf4) return {-1, 1};
+  const std::size_t length = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+  // The second byte's range shuts out overlong forms, surrogates and what lies beyond U+10FFFF (Unicode, table 3-7).
+  const unsigned low = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
+  const unsigned high = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
+  unsigned value = lead & (0x7fu >> length);
+  for (std::size_t i = 1; i < length; ++i) {
+    if (i >= s.size() || byte(i) < (i == 1 ? low : 0x80u) || byte(i) > (i == 1 ? high : 0xbfu)) return {-1, i};
+    value = (value << 6) | (byte(i) & 0x3fu);
+  }
+  return {static_cast<std::int32_t>(value), length};
+}
+
+/// Throws Error invalid_utf8 unless `replace`.
+inline std::u32string decode_utf8(std::string_view utf8, bool replace = false) {
+  std::u32string points;
+  points.reserve(utf8.size());
+  for (std::size_t i = 0; i < utf8.size();) {
+    const DecodedStep step = decode_step(utf8.substr(i));
+    if (step.code_point < 0 && !replace) {
+      throw Error(ErrorCode::invalid_utf8,
+                  "text: expected UTF-8, found an ill-formed sequence at byte " + std::to_string(i));
+    }
+    points.push_back(step.code_point < 0 ? U'\ufffd' : static_cast<char32_t>(step.code_point));
+    i += step.bytes;
+  }
+  return points;
+}
+
+inline void append_utf8(std::string& out, char32_t c) {
+  const auto put = [&](unsigned byte) { out.push_back(static_cast<char>(byte)); };
+  const auto v = static_cast<unsigned>(c);
+  if (v < 0x80) {
+    put(v);
+  } else if (v < 0x800) {
+    put(0xc0u | (v >> 6));
+    put(0x80u | (v & 0x3fu));
+  } else if (v < 0x10000) {
+    put(0xe0u | (v >> 12));
+    put(0x80u | ((v >> 6) & 0x3fu));
+    put(0x80u | (v & 0x3fu));
+  } else {
+    put(0xf0u | (v >> 18));
+    put(0x80u | ((v >> 12) & 0x3fu));
+    put(0x80u | ((v >> 6) & 0x3fu));
+    put(0x80u | (v & 0x3fu));
+  }
+}
+
+inline std::string encode_utf8(std::u32string_view points) {
+  std::string out;
+  out.reserve(points.size());
+  for (const char32_t c : points) append_utf8(out, c);
+  return out;
+}
+
+}  // namespace clipon::inline CLIPON_ABI::text

@@ -1,0 +1,134 @@
+// Activations, LayerNorm, attention, pooling, pixels: each ISA against kernels/reference.hpp.
+#include <clipon/kernels/gemm.hpp>
+#include <clipon/kernels/reference.hpp>
+#include <cmath>
+
+#include "support.hpp"
+
+using namespace clipon;
+using namespace clipon::kernels;
+
+TEST_CASE("activations are within 4e-7 of the definition, relative above 1, from -30 to 30") {
+  support::for_each_isa([](const KernelTable& table) {
+    const float one = 1.0f;
+    const StoredMatrix identity{&one, nullptr, DataType::f32, 1, 1};
+    const Context context{&table, {1}};
+    const PackedMatrix packed(context, identity);
+    for (int a = 0; a <= static_cast<int>(Activation::relu); ++a) {
+      for (float x = -30.0f; x <= 30.0f; x += 0.00731f) {
+        float found = 0.0f;
+        Epilogue epilogue;
+        epilogue.out = &found;
+        epilogue.out_stride = 1;
+        epilogue.activation = static_cast<Activation>(a);
+        gemm(context, &x, 1, 1, packed, epilogue);
+        const double expected = reference::activate(static_cast<Activation>(a), double{x});
+        CAPTURE(a);
+        CAPTURE(x);
+        REQUIRE(std::fabs(double{found} - expected) <= 4e-7 * std::max(1.0, std::fabs(expected)));
+      }
+    }
+  });
+}
+
+TEST_CASE("layer_norm agrees with the definition, also far from zero and in place") {
+  support::for_each_isa([](const KernelTable& table) {
+    support::Random random(11);
+    for (const index_t width : {5, 16, 63, 128, 192, 512, 768, 1027}) {
+      const index_t rows = 5;
+      auto x = random.normals(rows * width, 3.0f);
+      for (float& v : x) v += 50.0f;
+      const auto gain = random.normals(width);
+      const auto bias = random.normals(width);
+      std::vector<float> expected(x.size());
+      for (index_t r = 0; r < rows; ++r) {
+        reference::layer_norm(x.data() + r * width, width, gain.data(), bias.data(), 1e-5f,
+                              expected.data() + r * width);
+      }
+      table.layer_norm(x.data(), width, rows, width, gain.data(), bias.data(), 1e-5f, x.data(), width);
+      for (std::size_t i = 0; i < x.size(); ++i) {
+        CAPTURE(width);
+        // Rounding of a running sum of `width` numbers near 50, as a random walk: the mean is off by about
+        // 50 x 2^-25 x sqrt(width / 3), four times that at most; divided by the deviation of 3, times the gain.
+        const double mean_error = 4 * 50 * 0x1p-25 * std::sqrt(static_cast<double>(width) / 3) / 3;
+        const double limit = mean_error * std::fabs(double{gain[i % static_cast<std::size_t>(width)]}) + 2e-6;
+        REQUIRE(std::fabs(double{x[i]} - double{expected[i]}) <= limit * (1.0 + std::fabs(double{expected[i]})));
+      }
+    }
+  });
+}
+
+TEST_CASE("attention_head agrees with the definition: all lengths around the tiles, causal or not") {
+  support::for_each_isa([](const KernelTable& table) {
+    support::Random random(12);
+    for (const index_t keys : {1, 2, 7, 8, 15, 16, 17, 47, 48, 49, 50, 77, 97, 200}) {
+      for (const bool causal : {false, true}) {
+        for (const index_t queries : {keys, index_t{1}}) {
+          const index_t head_width = keys % 2 == 0 ? 64 : 40;
+          const index_t stride = 3 * head_width + 1;
+          const auto q = random.normals(queries * stride);
+          const auto kv = random.normals(keys * stride);
+          std::vector<float> scratch(static_cast<std::size_t>(table.attention_scratch(keys, head_width)));
+          std::vector<float> found(static_cast<std::size_t>(queries * head_width));
+          std::vector<float> expected(found.size());
+          AttentionHead head;
+          head.q = q.data();
+          head.q_stride = stride;
+          head.k = kv.data();
+          head.v = kv.data() + head_width;
+          head.kv_stride = stride;
+          head.out_stride = head_width;
+          head.queries = queries;
+          head.keys = keys;
+          head.head_width = head_width;
+          head.causal = causal;
+          head.scale = 0.125f;
+          head.scratch = scratch.data();
+          head.out = expected.data();
+          reference::attention_head(head);
+          head.out = found.data();
+          table.attention_head(head);
+          for (std::size_t i = 0; i < found.size(); ++i) {
+            CAPTURE(keys);
+            CAPTURE(causal);
+            // scores up to 8 x 0.125 x 8, each known to 64 epsilon: weights to 1e-5 relative, values below 5
+            REQUIRE(std::fabs(double{found[i]} - double{expected[i]}) <= 2e-5);
+          }
+        }
+      }
+    }
+  });
+}
+
+TEST_CASE("average_pool_2x2 agrees with the definition and drops an odd row and column") {
+  support::for_each_isa([](const KernelTable& table) {
+    support::Random random(13);
+    for (const index_t channels : {1, 5, 16, 33, 64}) {
+      const index_t height = 7;
+      const index_t width = 9;
+      const auto in = random.normals(height * width * channels);
+      std::vector<float> found(static_cast<std::size_t>(3 * 4 * channels));
+      std::vector<float> expected(found.size());
+      table.average_pool_2x2(in.data(), height, width, channels, found.data());
+      reference::average_pool_2x2(in.data(), height, width, channels, expected.data());
+      for (std::size_t i = 0; i < found.size(); ++i) REQUIRE(found[i] == doctest::Approx(expected[i]).epsilon(3e-7));
+    }
+  });
+}
+
+TEST_CASE("normalise_pixels is one multiply and one add") {
+  support::for_each_isa([](const KernelTable& table) {
+    support::Random random(14);
+    const index_t n = 101;
+    const auto pixels = random.bytes(n);
+    const auto scale = random.normals(n);
+    const auto offset = random.normals(n);
+    std::vector<float> found(static_cast<std::size_t>(n));
+    table.normalise_pixels(pixels.data(), scale.data(), offset.data(), n, found.data());
+    for (std::size_t i = 0; i < found.size(); ++i) {
+      const double expected = double{scale[i]} * pixels[i] + double{offset[i]};
+      REQUIRE(std::fabs(double{found[i]} - expected) <=
+              2 * 0x1p-24 * (std::fabs(expected) + 255.0 * std::fabs(scale[i])));
+    }
+  });
+}

@@ -1,0 +1,150 @@
+#!/usr/bin/env python3
+"""clipon against openai/CLIP's answers, end to end: checkpoint -> converter -> clipon command -> features.
+
+    check_reference.py ARCH... --clipon build/release/clipon [--shared DIR] [--work DIR]
+
+For each architecture the checkpoint is made by golden/make_checkpoint.py, converted, and the pictures and texts of
+golden/inputs are embedded; features, probabilities and the contrastive loss must agree with golden/features within the
+table of tolerances. Where --shared has the reference's pixels, they are compared too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+TESTS = Path(__file__).resolve().parent.parent
+GOLDEN = TESTS / "golden"
+CONVERTER = TESTS.parent / "weights_converter"
+
+# relative L2 error of the worst row, f32, against float32 PyTorch: twice to fifty times what a second PyTorch
+# implementation differs by (7e-7 on ViT-B/32); larger where sums are longer and layers more
+TOLERANCE = {"image": 1e-5, "text": 1e-5, "probability": 1e-4, "loss": 1e-4}
+LARGE = {"ViT-L/14", "ViT-L/14@336px", "RN50x4", "RN50x16", "RN50x64"}
+LARGE_IMAGE_TOLERANCE = 5e-5
+TURBOJPEG_LEVELS, STB_LEVELS = 0.0, 2.0  # mean absolute difference of pixels of a JPEG
+
+
+class Failure(Exception):
+    pass
+
+
+def run(*command: object) -> str:
+    result = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        raise Failure(f"{' '.join(map(str, command))}: exit code {result.returncode}: {result.stderr.strip()}")
+    return result.stdout
+
+
+def convert(arch: str, work: Path, dtype: str = "f32") -> Path:
+    stem = work / arch.replace("/", "-").replace("@", "-")
+    checkpoint, model = stem.with_suffix(".safetensors"), Path(f"{stem}.{dtype}.gguf")
+    if not checkpoint.exists():
+        run(sys.executable, GOLDEN / "make_checkpoint.py", arch, checkpoint)
+    command = [sys.executable, "-m", "clipon_convert", checkpoint, model, "--dtype", dtype, "--quiet"]
+    subprocess.run(command, cwd=CONVERTER, check=True)
+    return model
+
+
+def worst_row(found: np.ndarray, expected: np.ndarray) -> float:
+    if found.shape != expected.shape:
+        raise Failure(f"expected shape {expected.shape}, found {found.shape}")
+    return float((np.linalg.norm(found - expected, axis=1) / np.linalg.norm(expected, axis=1)).max())
+
+
+def softmax(x: np.ndarray) -> np.ndarray:
+    e = np.exp(x - x.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+def contrastive_loss(logits: np.ndarray) -> float:
+    n = min(logits.shape)
+    square = logits[:n, :n].astype(np.float64)
+    return float(-(np.log(np.diag(softmax(square))).mean() + np.log(np.diag(softmax(square.T))).mean()) / 2)
+
+
+def compare_pixels(clipon: Path, model: Path, names: list[str], expected: np.ndarray, work: Path) -> str:
+    worst = 0.0
+    for name, pixels in zip(names, expected, strict=True):
+        run(clipon, "--model", model, "preprocess", GOLDEN / "inputs/images" / name, "-o", work / "pixels.npy")
+        difference = np.abs(np.load(work / "pixels.npy").astype(int) - pixels.astype(int))
+        lossy = name.endswith(".jpg")
+        worst = max(worst, float(difference.mean()) if lossy else 0.0)
+        if difference.mean() > (STB_LEVELS if lossy else 0.0):
+            raise Failure(f"pixels of {name}: differ by {difference.mean():.3f} levels on average")
+    return f"pixels of {len(names)} pictures equal (JPEG within {worst:.3f} levels)"
+
+
+def check(arch: str, clipon: Path, work: Path, shared: Path | None, isa: str) -> str:
+    file_name = arch.replace("/", "-").replace("@", "-") + ".npz"
+    golden = np.load(GOLDEN / "features" / file_name)
+    model = convert(arch, work)
+    names = [str(name) for name in golden["image_names"]]
+    texts = work / "texts.json"
+    texts.write_text(json.dumps([str(text) for text in golden["texts"]]))
+    base = [clipon, "--model", model, "--isa", isa]
+    tokens = [json.loads(line) for line in run(*base, "--truncate", "tokenize", "--texts", texts).splitlines()]
+    for found, expected in zip(tokens, golden["tokens"], strict=True):
+        if found != expected[: len(found)].tolist() or expected[len(found) :].any():
+            raise Failure(f"tokens: expected {expected[expected > 0].tolist()}, found {found}")
+    paths = [GOLDEN / "inputs/images" / name for name in names]
+    run(*base, "embed", "--raw", "--images", *paths, "-o", work / "images.npy")
+    run(*base, "--truncate", "embed", "--raw", "--texts", texts, "-o", work / "texts.npy")
+    images, sentences = np.load(work / "images.npy"), np.load(work / "texts.npy")
+    errors = {"image": worst_row(images, golden["image_features"])}
+    errors["text"] = worst_row(sentences, golden["text_features"])
+
+    scale = np.exp(float(np.log(1 / 0.07)))  # not stored with the features; recovered from their logits below
+    unit_images = golden["image_features"] / np.linalg.norm(golden["image_features"], axis=1, keepdims=True)
+    unit_texts = golden["text_features"] / np.linalg.norm(golden["text_features"], axis=1, keepdims=True)
+    cosines = unit_images @ unit_texts.T
+    scale = float((golden["logits_per_image"] * cosines).sum() / (cosines * cosines).sum())
+    own = run(*base, "--json", "info")
+    own_scale = json.loads(own)["model"]["logit_scale"]
+    if abs(own_scale / scale - 1) > 1e-5:
+        raise Failure(f"logit scale: expected {scale}, found {own_scale}")
+    run(*base, "--truncate", "similarity", "--images", *paths, "--texts", texts, "-o", work / "cosines.npy")
+    logits = np.load(work / "cosines.npy") * np.float32(own_scale)
+    expected_logits = golden["logits_per_image"]
+    errors["probability"] = float(np.abs(softmax(logits) - softmax(expected_logits)).max())
+    errors["loss"] = abs(contrastive_loss(logits) - float(golden["contrastive_loss"]))
+
+    limits = dict(TOLERANCE, image=LARGE_IMAGE_TOLERANCE if arch in LARGE else TOLERANCE["image"])
+    report = ", ".join(f"{name} {error:.1e}" for name, error in errors.items())
+    if failed := [name for name, error in errors.items() if not error <= limits[name]]:
+        raise Failure(f"{report}: {', '.join(failed)} above {limits}")
+    if shared is not None:
+        expected = np.load(shared / "reference/expected" / file_name)["pixels"]
+        report += "; " + compare_pixels(clipon, model, names, expected, work)
+    return report
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("architectures", metavar="ARCH", nargs="+")
+    parser.add_argument("--clipon", type=Path, required=True)
+    parser.add_argument("--shared", type=Path)
+    parser.add_argument("--isa", default="best")
+    parser.add_argument("--work", type=Path, help="where checkpoints are kept; a temporary folder when absent")
+    options = parser.parse_args()
+    failures = 0
+    for arch in options.architectures:
+        with tempfile.TemporaryDirectory(dir=options.work) as temporary:
+            try:
+                print(
+                    f"{arch}: {check(arch, options.clipon, Path(temporary), options.shared, options.isa)}", flush=True
+                )
+            except Failure as failure:
+                failures += 1
+                print(f"{arch}: FAILED: {failure}", flush=True)
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,113 @@
+"""The command line: finds out what the source is, reads it, writes the model file."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import sys
+from pathlib import Path
+
+from clipon_convert import __version__
+from clipon_convert.checkpoint import Checkpoint
+from clipon_convert.dtypes import DTYPES
+from clipon_convert.errors import ConversionError
+from clipon_convert.hashes import expected_sha256
+from clipon_convert.sources import clip_cpp, huggingface, open_clip, openai
+from clipon_convert.writer import write
+
+DESCRIPTION = """Turns a CLIP checkpoint into a clipon model (GGUF).
+
+SOURCE is one of
+  ViT-B-32.pt          OpenAI's download, or a torch.save(state_dict) with their parameter names
+  model.safetensors    OpenAI's parameter names
+  FOLDER               a Hugging Face CLIPModel: config.json, model.safetensors, tokenizer files
+  open_clip_model.*    an OpenCLIP checkpoint with its open_clip_config.json beside it
+  model.gguf           clip.cpp's file"""
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="clipon_convert", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("source", metavar="SOURCE", type=Path)
+    parser.add_argument("out", metavar="OUT.gguf", type=Path)
+    parser.add_argument("--dtype", choices=DTYPES, help="type of the matrices; the source's own when absent")
+    parser.add_argument("--name", help="general.name; when absent the published model of the same sizes")
+    parser.add_argument("--bpe", metavar="FILE", type=Path, help="bpe_simple_vocab_16e6.txt.gz or merges of its form")
+    parser.add_argument("--sha256", metavar="HEX", help="refuse a source file of any other SHA-256")
+    parser.add_argument("--license", help="general.license")
+    parser.add_argument("--description", help="general.description")
+    parser.add_argument("--source-url", help="general.source.url")
+    parser.add_argument("--training-data", help="clipon.training_data: what is known of the data it was trained on")
+    parser.add_argument("--verify", action="store_true", help="run source (torch) and result (clipon), print the error")
+    parser.add_argument("--clipon", metavar="PATH", default="clipon", help="the clipon command, for --verify")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar, no summary")
+    parser.add_argument("--version", action="version", version=f"clipon_convert {__version__}")
+    return parser.parse_args(arguments)
+
+
+def check_sha256(path: Path, given: str | None) -> None:
+    """Against --sha256, else against OpenAI's published hash where the path carries it or the file has their name."""
+    expected = given.lower() if given else expected_sha256(path)
+    if expected is None:
+        return
+    with path.open("rb") as file:
+        digest = hashlib.sha256()
+        while block := file.read(1 << 20):
+            digest.update(block)
+    if digest.hexdigest() != expected:
+        hint = "" if given else " (rename it if it is not OpenAI's download)"
+        raise ConversionError(f"{path}: expected SHA-256 {expected}, found {digest.hexdigest()}{hint}")
+
+
+def read_source(source: Path, bpe: Path | None) -> tuple[Checkpoint, str]:
+    """The checkpoint and the name of its kind."""
+    if not source.exists():
+        raise ConversionError(f"{source}: no such file or folder")
+    if source.is_dir():
+        if not (source / "config.json").is_file():
+            raise ConversionError(f"{source}: expected a Hugging Face folder with a config.json, found none")
+        return huggingface.read(source, bpe), "Hugging Face CLIPModel"
+    if source.suffix == ".gguf":
+        return clip_cpp.read(source, bpe), "clip.cpp GGUF"
+    if source.with_name(open_clip.CONFIG_NAME).is_file():
+        return open_clip.read(source, bpe), "OpenCLIP checkpoint"
+    return openai.read(source, bpe), "OpenAI parameter names"
+
+
+def convert(options: argparse.Namespace) -> tuple[Checkpoint, str]:
+    """The checkpoint and the type that its matrices were written in."""
+    if options.source.is_file():
+        check_sha256(options.source, options.sha256)
+    checkpoint, kind = read_source(options.source, options.bpe)
+    checkpoint.name = options.name or checkpoint.name
+    checkpoint.description["clipon.source"] = f"{options.source.name} ({kind})"
+    given = {
+        "general.license": options.license,
+        "general.description": options.description,
+        "general.source.url": options.source_url,
+        "clipon.training_data": options.training_data,
+    }
+    checkpoint.description.update({key: value for key, value in given.items() if value is not None})
+    dtype = options.dtype or checkpoint.stored_type
+    write(checkpoint, options.out, dtype, progress=not options.quiet)
+    if not options.quiet:
+        print(f"{options.out}: {checkpoint.name}, {dtype}, {options.out.stat().st_size / 1e6:.1f} MB")
+    return checkpoint, dtype
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = parse(arguments)
+    try:
+        checkpoint, dtype = convert(options)
+        if options.verify:
+            from clipon_convert.verify import verify  # needs torch
+
+            return verify(checkpoint, options.out, options.clipon, dtype)
+    except ConversionError as error:
+        print(f"clipon_convert: {error}", file=sys.stderr)
+        return 1
+    except (OSError, ValueError, KeyError) as error:  # ValueError covers broken JSON and broken UTF-8
+        print(f"clipon_convert: {options.source}: {type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+    return 0

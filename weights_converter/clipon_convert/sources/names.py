@@ -1,0 +1,103 @@
+"""From Hugging Face's and clip.cpp's names to OpenAI's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from clipon_convert.checkpoint import Array
+
+# (pattern, OpenAI's name, transposed there); {0} is the block's number
+Rules = Sequence[tuple[str, str, bool]]
+
+
+def _blocks(source: str, target: str, parts: Sequence[tuple[str, str]]) -> list[tuple[str, str, bool]]:
+    return [(source.replace("N", r"(\d+)") + re.escape(a), f"{target}.resblocks.{{0}}.{b}", False) for a, b in parts]
+
+
+_HF_PARTS = [
+    (f"{a}.{end}", f"{b}.{end}")
+    for end in ("weight", "bias")
+    for a, b in (
+        ("self_attn.q_proj", "attn.q"),
+        ("self_attn.k_proj", "attn.k"),
+        ("self_attn.v_proj", "attn.v"),
+        ("self_attn.out_proj", "attn.out_proj"),
+        ("layer_norm1", "ln_1"),
+        ("layer_norm2", "ln_2"),
+        ("mlp.fc1", "mlp.c_fc"),
+        ("mlp.fc2", "mlp.c_proj"),
+    )
+]
+HUGGINGFACE: Rules = [
+    (r"text_model\.embeddings\.token_embedding\.weight", "token_embedding.weight", False),
+    (r"text_model\.embeddings\.position_embedding\.weight", "positional_embedding", False),
+    *_blocks(r"text_model\.encoder\.layers\.N\.", "transformer", _HF_PARTS),
+    (r"text_model\.final_layer_norm\.(weight|bias)", "ln_final.{0}", False),
+    (r"text_projection\.weight", "text_projection", True),
+    (r"vision_model\.embeddings\.class_embedding", "visual.class_embedding", False),
+    (r"vision_model\.embeddings\.patch_embedding\.weight", "visual.conv1.weight", False),
+    (r"vision_model\.embeddings\.position_embedding\.weight", "visual.positional_embedding", False),
+    (r"vision_model\.pre_layrnorm\.(weight|bias)", "visual.ln_pre.{0}", False),
+    *_blocks(r"vision_model\.encoder\.layers\.N\.", "visual.transformer", _HF_PARTS),
+    (r"vision_model\.post_layernorm\.(weight|bias)", "visual.ln_post.{0}", False),
+    (r"visual_projection\.weight", "visual.proj", True),
+    (r"logit_scale", "logit_scale", False),
+]
+
+_CPP_PARTS = [
+    (f"{a}.{end}", f"{b}.{end}")
+    for end in ("weight", "bias")
+    for a, b in (
+        ("attn_q", "attn.q"),
+        ("attn_k", "attn.k"),
+        ("attn_v", "attn.v"),
+        ("attn_out", "attn.out_proj"),
+        ("ln1", "ln_1"),
+        ("ln2", "ln_2"),
+        ("ffn_down", "mlp.c_fc"),
+        ("ffn_up", "mlp.c_proj"),
+    )
+]
+CLIP_CPP: Rules = [
+    (r"t\.token_embd\.weight", "token_embedding.weight", False),
+    (r"t\.position_embd\.weight", "positional_embedding", False),
+    *_blocks(r"t\.blk\.N\.", "transformer", _CPP_PARTS),
+    (r"t\.post_ln\.(weight|bias)", "ln_final.{0}", False),
+    (r"text_projection\.weight", "text_projection", True),
+    (r"v\.class_embd", "visual.class_embedding", False),
+    (r"v\.patch_embd\.weight", "visual.conv1.weight", False),
+    (r"v\.patch_embd\.bias", "visual.conv1.bias", False),
+    (r"v\.position_embd\.weight", "visual.positional_embedding", False),
+    (r"v\.pre_ln\.(weight|bias)", "visual.ln_pre.{0}", False),
+    *_blocks(r"v\.blk\.N\.", "visual.transformer", _CPP_PARTS),
+    (r"v\.post_ln\.(weight|bias)", "visual.ln_post.{0}", False),
+    (r"visual_projection\.weight", "visual.proj", True),
+]
+
+
+def _stack_attention(weights: dict[str, Array]) -> None:
+    """attn.q, attn.k and attn.v become OpenAI's attn.in_proj."""
+    for name in [n for n in weights if n.endswith((".attn.q.weight", ".attn.q.bias"))]:
+        kind = name.rsplit(".", 1)[1]
+        stem = name.removesuffix(f"q.{kind}")
+        parts = [f"{stem}{part}.{kind}" for part in "qkv"]
+        if all(part in weights for part in parts):
+            weights[f"{stem}in_proj_{kind}"] = np.concatenate([weights.pop(part) for part in parts])
+
+
+def to_openai(weights: dict[str, Array], rules: Rules) -> dict[str, Array]:
+    """Renames what the rules know; other names stay, and are refused later as weights without a place."""
+    compiled = [(re.compile(pattern), target, transposed) for pattern, target, transposed in rules]
+    renamed: dict[str, Array] = {}
+    for name, values in weights.items():
+        for pattern, target, transposed in compiled:
+            if match := pattern.fullmatch(name):
+                renamed[target.format(*match.groups())] = values.T if transposed else values
+                break
+        else:
+            renamed[name] = values
+    _stack_attention(renamed)
+    return renamed

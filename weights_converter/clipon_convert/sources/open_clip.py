@@ -1,0 +1,89 @@
+"""An OpenCLIP checkpoint and the open_clip_config.json beside it, where its model is OpenAI's CLIP in other sizes.
+
+Everything that changes the computation and has no place in a clipon model is refused by the name of its key.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from clipon_convert.checkpoint import Checkpoint, ModifiedResNetConfig
+from clipon_convert.errors import ConversionError
+from clipon_convert.sources.openai import from_weights, read_vocabulary
+from clipon_convert.sources.safetensors_file import read_safetensors
+from clipon_convert.sources.torch_archive import read_torch_archive
+
+CONFIG_NAME = "open_clip_config.json"
+# keys that are read from the shapes, or read below, or do nothing at inference
+_MODEL = {"embed_dim", "quick_gelu", "vision_cfg", "text_cfg", "custom_text", "init_logit_scale", "init_logit_bias"}
+_VISION = {"image_size", "layers", "width", "patch_size", "head_width", "heads", "mlp_ratio", "patch_dropout"}
+_TEXT = {"context_length", "vocab_size", "width", "heads", "layers", "mlp_ratio", "hf_tokenizer_name"}
+# values of other keys that mean OpenAI's model
+_DEFAULTS: dict[str, tuple[object, ...]] = {
+    "ls_init_value": (None,),
+    "attentional_pool": (False,),
+    "no_ln_pre": (False,),
+    "pos_embed_type": ("learnable",),
+    "final_ln_after_pool": (False,),
+    "pool_type": ("tok", "argmax"),
+    "output_tokens": (False,),
+    "input_patchnorm": (False,),
+    "global_average_pool": (False,),
+    "embed_cls": (False,),
+    "no_causal_mask": (False,),
+    "proj_bias": (False,),
+    "pad_id": (0,),
+    "text_projection": (None,),
+    "proj": ("linear",),
+}
+_INTERPOLATIONS = {"bicubic", "bilinear"}
+_RESIZE_MODES = {"shortest", "squash"}
+
+
+def _refuse_unknown(config: dict[str, Any], known: set[str], where: str) -> None:
+    for key, value in config.items():
+        if key in known or value in _DEFAULTS.get(key, ()):
+            continue
+        raise ConversionError(f"{CONFIG_NAME}: {where}.{key} = {value!r} can't be represented in a clipon model")
+
+
+def _apply_preprocessing(config: dict[str, Any], checkpoint: Checkpoint) -> None:
+    pre = checkpoint.preprocessing
+    pre.mean = tuple(config.get("mean", pre.mean))
+    pre.std = tuple(config.get("std", pre.std))
+    pre.interpolation = config.get("interpolation", pre.interpolation)
+    pre.resize_mode = config.get("resize_mode", pre.resize_mode)
+    size = config.get("size", checkpoint.vision.image_size)
+    if any(edge != checkpoint.vision.image_size for edge in (size if isinstance(size, list) else [size])):
+        raise ConversionError(
+            f"{CONFIG_NAME}: preprocess_cfg.size: expected {checkpoint.vision.image_size}, found {size}"
+        )
+    if pre.interpolation not in _INTERPOLATIONS:
+        raise ConversionError(f"{CONFIG_NAME}: preprocess_cfg.interpolation = '{pre.interpolation}' is not supported")
+    if pre.resize_mode not in _RESIZE_MODES:
+        raise ConversionError(f"{CONFIG_NAME}: preprocess_cfg.resize_mode = '{pre.resize_mode}' is not supported")
+
+
+def read(path: Path, bpe: Path | None) -> Checkpoint:
+    config = json.loads(path.with_name(CONFIG_NAME).read_text("utf-8"))
+    model = config.get("model_cfg", config)
+    vision_config, text_config = model.get("vision_cfg", {}), model.get("text_cfg", {})
+    _refuse_unknown(model, _MODEL, "model_cfg")
+    _refuse_unknown(vision_config, _VISION, "vision_cfg")
+    _refuse_unknown(text_config, _TEXT, "text_cfg")
+    if model.get("custom_text"):
+        raise ConversionError(f"{CONFIG_NAME}: model_cfg.custom_text = True can't be represented in a clipon model")
+    weights, stored_type = read_safetensors(path) if path.suffix == ".safetensors" else read_torch_archive(path)
+    checkpoint = from_weights(weights, stored_type)
+    text, vision = checkpoint.text.transformer, checkpoint.vision
+    activation = "quick_gelu" if model.get("quick_gelu") else "gelu"
+    text.activation = activation
+    text.heads = text_config.get("heads", text.heads)
+    if not isinstance(vision, ModifiedResNetConfig):
+        vision.transformer.activation = activation
+        vision.transformer.heads = vision.transformer.width // vision_config.get("head_width", 64)
+    _apply_preprocessing(config.get("preprocess_cfg", {}), checkpoint)
+    checkpoint.vocabulary = read_vocabulary(path, checkpoint.text.vocabulary, bpe)
+    return checkpoint

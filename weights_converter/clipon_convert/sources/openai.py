@@ -1,0 +1,89 @@
+"""OpenAI's parameter names: their .pt archives, plain state dicts, safetensors files of the same names.
+
+A config.json beside a safetensors file may say what shapes can't: activation, image_mean and image_std, token ids,
+bpe_merges with the file bpe_merges_*.txt. Without it the values are OpenAI's.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from clipon_convert import vocabulary
+from clipon_convert.architecture import infer_text, infer_vision, name_of, shape_of
+from clipon_convert.checkpoint import Array, Checkpoint, ModifiedResNetConfig, Vocabulary
+from clipon_convert.errors import ConversionError
+from clipon_convert.sources.safetensors_file import read_safetensors
+from clipon_convert.sources.torch_archive import read_torch_archive
+
+OPENAI_URL = "https://github.com/openai/CLIP"
+OPENAI_LICENSE = "MIT"
+OPENAI_TRAINING_DATA = (
+    "WIT: 400 million pairs of pictures and texts from the public internet (Radford et al. 2021, section 2.2); "
+    "not released. The model repeats the biases of that data (section 7)."
+)
+
+
+def from_weights(weights: dict[str, Array], stored_type: str) -> Checkpoint:
+    text = infer_text(weights)
+    embed_dim = shape_of(weights, "text_projection", 2)[1]
+    vision = infer_vision(weights)
+    return Checkpoint(weights, embed_dim, text, vision, stored_type, name=name_of(vision))
+
+
+def _config_beside(path: Path) -> dict[str, Any]:
+    config = path.with_name("config.json")
+    if not config.is_file():
+        return {}
+    values = json.loads(config.read_text("utf-8"))
+    if values.get("model_type") != "clip-openai":
+        return {}
+    return dict(values)
+
+
+def _apply(config: dict[str, Any], checkpoint: Checkpoint) -> None:
+    text, vision = checkpoint.text.transformer, checkpoint.vision
+    if "activation" in config:
+        text.activation = config["activation"]
+        if not isinstance(vision, ModifiedResNetConfig):
+            vision.transformer.activation = config["activation"]
+    text.heads = config.get("transformer_heads", text.heads)
+    if "vision_heads" in config:
+        (vision if isinstance(vision, ModifiedResNetConfig) else vision.transformer).heads = config["vision_heads"]
+    for key, found in (
+        ("image_resolution", vision.image_size),
+        ("context_length", checkpoint.text.context_length),
+        ("vocab_size", checkpoint.text.vocabulary),
+        ("embed_dim", checkpoint.embed_dim),
+    ):
+        if config.get(key, found) != found:
+            raise ConversionError(f"config.json: '{key}' is {config[key]}, but the weights are shaped for {found}")
+    pre = checkpoint.preprocessing
+    pre.mean = tuple(config.get("image_mean", pre.mean))
+    pre.std = tuple(config.get("image_std", pre.std))
+
+
+def read_vocabulary(path: Path, size: int, bpe: Path | None) -> Vocabulary:
+    """--bpe, else bpe_merges_*.txt beside the weights, else the one of open_clip."""
+    beside = sorted(path.parent.glob("bpe_merges_*.txt"))
+    return vocabulary.read_merges_file(bpe or (beside[0] if beside else vocabulary.find_openai_merges()), size)
+
+
+def read(path: Path, bpe: Path | None) -> Checkpoint:
+    is_safetensors = path.suffix == ".safetensors"
+    weights, stored_type = read_safetensors(path) if is_safetensors else read_torch_archive(path)
+    checkpoint = from_weights(weights, stored_type)
+    config = _config_beside(path) if is_safetensors else {}
+    _apply(config, checkpoint)
+    checkpoint.vocabulary = read_vocabulary(path, checkpoint.text.vocabulary, bpe)
+    for key, ours in (("sot", checkpoint.vocabulary.start_token_id), ("eot", checkpoint.vocabulary.end_token_id)):
+        if config.get(key, ours) != ours:
+            raise ConversionError(f"config.json: '{key}' is {config[key]}, but the vocabulary puts it at {ours}")
+    if not is_safetensors:
+        checkpoint.description = {
+            "general.license": OPENAI_LICENSE,
+            "general.source.url": OPENAI_URL,
+            "clipon.training_data": OPENAI_TRAINING_DATA,
+        }
+    return checkpoint

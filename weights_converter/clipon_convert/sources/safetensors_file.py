@@ -1,0 +1,39 @@
+"""Weights of a .safetensors file as numpy arrays; bfloat16, which numpy lacks, becomes float32."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError, deserialize
+
+from clipon_convert.checkpoint import Array
+from clipon_convert.dtypes import from_bf16
+from clipon_convert.errors import ConversionError
+
+_NUMPY = {"F64": np.float64, "F32": np.float32, "F16": np.float16, "BF16": np.uint16, "I64": np.int64, "I32": np.int32}
+_STORED = {"F32": "f32", "F16": "f16", "BF16": "bf16", "F64": "f32"}
+
+
+def read_safetensors(path: Path) -> tuple[dict[str, Array], str]:
+    """The weights and the type that most of their elements are stored in."""
+    try:
+        entries = deserialize(path.read_bytes())
+    except SafetensorError as error:
+        raise ConversionError(f"{path}: not a safetensors file: {error}") from error
+    weights: dict[str, Array] = {}
+    elements: Counter[str] = Counter()
+    for name, entry in entries:
+        kind = entry["dtype"]
+        if kind not in _NUMPY:
+            raise ConversionError(f"{path}: weight '{name}': expected f16, bf16, f32 or f64, found {kind}")
+        values: Array = np.frombuffer(entry["data"], dtype=_NUMPY[kind]).reshape(entry["shape"])
+        if kind == "BF16":
+            values = from_bf16(values)
+        elif kind == "F64":
+            values = values.astype(np.float32)
+        weights[name] = values
+        if kind in _STORED:
+            elements[_STORED[kind]] += values.size
+    return weights, elements.most_common(1)[0][0] if elements else "f32"

@@ -1,0 +1,86 @@
+"""A small checkpoint under OpenAI's names, made in memory."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from clipon_convert.vocabulary import from_merges
+
+MERGES = ["a t</w>", "c at</w>", "d o", "do g</w>", "t h", "th e</w>"]
+VOCABULARY = 2 * 256 + len(MERGES) + 2
+HERE = Path(__file__).resolve().parent
+
+
+def blocks(weights: dict[str, np.ndarray], prefix: str, width: int, layers: int, rng: np.random.Generator) -> None:
+    def normal(*shape: int) -> np.ndarray:
+        return (rng.standard_normal(shape) * 0.1).astype(np.float32)
+
+    for i in range(layers):
+        block = f"{prefix}.resblocks.{i}"
+        weights[block + ".attn.in_proj_weight"] = normal(3 * width, width)
+        weights[block + ".attn.in_proj_bias"] = normal(3 * width)
+        for name, out, inp in (
+            ("attn.out_proj", width, width),
+            ("mlp.c_fc", 4 * width, width),
+            ("mlp.c_proj", width, 4 * width),
+        ):
+            weights[f"{block}.{name}.weight"] = normal(out, inp)
+            weights[f"{block}.{name}.bias"] = normal(out)
+        for name in ("ln_1", "ln_2"):
+            weights[f"{block}.{name}.weight"] = 1 + normal(width)
+            weights[f"{block}.{name}.bias"] = normal(width)
+
+
+def make_weights(seed: int = 0, width: int = 64, embed_dim: int = 24) -> dict[str, np.ndarray]:
+    """A ViT of 32 px, patches of 16, two blocks, and a text tower of two blocks and 16 tokens."""
+    rng = np.random.default_rng(seed)
+
+    def normal(*shape: int) -> np.ndarray:
+        return (rng.standard_normal(shape) * 0.1).astype(np.float32)
+
+    weights = {
+        "visual.conv1.weight": normal(width, 3, 16, 16),
+        "visual.class_embedding": normal(width),
+        "visual.positional_embedding": normal(5, width),
+        "visual.proj": normal(width, embed_dim),
+        "token_embedding.weight": normal(VOCABULARY, width),
+        "positional_embedding": normal(16, width),
+        "text_projection": normal(width, embed_dim),
+        "logit_scale": np.array(np.log(100.0), np.float32),
+    }
+    for name in ("visual.ln_pre", "visual.ln_post", "ln_final"):
+        weights[name + ".weight"], weights[name + ".bias"] = 1 + normal(width), normal(width)
+    blocks(weights, "visual.transformer", width, 2, rng)
+    blocks(weights, "transformer", width, 2, rng)
+    return weights
+
+
+@pytest.fixture
+def weights() -> dict[str, np.ndarray]:
+    return make_weights()
+
+
+@pytest.fixture
+def bpe(tmp_path: Path) -> Path:
+    path = tmp_path / "merges.txt"
+    path.write_text("header\n" + "\n".join(MERGES) + "\n")
+    assert len(from_merges(MERGES).tokens) == VOCABULARY
+    return path
+
+
+@pytest.fixture
+def source(tmp_path: Path, weights: dict[str, np.ndarray]) -> Path:
+    path = tmp_path / "model.safetensors"
+    save_file(weights, path)
+    return path
+
+
+def convert(source: Path, out: Path, *options: object) -> subprocess.CompletedProcess[str]:
+    line = [sys.executable, "-m", "clipon_convert", source, out, "--quiet", *options]
+    return subprocess.run([str(part) for part in line], cwd=HERE.parent, capture_output=True, text=True, check=False)
