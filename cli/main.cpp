@@ -34,6 +34,11 @@ int main(int argc, char** argv) {
     return action();
   } catch (const CLI::Success& success) {  // --help, --version
     return app.exit(success);
+  } catch (const CLI::RequiredError& error) {
+    const auto unknown = app.remaining();
+    const std::string why = unknown.empty() ? error.what() : "no such command: " + unknown.front();
+    std::fprintf(stderr, "clipon: %s (clipon --help lists what there is)\n", why.c_str());
+    return cli::kUsage;
   } catch (const CLI::ParseError& error) {
     std::fprintf(stderr, "clipon: %s (clipon --help lists what there is)\n", error.what());
     return cli::kUsage;

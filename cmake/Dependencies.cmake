@@ -4,23 +4,23 @@ include(FetchContent)
 
 set(CLIPON_FETCHED "")
 
-# clipon_dependency(<package> <url> <sha256> <target>): find_package, else fetch.
-macro(clipon_dependency package url sha256 target)
+# clipon_dependency(<package> <target> <git> <commit>): find_package, else fetch.
+macro(clipon_dependency package target git commit)
   find_package(${package} QUIET)
   if(NOT TARGET ${target})
     if(NOT CLIPON_FETCH_DEPENDENCIES)
       message(FATAL_ERROR "clipon: ${package} not found. Install it (packaging/debian-packages.txt lists Debian's names) "
                           "or configure with -DCLIPON_FETCH_DEPENDENCIES=ON to download a pinned release.")
     endif()
-    FetchContent_Declare(${package} URL ${url} URL_HASH SHA256=${sha256})
+    FetchContent_Declare(${package} GIT_REPOSITORY ${git} GIT_TAG ${commit})
     FetchContent_MakeAvailable(${package})
     list(APPEND CLIPON_FETCHED ${package})
   endif()
 endmacro()
 
 set(CMAKE_POLICY_DEFAULT_CMP0077 NEW)
-clipon_dependency(Eigen3 https://gitlab.com/libeigen/eigen/-/archive/3.4.0/eigen-3.4.0.tar.gz
-                  8586084f71f9bde545ee7fa6d00288b264a2b7ac3607b974e54d13e7162c1c72 Eigen3::Eigen)
+clipon_dependency(Eigen3 Eigen3::Eigen https://gitlab.com/libeigen/eigen.git
+                  3147391d946bb4b6c68edd901f2add6ac1f31f8c) # 3.4.0
 
 # clipon_headers(<package> <target> <git> <commit> <folder>): headers alone, found by our Find module, else fetched.
 macro(clipon_headers package target git commit folder)
@@ -38,7 +38,8 @@ macro(clipon_headers package target git commit folder)
     list(APPEND CLIPON_FETCHED ${package})
   endif()
 endmacro()
-clipon_headers(XsimdHeaders Xsimd::headers https://github.com/xtensor-stack/xsimd.git 8.1.0 include)
+clipon_headers(XsimdHeaders Xsimd::headers https://github.com/xtensor-stack/xsimd.git
+               1577b02d549cca52aa5e943c16f2600950480289 include) # 8.1.0
 clipon_headers(Stb Stb::Stb https://github.com/nothings/stb.git 31c1ad37456438565541f4919958214b6e762fb4 .)
 
 if(CLIPON_PARALLEL STREQUAL "openmp")
@@ -57,12 +58,12 @@ if(CLIPON_WITH_TURBOJPEG)
 endif()
 
 if(CLIPON_BUILD_CLI)
-  clipon_dependency(CLI11 https://github.com/CLIUtils/CLI11/archive/refs/tags/v2.1.2.tar.gz
-                    26291377e892ba0e5b4972cdfd4a2ab3bf53af8dac1f4ea8fe0d1376b625c8cb CLI11::CLI11)
-  clipon_dependency(nlohmann_json https://github.com/nlohmann/json/archive/refs/tags/v3.11.2.tar.gz
-                    d69f9deb6a75e2580465c6c4c5111b89c4dc2fa94e3a85fcd2ffcd9a143d9273 nlohmann_json::nlohmann_json)
+  clipon_dependency(CLI11 CLI11::CLI11 https://github.com/CLIUtils/CLI11.git
+                    70f8072f9dd2292fd0b9f9e5f58e279f60483ed3) # 2.1.2
+  clipon_dependency(nlohmann_json nlohmann_json::nlohmann_json https://github.com/nlohmann/json.git
+                    bc889afb4c5bf1c0d8ee29ef35eaaf4c8bef8a5d) # 3.11.2
 endif()
 if(CLIPON_BUILD_TESTS)
-  clipon_dependency(doctest https://github.com/doctest/doctest/archive/refs/tags/v2.4.9.tar.gz
-                    19b2df757f2f3703a5e63cee553d85596875f06d91a3333acd80a969ef210856 doctest::doctest)
+  clipon_dependency(doctest doctest::doctest https://github.com/doctest/doctest.git
+                    b7c21ec5ceeadb4951b00396fc1e4642dd347e5f) # 2.4.9
 endif()

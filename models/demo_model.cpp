@@ -1,5 +1,5 @@
-// The embedded model's bytes, put into the library clipon::demo_model by the assembler: no generated source, no parsing.
-// Model::load_demo reads them between the two symbols.
+// The embedded model's bytes, put into the library clipon::demo_model by the assembler: no generated source, no
+// parsing. Model::load_demo reads them between the two symbols.
 #if defined(__APPLE__)
 #error "clipon::demo_model: .incbin for Mach-O is not written yet; load models/clipon-demo.gguf as a file"
 #endif

@@ -9,6 +9,12 @@ namespace cli {
 
 namespace {
 
+#if defined(CLIPON_WITH_TURBOJPEG)
+constexpr const char* kJpegDecoder = "libjpeg-turbo";
+#else
+constexpr const char* kJpegDecoder = "stb_image";
+#endif
+
 std::vector<std::string> names(const std::vector<clipon::Isa>& isas) {
   std::vector<std::string> out;
   for (const clipon::Isa isa : isas) out.emplace_back(clipon::simd::to_string(isa));
@@ -46,6 +52,7 @@ nlohmann::ordered_json describe(const clipon::Model& model, const Settings& sett
             {"isa", clipon::simd::to_string(model.isa())},
             {"why", settings.isa == "best" ? cpu.why : "--isa asks for it"},
             {"threads", model.threads()}}},
+          {"jpeg", kJpegDecoder},
           {"clipon", CLIPON_VERSION_STRING}};
 }
 

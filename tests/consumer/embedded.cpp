@@ -2,4 +2,6 @@
 #include <clipon/clipon.hpp>
 
 clipon::Model embedded_model();
-clipon::Model embedded_model() { return clipon::Model::load_demo(); }
+clipon::Model embedded_model() {
+  return clipon::Model::load_demo();
+}

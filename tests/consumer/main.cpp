@@ -2,7 +2,6 @@
 #include <clipon/clipon.hpp>
 #include <iostream>
 
-
 int main(int argc, char** argv) try {
   if (argc < 4) return 2;
   const auto model = clipon::Model::load(argv[1]);

@@ -181,8 +181,16 @@ inline Pixels decode_bmp(std::span<const std::byte> file, const DecodeOptions& o
   if (start > file.size() || row * height > file.size() - start) {
     throw Error(ErrorCode::image_corrupt, "BMP: it ends before its last row");
   }
+  bool gray_ramp = bits == 8;  // a palette that is its own index makes Pillow's mode "L", which is interpolated
+  const std::uint64_t palette = 14 + std::uint64_t{number(14, 4)};
+  const std::uint64_t colours = number(46, 4) != 0 ? number(46, 4) : 256;
+  for (std::uint64_t i = 0; gray_ramp && i < colours; ++i) {
+    const std::uint64_t at = palette + 4 * i;
+    gray_ramp = at + 4 <= start && number(static_cast<std::size_t>(at), 3) == i * 0x010101;
+  }
   const std::uint64_t pixels = std::uint64_t{width} * height;
-  return decode_with_stb("BMP", file, Layout::rgb, bits <= 8, decoder_budget(pixels, file.size(), options));
+  const bool nearest = bits <= 8 && !gray_ramp;
+  return decode_with_stb("BMP", file, Layout::rgb, nearest, decoder_budget(pixels, file.size(), options));
 }
 
 /// Throws Error image_unsupported (another format: named), image_corrupt or image_too_large.

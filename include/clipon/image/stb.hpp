@@ -96,6 +96,9 @@ inline void* reallocate(void* pointer, size_t old_bytes, size_t bytes) {
 #pragma GCC diagnostic ignored "-Wold-style-cast"
 #pragma GCC diagnostic ignored "-Wextra"
 #endif
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
 
 #include "clipon/image/stb_macros_save.inc"
 

@@ -34,7 +34,7 @@ inline std::uint64_t saved_register_state() {  // XCR0
 }
 
 inline std::string cpu_brand() {
-  unsigned highest = __get_cpuid_max(0x80000000u, nullptr);
+  const auto highest = static_cast<unsigned>(__get_cpuid_max(0x80000000u, nullptr));  // clang declares it int
   if (highest < 0x80000004u) return {};
   std::string name;
   for (unsigned leaf = 0x80000002u; leaf <= 0x80000004u; ++leaf) {

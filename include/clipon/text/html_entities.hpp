@@ -14,7 +14,7 @@ namespace clipon::inline CLIPON_ABI::text {
 template <std::size_t n>
 const HtmlEntity* find_entity(const HtmlEntity (&table)[n], std::string_view name) {
   const auto* hit = std::lower_bound(std::begin(table), std::end(table), name,
-                                     [](const HtmlEntity& e, std::string_view x) { return e.name < x; });
+                                     [](const HtmlEntity& e, std::string_view x) { return x.compare(e.name) > 0; });
   return hit != std::end(table) && name == hit->name ? hit : nullptr;
 }
 

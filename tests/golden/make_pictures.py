@@ -1,0 +1,107 @@
+#!/usr/bin/env python3
+"""Small pictures of every kind that CLIP's preprocessing may meet, and what Pillow makes of them.
+
+    make_pictures.py OUT
+
+Writes OUT/pictures/*.png|jpg|bmp and OUT/pictures.npz: for each name the bytes [32, 32, 3] after openai/CLIP's
+_transform without ToTensor and Normalize: Resize(32, BICUBIC), CenterCrop(32), convert("RGB"), in torchvision's
+arithmetic. Needs numpy and Pillow; made with Pillow 13.0.
+"""
+
+from __future__ import annotations
+
+import struct
+import sys
+import zlib
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+SIZE = 32
+
+
+def scene(height: int, width: int, channels: int, seed: int) -> np.ndarray:
+    """Gradients, a disc and noise: edges and overshoot for the bicubic, every value of a byte."""
+    rng = np.random.RandomState(seed)
+    y, x = np.mgrid[0:height, 0:width]
+    planes = []
+    for c in range(channels):
+        plane = 255 * (x * (c + 1) + y) / (width * (c + 1) + height)
+        plane = np.where((x - width / 2) ** 2 + (y - height / 2) ** 2 < (min(width, height) / 3) ** 2, 255 - plane, plane)
+        planes.append(np.clip(plane + rng.normal(0, 25, plane.shape), 0, 255))
+    return np.stack(planes, -1).astype(np.uint8)
+
+
+def write_png_16(path: Path, values: np.ndarray, colour_type: int) -> None:
+    """Pillow writes no 16-bit RGB."""
+    height, width, _ = values.shape
+    raw = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values.reshape(height, -1))
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0)
+    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(raw, 9)) + chunk(b"IEND", b"")
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + body)
+
+
+def preprocess(picture: Image.Image) -> np.ndarray:
+    width, height = picture.size
+    short, long = min(width, height), max(width, height)
+    if short != SIZE:
+        size = (SIZE, int(SIZE * long / short)) if width <= height else (int(SIZE * long / short), SIZE)
+        picture = picture.resize(size, Image.Resampling.BICUBIC)
+    width, height = picture.size
+    left, top = round((width - SIZE) / 2), round((height - SIZE) / 2)
+    return np.asarray(picture.crop((left, top, left + SIZE, top + SIZE)).convert("RGB"))
+
+
+def main() -> None:
+    out = Path(sys.argv[1])
+    folder = out / "pictures"
+    folder.mkdir(parents=True, exist_ok=True)
+    rgb, rgba = scene(47, 61, 3, 1), scene(53, 40, 4, 2)
+    gray = rgb[:, :, 0]
+    images = {
+        "gray.png": Image.fromarray(gray, "L"),
+        "gray_alpha.png": Image.fromarray(rgba[:, :, :2].copy(), "LA"),
+        "rgb.png": Image.fromarray(rgb),
+        "rgba.png": Image.fromarray(rgba, "RGBA"),
+        "rgba_exact_size.png": Image.fromarray(scene(32, 32, 4, 3), "RGBA"),
+        "palette.png": Image.fromarray(rgb).quantize(17),
+        "bilevel.png": Image.fromarray(gray).convert("1"),
+        "tall.png": Image.fromarray(scene(150, 3, 3, 4)),
+        "wide.png": Image.fromarray(scene(2, 201, 3, 5)),
+        "one_pixel.png": Image.fromarray(scene(1, 1, 3, 6)),
+        "large.png": Image.fromarray(scene(211, 333, 3, 7) // 16 * 16),
+        "rgb.bmp": Image.fromarray(rgb[:20, :21]),
+        "gray.bmp": Image.fromarray(gray[:20, :21]),
+        "palette.bmp": Image.fromarray(rgb[:20, :21]).quantize(16),
+        "rgb.jpg": Image.fromarray(rgb),
+        "gray.jpg": Image.fromarray(gray),
+        "cmyk.jpg": Image.fromarray(rgb).convert("CMYK"),
+    }
+    for name, image in images.items():
+        image.save(folder / name)
+    images["palette.png"].save(folder / "palette_trns.png", transparency=bytes(range(0, 255, 15)))
+    images["gray.png"].save(folder / "gray_trns.png", transparency=128)
+    images["rgb.png"].save(folder / "rgb_trns.png", transparency=(1, 2, 3))
+    images["rgb.png"].save(folder / "interlaced_progressive.jpg", progressive=True, quality=60, subsampling=2)
+    images["rgb.png"].save(folder / "yuv444.jpg", quality=95, subsampling=0)
+    write_png_16(folder / "rgb_16.png", scene(33, 45, 3, 8).astype(np.uint16) * 256 + 77, 2)
+    write_png_16(folder / "rgba_16.png", scene(45, 33, 4, 9).astype(np.uint16) * 256 + 99, 6)
+    expected = {}
+    for path in sorted(folder.iterdir()):
+        with Image.open(path) as image:
+            expected[path.name] = preprocess(image)
+    # the one documented difference: 16-bit gray takes the high byte, as 16-bit colour does; Pillow saturates it
+    sixteen = scene(40, 38, 1, 10).astype(np.uint16) * 256 + 55
+    write_png_16(folder / "gray_16.png", sixteen, 0)
+    expected["gray_16.png"] = preprocess(Image.fromarray((sixteen[:, :, 0] >> 8).astype(np.uint8)))
+    np.savez_compressed(out / "pictures.npz", **expected)
+    print(f"{len(expected)} pictures")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+#!/usr/bin/env python3
+"""Each header compiles alone, without a warning, and the umbrella compiles in time.
+
+    check_headers.py ROOT --compiler g++ [--include DIR]... [--jobs 2]
+
+A unit that includes clipon.hpp and nothing else must compile at -O2 in MAX_SECONDS of processor time, plain and with
+-march=native; that is what every user pays for including us.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+WARNINGS = ["-Wall", "-Wextra", "-Wconversion", "-Werror"]
+MAX_SECONDS = 6.0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("root", type=Path)
+    parser.add_argument("--compiler", default="g++")
+    parser.add_argument("--include", action="append", default=[])
+    parser.add_argument("--jobs", type=int, default=2)
+    options = parser.parse_args()
+    base = [options.compiler, "-std=c++20", "-fopenmp", "-I", str(options.root / "include")]
+    for folder in options.include:
+        base += ["-isystem", folder]
+    headers = sorted((options.root / "include").rglob("*.hpp"))
+
+    def compile_alone(header: Path) -> str:
+        name = header.relative_to(options.root / "include").as_posix()
+        line = [*base, *WARNINGS, "-fsyntax-only", "-x", "c++", "-"]
+        done = subprocess.run(line, input=f'#include "{name}"\n', capture_output=True, text=True, check=False)
+        return "" if done.returncode == 0 else f"{name}:\n{done.stderr[:2000]}"
+
+    with ThreadPoolExecutor(options.jobs) as pool:
+        faults = [fault for fault in pool.map(compile_alone, headers) if fault]
+    with tempfile.TemporaryDirectory() as folder:
+        unit = Path(folder) / "only.cpp"
+        unit.write_text("#include <clipon/clipon.hpp>\n")
+        for flags in ([], ["-march=native"], ["-DCLIPON_DISPATCH"]):
+            before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+            line = [*base, "-O2", *flags, "-c", str(unit), "-o", str(unit.with_suffix(".o"))]
+            subprocess.run(line, check=True)
+            seconds = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
+            print(f"clipon.hpp alone, -O2 {' '.join(flags)}: {seconds:.1f} s")
+            if seconds > MAX_SECONDS:
+                faults.append(f"clipon.hpp: {seconds:.1f} s of compilation with {flags}, more than {MAX_SECONDS}")
+    print("\n".join(faults) or f"{len(headers)} headers compile alone")
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,2 @@
+#define ANSWER avx2_answer
+#include "answer.inc"

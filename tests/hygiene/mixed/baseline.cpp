@@ -1,0 +1,2 @@
+#define ANSWER baseline_answer
+#include "answer.inc"

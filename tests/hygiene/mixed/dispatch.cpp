@@ -1,0 +1,2 @@
+#define ANSWER dispatch_answer
+#include "answer.inc"
