@@ -28,6 +28,8 @@ CONVERTER = TESTS.parent / "weights_converter"
 TOLERANCE = {"image": 1e-5, "text": 1e-5, "probability": 1e-4, "loss": 1e-4}
 LARGE = {"ViT-L/14", "ViT-L/14@336px", "RN50x4", "RN50x16", "RN50x64"}
 LARGE_IMAGE_TOLERANCE = 5e-5
+F16_TOLERANCE = 2e-3  # rounding the weights to f16 alone gives 3e-4 to 8e-4
+WORST_COSINE = {"bf16": 0.9999, "int8": 0.998}  # of weights stored so and widened
 TURBOJPEG_LEVELS, STB_LEVELS = 0.0, 2.0  # mean absolute difference of pixels of a JPEG
 
 
@@ -96,6 +98,32 @@ def check_tokens(clipon: Path, work: Path) -> str:
     return f"{len(rows)} of {len(rows)} texts identical, {sum(len(ids) > 75 for _, ids in rows)} of them truncated"
 
 
+def check_stored_types(arch: str, clipon: Path, work: Path, dtypes: list[str]) -> str:
+    """Files whose matrices are stored in a narrower type, computed in f32."""
+    golden = np.load(GOLDEN / "features" / (arch.replace("/", "-").replace("@", "-") + ".npz"))
+    paths = [GOLDEN / "inputs/images" / str(name) for name in golden["image_names"]]
+    reports = []
+    for dtype in dtypes:
+        model = convert(arch, work, dtype)
+        run(clipon, "--model", model, "embed", "--raw", "--images", *paths, "-o", work / "images.npy")
+        command = (clipon, "--model", model, "--truncate", "embed", "--raw")
+        run(*command, "--texts", work / "texts.json", "-o", work / "texts.npy")
+        for tower, name in (("image", "images.npy"), ("text", "texts.npy")):
+            found, expected = np.load(work / name), golden[f"{tower}_features"]
+            if dtype == "f16":
+                error = worst_row(found, expected)
+                good = error <= F16_TOLERANCE
+                reports.append(f"f16 {tower} {error:.1e}")
+            else:
+                norms = np.linalg.norm(found, axis=1) * np.linalg.norm(expected, axis=1)
+                cosine = float(((found * expected).sum(1) / norms).min())
+                good = cosine >= WORST_COSINE[dtype]
+                reports.append(f"{dtype} {tower} cosine {cosine:.5f}")
+            if not good:
+                raise Failure(f"{', '.join(reports)}: outside the table")
+    return ", ".join(reports)
+
+
 def check(arch: str, clipon: Path, work: Path, shared: Path | None, isa: str) -> str:
     file_name = arch.replace("/", "-").replace("@", "-") + ".npz"
     golden = np.load(GOLDEN / "features" / file_name)
@@ -115,7 +143,7 @@ def check(arch: str, clipon: Path, work: Path, shared: Path | None, isa: str) ->
     errors = {"image": worst_row(images, golden["image_features"])}
     errors["text"] = worst_row(sentences, golden["text_features"])
 
-    scale = np.exp(float(np.log(1 / 0.07)))  # not stored with the features; recovered from their logits below
+    # the scale is not stored with the features: it is what their cosines must be multiplied by
     unit_images = golden["image_features"] / np.linalg.norm(golden["image_features"], axis=1, keepdims=True)
     unit_texts = golden["text_features"] / np.linalg.norm(golden["text_features"], axis=1, keepdims=True)
     cosines = unit_images @ unit_texts.T
@@ -145,6 +173,7 @@ def main() -> int:
     parser.add_argument("architectures", metavar="ARCH", nargs="+", help="or tokens, for golden/tokens.json")
     parser.add_argument("--clipon", type=Path, required=True)
     parser.add_argument("--shared", type=Path)
+    parser.add_argument("--dtypes", nargs="*", default=[], help="also files stored so: f16 bf16 int8")
     parser.add_argument("--isa", default="best")
     parser.add_argument("--work", type=Path, help="where checkpoints are kept; a temporary folder when absent")
     options = parser.parse_args()
@@ -157,6 +186,8 @@ def main() -> int:
                     report = check_tokens(options.clipon, work)
                 else:
                     report = check(arch, options.clipon, work, options.shared, options.isa)
+                    if options.dtypes:
+                        report += "; " + check_stored_types(arch, options.clipon, work, options.dtypes)
                 print(f"{arch}: {report}", flush=True)
             except Failure as failure:
                 failures += 1
