@@ -24,8 +24,10 @@
 
 namespace clipon::inline CLIPON_ABI {
 
-using Vector = Eigen::VectorXf;
-using Matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+// DontAlign: an aligned Eigen matrix is freed in another way under -mavx2 than without it, so units of different flags
+// in one program could not hand it on; clipon's own code also fills these by pointer, never by an Eigen expression.
+using Vector = Eigen::Matrix<float, Eigen::Dynamic, 1, Eigen::DontAlign>;
+using Matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor | Eigen::DontAlign>;
 using ConstMatrixRef = Eigen::Ref<const Matrix>;
 using MatrixRef = Eigen::Ref<Matrix>;
 

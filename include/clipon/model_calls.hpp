@@ -159,7 +159,7 @@ inline void Model::embed_texts(std::span<const std::string> texts, MatrixRef out
   std::vector<std::size_t> items;
   for (std::size_t i = 0; i < ids.size(); ++i) {
     if (ids[i].empty()) {
-      for (Eigen::Index c = 0; c < embed_dim(); ++c) detail::fill_nan(&out(static_cast<Eigen::Index>(i), c), 1);
+      detail::fill_nan(&out(static_cast<Eigen::Index>(i), 0), embed_dim());
     } else {
       sequences.emplace_back(ids[i]);
       items.push_back(i);
@@ -177,7 +177,7 @@ inline void Model::embed_texts(std::span<const std::string> texts, MatrixRef out
       float* row = rows.data() + i * embed_dim();
       const auto finish = [&] { detail::finish_row(row, embed_dim(), options.normalize); };
       if (!report.attempt(item, finish)) detail::fill_nan(row, embed_dim());
-      out.row(static_cast<Eigen::Index>(item)) = rows.row(i);
+      std::copy_n(row, embed_dim(), &out(static_cast<Eigen::Index>(item), 0));
     }
     report.advance(pass.count());
   });

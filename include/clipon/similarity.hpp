@@ -24,23 +24,26 @@ inline void check_same_width(const ConstMatrixRef& a, const ConstMatrixRef& b) {
 /// Cosines of unit rows: images [n, d], texts [m, d] -> [n, m], in -1..1.
 inline Matrix similarity(const Model& model, const ConstMatrixRef& images, const ConstMatrixRef& texts) {
   detail::check_same_width(images, texts);
-  const Matrix rows = images;  // contiguous
-  const Matrix columns = texts;
   Matrix out(images.rows(), texts.rows());
   if (out.size() == 0) return out;
-  const kernels::StoredMatrix stored{columns.data(), nullptr, DataType::f32, columns.rows(), columns.cols()};
+  std::vector<float> columns;  // [m, d], contiguous
+  for (Eigen::Index i = 0; i < texts.rows(); ++i) {
+    const float* row = texts.data() + i * texts.outerStride();
+    columns.insert(columns.end(), row, row + texts.cols());
+  }
+  const kernels::StoredMatrix stored{columns.data(), nullptr, DataType::f32, texts.rows(), texts.cols()};
   const kernels::PackedMatrix packed(model.context(), stored);
   kernels::Epilogue epilogue;
   epilogue.out = out.data();
   epilogue.out_stride = out.cols();
-  kernels::gemm(model.context(), rows.data(), rows.cols(), rows.rows(), packed, epilogue);
+  kernels::gemm(model.context(), images.data(), images.outerStride(), images.rows(), packed, epilogue);
   return out;
 }
 
 /// logits_per_image [n, m] = scale * cosine + bias; logits_per_text is its transpose.
 inline Matrix logits(const Model& model, const ConstMatrixRef& images, const ConstMatrixRef& texts) {
   Matrix out = similarity(model, images, texts);
-  out.array() = out.array() * model.logit_scale() + model.logit_bias();
+  for (float* x = out.data(); x != out.data() + out.size(); ++x) *x = *x * model.logit_scale() + model.logit_bias();
   return out;
 }
 
@@ -63,15 +66,18 @@ inline double contrastive_loss(const ConstMatrixRef& logits_per_image) {
     throw Error(ErrorCode::invalid_argument, "logits: expected a square matrix, found [" + std::to_string(n) + ", " +
                                                  std::to_string(logits_per_image.cols()) + "]");
   }
-  const auto log_sum_exp = [](const Eigen::VectorXd& x) {
-    const double greatest = x.maxCoeff();
-    return greatest + std::log((x.array() - greatest).exp().sum());
+  const auto log_sum_exp = [n](const auto& x) {
+    double greatest = double{x(0)};
+    for (Eigen::Index i = 1; i < n; ++i) greatest = std::max(greatest, double{x(i)});
+    double sum = 0.0;
+    for (Eigen::Index i = 0; i < n; ++i) sum += std::exp(double{x(i)} - greatest);
+    return greatest + std::log(sum);
   };
   double loss = 0.0;
   for (Eigen::Index i = 0; i < n; ++i) {
     const double own = double{logits_per_image(i, i)};
-    loss += log_sum_exp(logits_per_image.row(i).transpose().cast<double>()) - own;
-    loss += log_sum_exp(logits_per_image.col(i).cast<double>()) - own;
+    loss += log_sum_exp([&](Eigen::Index j) { return logits_per_image(i, j); }) - own;
+    loss += log_sum_exp([&](Eigen::Index j) { return logits_per_image(j, i); }) - own;
   }
   return loss / (2.0 * static_cast<double>(n));
 }

@@ -41,10 +41,15 @@ class Classifier {
     batch.tokenize = options_.tokenize;
     const Matrix embedded = model_.embed_texts(texts, batch);
     prototypes_.resize(static_cast<Eigen::Index>(labels_.size()), model_.embed_dim());
+    const Eigen::Index width = prototypes_.cols();
+    const float* row = embedded.data();
     for (Eigen::Index label = 0; label < prototypes_.rows(); ++label) {
-      const auto n = static_cast<Eigen::Index>(ways);
-      prototypes_.row(label) = embedded.middleRows(label * n, n).colwise().sum() / static_cast<float>(ways);
-      detail::finish_row(prototypes_.row(label).data(), prototypes_.cols(), true);
+      float* prototype = &prototypes_(label, 0);
+      std::fill_n(prototype, width, 0.0f);
+      for (std::size_t way = 0; way < ways; ++way, row += width) {
+        for (Eigen::Index i = 0; i < width; ++i) prototype[i] += row[i] / static_cast<float>(ways);
+      }
+      detail::finish_row(prototype, width, true);
     }
   }
 
@@ -63,7 +68,7 @@ class Classifier {
   [[nodiscard]] std::vector<std::vector<Prediction>> classify_embeddings(const ConstMatrixRef& embeddings) const {
     const Matrix cosines = similarity(model_, embeddings, prototypes_);
     std::vector<std::vector<Prediction>> all;
-    for (Eigen::Index i = 0; i < cosines.rows(); ++i) all.push_back(rank(cosines.row(i).data()));
+    for (Eigen::Index i = 0; i < cosines.rows(); ++i) all.push_back(rank(&cosines(i, 0)));
     return all;
   }
 
