@@ -10,7 +10,7 @@ SHARED_OPTION := -DCLIPON_SHARED_DIR=$(if $(SHARED),$(realpath $(SHARED)))
 CONFIGURE = cmake --preset $(1) -DCLIPON_PYTHON=$(PYTHON) $(SHARED_OPTION) > build/$(1).log || { cat build/$(1).log; exit 1; }
 CTEST = ctest --output-on-failure --no-tests=error
 
-.PHONY: demo test test-all asan tsan clang meson consumer parity lint format clean packages-build packages-test packages-ci venv
+.PHONY: demo test test-all asan tsan clang meson consumer parity lint tidy format clean packages-build packages-test packages-ci venv
 
 demo: packages-build
 	@mkdir -p build
@@ -63,6 +63,13 @@ lint: packages-ci venv
 	@ok=0; for file in $(CXX_FILES); do clang-format-14 "$$file" | diff -u "$$file" - || ok=1; done; exit $$ok
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
+
+# One kernel unit of each register width, and the command, which includes every header.
+TIDY_FILES = cli/*.cpp cli/commands/*.cpp build/clang/dispatch/kernels_{scalar,avx2,avx512_bf16}.cpp
+tidy: packages-ci venv
+	@mkdir -p build
+	@$(call CONFIGURE,clang)
+	printf '%s\n' $(TIDY_FILES) | xargs -P $(JOBS) -n 1 clang-tidy-14 -p build/clang --quiet
 
 format: packages-ci venv
 	clang-format-14 -i $(CXX_FILES)

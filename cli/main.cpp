@@ -4,6 +4,14 @@
 
 #include "commands/commands.hpp"
 
+namespace {
+
+int exit_code(cli::ExitCode code) {
+  return static_cast<int>(code);
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
   CLI::App app{"CLIP on the CPU: pictures against labels of your choice"};
   app.set_version_flag("--version", CLIPON_VERSION_STRING);
@@ -31,25 +39,25 @@ int main(int argc, char** argv) {
   }
   try {
     app.parse(argc, argv);
-    return action();
+    return exit_code(action());
   } catch (const CLI::Success& success) {  // --help, --version
     return app.exit(success);
   } catch (const CLI::RequiredError& error) {
     const auto unknown = app.remaining();
     const std::string why = unknown.empty() ? error.what() : "no such command: " + unknown.front();
     std::fprintf(stderr, "clipon: %s (clipon --help lists what there is)\n", why.c_str());
-    return cli::kUsage;
+    return exit_code(cli::ExitCode::usage);
   } catch (const CLI::ParseError& error) {
     std::fprintf(stderr, "clipon: %s (clipon --help lists what there is)\n", error.what());
-    return cli::kUsage;
+    return exit_code(cli::ExitCode::usage);
   } catch (const cli::UsageError& error) {
     std::fprintf(stderr, "clipon: %s\n", error.what());
-    return cli::kUsage;
+    return exit_code(cli::ExitCode::usage);
   } catch (const clipon::Error& error) {
     std::fprintf(stderr, "clipon: %s\n", error.what());
-    return error.code() == clipon::ErrorCode::invalid_argument ? cli::kUsage : cli::kFatal;
+    return exit_code(error.code() == clipon::ErrorCode::invalid_argument ? cli::ExitCode::usage : cli::ExitCode::fatal);
   } catch (const std::bad_alloc&) {
     std::fprintf(stderr, "clipon: out of memory\n");
-    return cli::kFatal;
+    return exit_code(cli::ExitCode::fatal);
   }
 }

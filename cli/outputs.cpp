@@ -45,7 +45,8 @@ void write_npy(const std::string& path, const clipon::Matrix& values) {
               static_cast<std::size_t>(values.size()) * sizeof(float));
 }
 
-void write_npy(const std::string& path, const std::vector<std::uint8_t>& values, std::vector<std::ptrdiff_t> shape) {
+void write_npy(const std::string& path, const std::vector<std::uint8_t>& values,
+               const std::vector<std::ptrdiff_t>& shape) {
   write_array(path, "|u1", shape, values.data(), values.size());
 }
 

@@ -11,7 +11,8 @@ namespace cli {
 
 /// NumPy's format 1.0, C order.  Written to a temporary name and renamed.  Throws clipon::Error io.
 void write_npy(const std::string& path, const clipon::Matrix& values);
-void write_npy(const std::string& path, const std::vector<std::uint8_t>& values, std::vector<std::ptrdiff_t> shape);
+void write_npy(const std::string& path, const std::vector<std::uint8_t>& values,
+               const std::vector<std::ptrdiff_t>& shape);
 
 /// One line for each item that failed; how many did.
 std::size_t report_failures(const std::vector<std::string>& names, const std::vector<clipon::ItemStatus>& status);

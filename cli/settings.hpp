@@ -12,7 +12,7 @@ struct UsageError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-enum ExitCode { kSuccess = 0, kFatal = 1, kUsage = 2, kSomeFailed = 3 };
+enum class ExitCode { success = 0, fatal = 1, usage = 2, some_failed = 3 };
 
 struct Settings {
   std::string model;  // a path; empty: the embedded model

@@ -62,7 +62,7 @@ void print_json(const clipon::Model& model, const std::vector<std::string>& path
   std::cout << out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
 }
 
-int run(const Options& options, const Settings& settings) {
+ExitCode run(const Options& options, const Settings& settings) {
   std::vector<std::string> labels = options.labels;
   if (!options.labels_file.empty()) {
     const auto more = read_texts(options.labels_file);
@@ -86,7 +86,7 @@ int run(const Options& options, const Settings& settings) {
   } else {
     print_table(paths, embedded, ranked);
   }
-  return report_failures(paths, embedded.status) == 0 ? kSuccess : kSomeFailed;
+  return report_failures(paths, embedded.status) == 0 ? ExitCode::success : ExitCode::some_failed;
 }
 
 }  // namespace

@@ -9,7 +9,7 @@
 namespace cli {
 
 /// What main runs after parsing; the exit code.
-using Action = std::function<int()>;
+using Action = std::function<ExitCode()>;
 
 void add_classify(CLI::App& app, const Settings& settings, Action& action);
 void add_embed(CLI::App& app, const Settings& settings, Action& action);

@@ -32,7 +32,7 @@ void write_rows(const std::string& out, const std::vector<std::string>& names, c
   if (!file) throw clipon::Error(clipon::ErrorCode::io, stem + ".paths.jsonl: can't write it");
 }
 
-int run(const Options& options, const Settings& settings) {
+ExitCode run(const Options& options, const Settings& settings) {
   if (options.images.empty() == options.texts.empty()) {
     throw UsageError("embed: expected either --images PATH... or --texts FILE");
   }
@@ -56,7 +56,7 @@ int run(const Options& options, const Settings& settings) {
     std::printf("%s: %zd x %zd float32, %zu failed\n", options.out.c_str(), embedded.rows.rows(), embedded.rows.cols(),
                 failed);
   }
-  return failed == 0 ? kSuccess : kSomeFailed;
+  return failed == 0 ? ExitCode::success : ExitCode::some_failed;
 }
 
 }  // namespace

@@ -17,6 +17,7 @@ constexpr const char* kJpegDecoder = "stb_image";
 
 std::vector<std::string> names(const std::vector<clipon::Isa>& isas) {
   std::vector<std::string> out;
+  out.reserve(isas.size());
   for (const clipon::Isa isa : isas) out.emplace_back(clipon::simd::to_string(isa));
   return out;
 }
@@ -71,7 +72,7 @@ void print_text(const nlohmann::ordered_json& json) {
   }
 }
 
-int run(const Settings& settings) {
+ExitCode run(const Settings& settings) {
   const clipon::Model model = load_model(settings);
   const auto json = describe(model, settings);
   if (settings.json) {
@@ -79,7 +80,7 @@ int run(const Settings& settings) {
   } else {
     print_text(json);
   }
-  return kSuccess;
+  return ExitCode::success;
 }
 
 }  // namespace

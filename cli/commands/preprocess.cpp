@@ -13,7 +13,7 @@ struct Options {
   std::string out;
 };
 
-int run(const Options& options, const Settings& settings) {
+ExitCode run(const Options& options, const Settings& settings) {
   const clipon::Model model = load_model(settings);
   clipon::DecodeOptions decode;
   decode.apply_exif_orientation = settings.exif;
@@ -22,7 +22,7 @@ int run(const Options& options, const Settings& settings) {
   write_npy(options.out, model.preprocess(image), {size, size, 3});
   std::printf("%s: %zd x %zd x 3 uint8 from %zd x %zd pixels\n", options.out.c_str(), size, size, image.width(),
               image.height());
-  return kSuccess;
+  return ExitCode::success;
 }
 
 }  // namespace

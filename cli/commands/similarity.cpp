@@ -46,7 +46,7 @@ void print_json(const clipon::Model& model, const std::vector<std::string>& path
   std::cout << out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
 }
 
-int run(const Options& options, const Settings& settings) {
+ExitCode run(const Options& options, const Settings& settings) {
   const auto paths = expand_pictures(options.images);
   const auto texts = read_texts(options.texts);
   const clipon::Model model = load_model(settings);
@@ -60,7 +60,7 @@ int run(const Options& options, const Settings& settings) {
     print_table(paths, texts, cosines);
   }
   const std::size_t failed = report_failures(paths, images.status) + report_failures(texts, sentences.status);
-  return failed == 0 ? kSuccess : kSomeFailed;
+  return failed == 0 ? ExitCode::success : ExitCode::some_failed;
 }
 
 }  // namespace

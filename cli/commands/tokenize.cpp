@@ -14,7 +14,7 @@ struct Options {
   std::string file;
 };
 
-int run(const Options& options, const Settings& settings) {
+ExitCode run(const Options& options, const Settings& settings) {
   if (options.texts.empty() == options.file.empty()) {
     throw UsageError("tokenize: expected either texts or --texts FILE");
   }
@@ -22,14 +22,14 @@ int run(const Options& options, const Settings& settings) {
   const clipon::Model model = load_model(settings);
   clipon::TokenizeOptions how;
   how.truncate = settings.truncate;
-  int code = kSuccess;
+  ExitCode code = ExitCode::success;
   for (const std::string& text : texts) {
     try {
       std::printf("%s\n", nlohmann::json(model.tokenizer().tokenize(text, how)).dump().c_str());
     } catch (const clipon::Error& error) {
       std::printf("null\n");  // a line a text, come what may
       std::fprintf(stderr, "clipon: %s\n", error.what());
-      code = kSomeFailed;
+      code = ExitCode::some_failed;
     }
   }
   return code;

@@ -229,7 +229,7 @@ class Gguf {
       switch (type) {
         case 1:
         case 7:
-          last = read<std::int8_t>();
+          last = std::int64_t{read<std::int8_t>()};  // signed: GGUF types 1 (int8) and 7 (bool)
           break;
         case 3:
           last = read<std::int16_t>();

@@ -51,7 +51,9 @@ class Coefficients {
     std::vector<double> weights(static_cast<std::size_t>(taps_));
     for (index_t i = 0; i < axis.count; ++i) {
       const double center = (static_cast<double>(axis.first + i) + 0.5) * scale;
+      // Pillow's rounding, which truncates towards zero: NOLINTNEXTLINE(bugprone-incorrect-roundings)
       const index_t low = std::max(static_cast<index_t>(center - support + 0.5), index_t{0});
+      // NOLINTNEXTLINE(bugprone-incorrect-roundings)
       const index_t high = std::min(static_cast<index_t>(center + support + 0.5), axis.in);
       double sum = 0.0;
       for (index_t t = 0; t < high - low; ++t) {

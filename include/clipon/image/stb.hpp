@@ -10,6 +10,7 @@
 #if defined(__ARM_NEON)
 #include <arm_neon.h>
 #endif
+// The C headers by the names that stb_image uses. NOLINTBEGIN(modernize-deprecated-headers)
 #include <limits.h>
 #include <math.h>
 #include <stdarg.h>
@@ -17,6 +18,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+// NOLINTEND(modernize-deprecated-headers)
 
 #include <cstdint>
 

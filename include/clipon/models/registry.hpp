@@ -119,7 +119,7 @@ inline text::TokenizerConfig read_tokenizer_config(const format::Gguf& file, con
     tokenizer.end_token_id = static_cast<std::int32_t>(config.vocabulary - 1);
     tokenizer.start_token_id = std::max(tokenizer.end_token_id - 1, 0);
     info.assumptions.push_back(std::to_string(tokenizer.merges.size()) + " merges, recovered from the vocabulary");
-    info.assumptions.push_back("start and end of text: the last two tokens");
+    info.assumptions.emplace_back("start and end of text: the last two tokens");
     return tokenizer;
   }
   const std::string cleaning(file.get<std::string_view>("clipon.tokenizer.cleaning"));
@@ -141,7 +141,7 @@ inline Scoring read_scoring(const format::Gguf& file, FileInfo& info) {
     scoring.logit_scale = std::exp(real(file, "clipon.logit_scale", -10.0, 10.0));
     if (file.has("clipon.logit_bias")) scoring.logit_bias = real(file, "clipon.logit_bias", -1e4, 1e4);
   } else {
-    info.assumptions.push_back("logit scale 100");
+    info.assumptions.emplace_back("logit scale 100");
   }
   return scoring;
 }
