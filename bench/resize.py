@@ -1,0 +1,66 @@
+#!/usr/bin/env python3
+"""clipon's preprocessing against Pillow's, one thread each, interleaved; the pixels must be the same bytes.
+
+    bench/resize.py build/bench/bench/bench_resize
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from PIL import __version__ as pillow_version
+
+SIZES = ((640, 480), (1000, 872), (4000, 3000))
+ROUNDS, REPEATS = 7, 10
+
+
+def pillow_pixels(picture: Image.Image, size: int = 224) -> Image.Image:
+    """Short side to `size`, then the middle: what CLIP's preprocess does before ToTensor."""
+    width, height = picture.size
+    short = min(width, height)
+    width, height = int(size * width / short), int(size * height / short)
+    resized = picture.resize((width, height), Image.Resampling.BICUBIC)
+    left, top = round((width - size) / 2), round((height - size) / 2)
+    return resized.crop((left, top, left + size, top + size))
+
+
+def pillow_milliseconds(picture: Image.Image) -> float:
+    times = []
+    for _ in range(REPEATS):
+        start = time.perf_counter()
+        pillow_pixels(picture)
+        times.append(1000 * (time.perf_counter() - start))
+    return statistics.median(times)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("program", type=Path)
+    program = parser.parse_args().program.resolve()
+    print(f"picture      clipon ms   Pillow {pillow_version} ms   ratio   bytes")
+    for width, height in SIZES:
+        noise = np.random.default_rng(0).integers(0, 256, (height // 8, width // 8, 3), dtype=np.uint8)
+        picture = Image.fromarray(noise).resize((width, height), Image.Resampling.BICUBIC)
+        with tempfile.TemporaryDirectory() as folder:
+            file, out = Path(folder) / "picture.bmp", Path(folder) / "out"
+            picture.save(file)
+            ours, theirs = [], []
+            for _ in range(ROUNDS):
+                theirs.append(pillow_milliseconds(picture))
+                lines = subprocess.run([program, file, str(REPEATS), out], check=True, capture_output=True, text=True)
+                ours.append(statistics.median(float(line) for line in lines.stdout.split()))
+            same = out.read_bytes() == pillow_pixels(picture).tobytes()
+        ratio = statistics.median(b / a for a, b in zip(ours, theirs, strict=True))
+        print(f"{width:4} x {height:<5} {min(ours):10.3f} {min(theirs):18.3f} {ratio:7.2f}   ", end="")
+        print("identical" if same else "DIFFERENT")
+
+
+if __name__ == "__main__":
+    main()
