@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """clipon's preprocessing against Pillow's, one thread each, interleaved; the pixels must be the same bytes.
 
-    bench/resize.py build/bench/bench/bench_resize
+Usage: bench/resize.py build/bench/bench/bench_resize
 """
 
 from __future__ import annotations
