@@ -121,7 +121,7 @@ class Model {
   [[nodiscard]] Eigen::Index context_length() const { return parts_->built.text.context_length(); }
   [[nodiscard]] float logit_scale() const { return parts_->built.scoring.logit_scale; }
   [[nodiscard]] float logit_bias() const { return parts_->built.scoring.logit_bias; }
-  [[nodiscard]] Precision precision() const { return Precision::f32; }
+  [[nodiscard]] Precision precision() const { return parts_->precision; }
   [[nodiscard]] Isa isa() const { return parts_->context.kernels->isa; }  ///< whose kernels run
   [[nodiscard]] int threads() const { return parts_->context.threads.count; }
   /// The kernels and threads that it computes with, for what is built on embeddings.
@@ -129,12 +129,14 @@ class Model {
 
  private:
   struct Shared {
-    Shared(models::Parts parts, const kernels::Context& c)
+    Shared(models::Parts parts, const kernels::Context& c, Precision p)
         : built(std::move(parts)),
           context(c),
+          precision(p),
           normalisation(built.preprocess.size, built.preprocess.mean, built.preprocess.std) {}
     models::Parts built;
     kernels::Context context;
+    Precision precision;
     models::Normalisation normalisation;
     mutable ScratchPool scratch;
   };

@@ -69,16 +69,16 @@ inline void fill_nan(float* row, index_t n) {
 }  // namespace detail
 
 inline Model::Model(std::span<const std::byte> bytes, const LoadOptions& options) {
-  if (options.precision != Precision::f32 && options.precision != Precision::automatic) {
-    throw Error(ErrorCode::unsupported, "precision: expected f32 or automatic");
-  }
   if (options.threads < 0) {
     throw Error(ErrorCode::invalid_argument, "threads: expected 0 or more, found " + std::to_string(options.threads));
   }
   const int threads = options.threads > 0 ? options.threads : parallel::available_threads();
   const kernels::Context context{&kernels::select_table(options.isa), {threads}};
   const format::Gguf file(bytes, options);
-  parts_ = std::make_shared<Shared>(models::build_parts(file, options, context, bytes.size()), context);
+  const Precision precision = kernels::select_precision(options.precision, *context.kernels);
+  const DataType type = kernels::product_type(precision);
+  parts_ =
+      std::make_shared<Shared>(models::build_parts(file, options, context, type, bytes.size()), context, precision);
 }
 
 template <class Pictures>
@@ -110,7 +110,7 @@ void Model::embed_bytes(std::size_t n, MatrixRef out, const BatchOptions& option
       const auto item = static_cast<std::size_t>(pass.first + i);
       const auto finish = [&] { detail::finish_row(row, embed_dim(), options.normalize); };
       if (good[static_cast<std::size_t>(i)] == 0 || !report.attempt(item, finish)) detail::fill_nan(row, embed_dim());
-      out.row(pass.first + i) = rows.row(i);
+      std::copy_n(row, embed_dim(), &out(pass.first + i, 0));
     }
     report.advance(pass.count());
   });

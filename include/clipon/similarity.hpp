@@ -36,7 +36,7 @@ inline Matrix similarity(const Model& model, const ConstMatrixRef& images, const
   kernels::Epilogue epilogue;
   epilogue.out = out.data();
   epilogue.out_stride = out.cols();
-  kernels::gemm(model.context(), images.data(), images.outerStride(), images.rows(), packed, epilogue);
+  kernels::gemm(model.context(), {images.data(), images.outerStride()}, images.rows(), packed, epilogue);
   return out;
 }
 

@@ -21,7 +21,7 @@ TEST_CASE("activations are within 4e-7 of the definition, relative above 1, from
         epilogue.out = &found;
         epilogue.out_stride = 1;
         epilogue.activation = static_cast<Activation>(a);
-        gemm(context, &x, 1, 1, packed, epilogue);
+        gemm(context, {&x, 1}, 1, packed, epilogue);
         const double expected = reference::activate(static_cast<Activation>(a), double{x});
         CAPTURE(a);
         CAPTURE(x);
@@ -45,7 +45,8 @@ TEST_CASE("layer_norm agrees with the definition, also far from zero and in plac
         reference::layer_norm(x.data() + r * width, width, gain.data(), bias.data(), 1e-5f,
                               expected.data() + r * width);
       }
-      table.layer_norm(x.data(), width, rows, width, gain.data(), bias.data(), 1e-5f, x.data(), width);
+      table.layer_norm(
+          {x.data(), width, rows, width, gain.data(), bias.data(), 1e-5f, {x.data(), width, DataType::f32, nullptr}});
       for (std::size_t i = 0; i < x.size(); ++i) {
         CAPTURE(width);
         // Rounding of a running sum of `width` numbers near 50, as a random walk: the mean is off by about

@@ -1,10 +1,11 @@
 // Matrix multiplication, the narrow interface that every layer uses: out = activation(A W^T + bias + residual).
 // Layer 2. This is the driver: it blocks for the cache and divides the work over threads; it knows no instruction set.
-// Each output element is one sum in the order of k (kernels/micro/gemm_f32.hpp), so neither the blocks nor the threads
+// Each output element is one sum in the order of k (kernels/micro/gemm.hpp), so neither the blocks nor the threads
 // change a bit of the result.
 #pragma once
 
 #include <algorithm>
+#include <vector>
 
 #include "clipon/core/aligned.hpp"
 #include "clipon/kernels/table.hpp"
@@ -18,54 +19,82 @@ struct Context {
   parallel::Threads threads;
 };
 
-/// W [rows, columns] in the panel order of one ISA; made once, at load.
+/// W [rows, columns] in the panel order of one ISA, in the type that is computed in; made once, at load.
 class PackedMatrix {
  public:
   PackedMatrix() = default;
-  PackedMatrix(const Context& context, const StoredMatrix& w)
-      : rows_(w.rows), columns_(w.columns), panel_rows_(context.kernels->gemm_f32_columns) {
+  PackedMatrix(const Context& context, const StoredMatrix& w, DataType type = DataType::f32)
+      : rows_(w.rows), columns_(w.columns), panel_rows_(context.kernels->gemm_columns), type_(type) {
     const index_t panels = (rows_ + panel_rows_ - 1) / panel_rows_;
-    values_ = AlignedBuffer<float>(static_cast<std::size_t>(panels * panel_rows_ * columns_));
+    values_ = AlignedBuffer<std::byte>(static_cast<std::size_t>(panels * panel_bytes()));
+    if (type == DataType::i8) {
+      column_scale_.resize(static_cast<std::size_t>(panels * panel_rows_));
+      column_sum_.resize(column_scale_.size());
+    }
     parallel::parallel_for(context.threads, panels, [&](index_t p) {
-      context.kernels->pack_panel_f32(w, p * panel_rows_, values_.data() + p * panel_rows_ * columns_);
+      PanelRows out{values_.data() + p * panel_bytes(), nullptr, nullptr, type};
+      if (type == DataType::i8) {
+        out.column_scale = column_scale_.data() + p * panel_rows_;
+        out.column_sum = column_sum_.data() + p * panel_rows_;
+      }
+      context.kernels->pack_panel(w, p * panel_rows_, out);
     });
   }
 
   [[nodiscard]] index_t rows() const { return rows_; }        // N: outputs
   [[nodiscard]] index_t columns() const { return columns_; }  // K: inputs
   [[nodiscard]] index_t panel_rows() const { return panel_rows_; }
-  [[nodiscard]] std::size_t bytes() const { return values_.size() * sizeof(float); }
-  [[nodiscard]] const float* panels_from(index_t row) const { return values_.data() + row * columns_; }
+  [[nodiscard]] DataType type() const { return type_; }
+  [[nodiscard]] std::size_t bytes() const { return values_.size() + 8 * column_scale_.size(); }
+
+  /// The part of a block that tells of W: outputs from `row`, the first of a panel, on.
+  [[nodiscard]] GemmBlock block_from(index_t row) const {
+    GemmBlock block;
+    block.panels = values_.data() + row / panel_rows_ * panel_bytes();
+    block.column_scale = column_scale_.empty() ? nullptr : column_scale_.data() + row;
+    block.column_sum = column_sum_.empty() ? nullptr : column_sum_.data() + row;
+    block.depth = columns_;
+    return block;
+  }
 
  private:
+  [[nodiscard]] index_t panel_bytes() const {
+    return panel_rows_ * padded_depth(type_, columns_) * static_cast<index_t>(size_of(type_));
+  }
+
   index_t rows_ = 0;
   index_t columns_ = 0;
   index_t panel_rows_ = 1;
-  AlignedBuffer<float> values_;  // [rows / NR][columns][NR]
+  DataType type_ = DataType::f32;
+  AlignedBuffer<std::byte> values_;       // [rows / NR][padded columns / k_step][NR][k_step]
+  std::vector<float> column_scale_;       // i8: [rows], padded to whole panels
+  std::vector<std::int32_t> column_sum_;  // i8: [rows], padded to whole panels
 };
 
 // Half of a 1 MiB L2: a block of A stays there while all panels of W pass by once.
 constexpr index_t kBlockBytes = 512 * 1024;
 
-/// Rows of A that gemm_from computes at a time, of `columns` floats each.
-inline index_t block_rows(const KernelTable& kernels, index_t columns) {
-  const index_t rows = kBlockBytes / (columns * static_cast<index_t>(sizeof(float)));
-  return std::max(rows / kernels.gemm_f32_rows, index_t{1}) * kernels.gemm_f32_rows;
+/// Rows of A that gemm computes at a time, of `columns` values each.
+inline index_t block_rows(const KernelTable& kernels, index_t columns, DataType type) {
+  const index_t rows = kBlockBytes / (columns * static_cast<index_t>(size_of(type)));
+  return std::max(rows / kernels.gemm_rows, index_t{1}) * kernels.gemm_rows;
 }
 
 // The epilogue of the block that starts at (row, column).
 inline Epilogue block_epilogue(Epilogue epilogue, index_t row, index_t column) {
-  epilogue.out += row * epilogue.out_stride + column;
+  const index_t at = row * epilogue.out_stride + column;
+  if (epilogue.out != nullptr) epilogue.out += at;
+  if (epilogue.out_bf16 != nullptr) epilogue.out_bf16 += at;
   if (epilogue.bias != nullptr) epilogue.bias += column;
   if (epilogue.residual != nullptr) epilogue.residual += row * epilogue.residual_stride + column;
   return epilogue;
 }
 
-/// out [rows, w.rows()] from A [rows, w.columns()], row stride a_stride.
-inline void gemm(const Context& context, const float* a, index_t a_stride, index_t rows, const PackedMatrix& w,
+/// out [rows, w.rows()] from A [rows, w.columns()], which has w's type.
+inline void gemm(const Context& context, const Operand& a, index_t rows, const PackedMatrix& w,
                  const Epilogue& epilogue) {
   if (rows <= 0) return;
-  const index_t height = block_rows(*context.kernels, w.columns());
+  const index_t height = block_rows(*context.kernels, w.columns(), w.type());
   const index_t blocks = (rows + height - 1) / height;
   // Enough pieces for the threads: whole row blocks where there are many, else panels of columns as well.
   const index_t panels = (w.rows() + w.panel_rows() - 1) / w.panel_rows();
@@ -77,15 +106,12 @@ inline void gemm(const Context& context, const float* a, index_t a_stride, index
     const index_t last_row = (piece / parts + 1) * rows / blocks;
     const index_t column = (piece % parts) * panels / parts * w.panel_rows();
     const index_t last_column = std::min((piece % parts + 1) * panels / parts * w.panel_rows(), w.rows());
-    GemmBlock block;
-    block.a = a + row * a_stride;
-    block.a_stride = a_stride;
-    block.panels = w.panels_from(column);
+    GemmBlock block = w.block_from(column);
+    block.a = a.from_row(row);
     block.rows = last_row - row;
     block.columns = last_column - column;
-    block.depth = w.columns();
     block.epilogue = block_epilogue(epilogue, row, column);
-    context.kernels->gemm_f32(block);
+    context.kernels->gemm(block);
   });
 }
 

@@ -5,10 +5,12 @@
 
 #include "clipon/kernels/micro/attention_tile.hpp"
 #include "clipon/kernels/micro/convert.hpp"
-#include "clipon/kernels/micro/gemm_f32.hpp"
+#include "clipon/kernels/micro/gemm.hpp"
 #include "clipon/kernels/micro/layer_norm.hpp"
 #include "clipon/kernels/micro/pack.hpp"
+#include "clipon/kernels/micro/peak.hpp"
 #include "clipon/kernels/micro/pool.hpp"
+#include "clipon/kernels/micro/quantise.hpp"
 #include "clipon/kernels/micro/resize_pass.hpp"
 #include "clipon/kernels/table.hpp"
 
@@ -18,10 +20,14 @@ template <class Arch>
 const KernelTable& kernel_table() {
   static constexpr KernelTable table = {
       .isa = Arch::isa,
-      .gemm_f32_rows = gemm_f32_rows<Arch>,
-      .gemm_f32_columns = gemm_f32_columns<Arch>,
-      .pack_panel_f32 = pack_panel_f32<Arch>,
-      .gemm_f32 = gemm_f32<Arch>,
+      .fast_bf16 = Arch::has_bf16,
+      .fast_i8 = Arch::has_vnni,
+      .gemm_rows = gemm_rows<Arch>,
+      .gemm_columns = gemm_columns<Arch>,
+      .pack_panel = pack_panel<Arch>,
+      .gemm = gemm<Arch>,
+      .peak = peak<Arch>,
+      .quantise = quantise<Arch>,
       .layer_norm = layer_norm<Arch>,
       .attention_scratch = attention_scratch<Arch>,
       .attention_head = attention_head<Arch>,

@@ -44,15 +44,34 @@ inline float element(const StoredMatrix& m, index_t row, index_t column) {
   return 0.0f;
 }
 
-/// out = activation(A W^T + bias + residual): a [rows, depth], w [columns, depth].
-inline void gemm(const float* a, index_t a_stride, index_t rows, const StoredMatrix& w, const Epilogue& epilogue) {
+/// Element (row, column) of what a product reads.
+inline double element(const Operand& a, index_t row, index_t column) {
+  const index_t i = row * a.stride + column;
+  switch (a.type) {
+    case DataType::f32:
+      return double{static_cast<const float*>(a.data)[i]};
+    case DataType::bf16:
+      return double{bf16_to_float(static_cast<const std::uint16_t*>(a.data)[i])};
+    case DataType::i8:
+      return double{a.scales[row].scale} * (static_cast<const std::uint8_t*>(a.data)[i] - a.scales[row].zero);
+    case DataType::f16:
+      break;
+  }
+  return 0.0;
+}
+
+/// out = activation(A W^T + bias + residual): a [rows, depth], w [columns, depth], exactly as they stand.
+inline void gemm(const Operand& a, index_t rows, const StoredMatrix& w, const Epilogue& epilogue) {
   for (index_t r = 0; r < rows; ++r) {
     for (index_t c = 0; c < w.rows; ++c) {
       double sum = 0.0;
-      for (index_t k = 0; k < w.columns; ++k) sum += double{a[r * a_stride + k]} * double{element(w, c, k)};
+      for (index_t k = 0; k < w.columns; ++k) sum += element(a, r, k) * double{element(w, c, k)};
       if (epilogue.bias != nullptr) sum += double{epilogue.bias[c]};
       if (epilogue.residual != nullptr) sum += double{epilogue.residual[r * epilogue.residual_stride + c]};
-      epilogue.out[r * epilogue.out_stride + c] = static_cast<float>(activate(epilogue.activation, sum));
+      const auto out = static_cast<float>(activate(epilogue.activation, sum));
+      const index_t at = r * epilogue.out_stride + c;
+      if (epilogue.out != nullptr) epilogue.out[at] = out;
+      if (epilogue.out_bf16 != nullptr) epilogue.out_bf16[at] = float_to_bf16(out);
     }
   }
 }

@@ -9,12 +9,15 @@ namespace clipon::inline CLIPON_ABI::kernels {
 
 struct KernelTable {
   Isa isa;
-  index_t gemm_f32_rows;     // MR: rows of a register tile
-  index_t gemm_f32_columns;  // NR: columns of a packed panel
-  void (*pack_panel_f32)(const StoredMatrix& w, index_t first_row, float* panel);
-  void (*gemm_f32)(const GemmBlock& block);
-  void (*layer_norm)(const float* x, index_t x_stride, index_t rows, index_t width, const float* gain,
-                     const float* bias, float epsilon, float* out, index_t out_stride);
+  bool fast_bf16;        // bf16 products by an instruction of their own
+  bool fast_i8;          // the same for int8
+  index_t gemm_rows;     // MR: rows of a register tile
+  index_t gemm_columns;  // NR: columns of a packed panel
+  void (*pack_panel)(const StoredMatrix& w, index_t first_row, const PanelRows& out);
+  void (*gemm)(const GemmBlock& block);
+  double (*peak)(DataType type, index_t steps);
+  void (*quantise)(const Operand& x, index_t rows, index_t n, const OperandRows& out);
+  void (*layer_norm)(const LayerNormRows& job);
   index_t (*attention_scratch)(index_t keys, index_t head_width);
   void (*attention_head)(const AttentionHead& head);
   void (*widen)(const StoredMatrix& matrix, index_t row, index_t first, index_t n, float* out);

@@ -15,21 +15,65 @@ enum class Activation : std::uint8_t {
   relu,
 };
 
+/// A row of int8 activations: byte u stands for scale * (u - zero).
+struct RowScale {
+  float scale = 0.0f;
+  std::int32_t zero = 0;
+};
+
+/// Rows that a product reads, in the type that it computes in: f32, bf16, or i8, which are bytes 0..255 with a RowScale
+/// a row.  bf16 and i8 rows are padded by zeros to a multiple of k_step(type) elements.
+struct Operand {
+  const void* data = nullptr;  // [rows, depth], row stride `stride`
+  index_t stride = 0;          // in elements
+  DataType type = DataType::f32;
+  const RowScale* scales = nullptr;  // [rows] for i8
+
+  [[nodiscard]] Operand from_row(index_t row) const {
+    const auto* start = static_cast<const unsigned char*>(data) + row * stride * static_cast<index_t>(size_of(type));
+    return {start, stride, type, scales == nullptr ? nullptr : scales + row};
+  }
+};
+
+/// Elements of K that one instruction takes: 32 bits of them.
+constexpr index_t k_step(DataType type) {
+  return 4 / static_cast<index_t>(size_of(type));
+}
+constexpr index_t padded_depth(DataType type, index_t depth) {
+  return (depth + k_step(type) - 1) / k_step(type) * k_step(type);
+}
+
+/// An Operand to be written.
+struct OperandRows {
+  void* data = nullptr;
+  index_t stride = 0;
+  DataType type = DataType::f32;
+  RowScale* scales = nullptr;
+
+  [[nodiscard]] Operand read() const { return {data, stride, type, scales}; }
+  [[nodiscard]] OperandRows from_row(index_t row) const {
+    auto* start = static_cast<unsigned char*>(data) + row * stride * static_cast<index_t>(size_of(type));
+    return {start, stride, type, scales == nullptr ? nullptr : scales + row};
+  }
+};
+
 /// What happens to a sum before it is stored: out = activation(sum + bias + residual).
 struct Epilogue {
-  float* out = nullptr;             // [rows, columns], row stride out_stride
-  index_t out_stride = 0;           // in floats
-  const float* bias = nullptr;      // [columns] or null
-  const float* residual = nullptr;  // [rows, columns], row stride residual_stride, or null; may be `out` itself
+  float* out = nullptr;               // [rows, columns], row stride out_stride; unused where out_bf16 is not null
+  std::uint16_t* out_bf16 = nullptr;  // the same, rounded to bf16
+  index_t out_stride = 0;             // in elements
+  const float* bias = nullptr;        // [columns] or null
+  const float* residual = nullptr;    // [rows, columns], row stride residual_stride, or null; may be `out` itself
   index_t residual_stride = 0;
   Activation activation = Activation::none;
 };
 
 /// out = epilogue(A W^T) for some rows of A and some panels of W.
 struct GemmBlock {
-  const float* a = nullptr;  // [rows, depth], row stride a_stride
-  index_t a_stride = 0;
-  const float* panels = nullptr;  // packed W, see pack_panels: [columns / NR][depth][NR]
+  Operand a;                                 // [rows, depth]
+  const void* panels = nullptr;              // packed W of a's type, see pack_panel: [columns / NR][padded depth][NR]
+  const float* column_scale = nullptr;       // i8: [columns] scales of W's rows
+  const std::int32_t* column_sum = nullptr;  // i8: [columns] sums of W's rows
   index_t rows = 0;
   index_t columns = 0;
   index_t depth = 0;
@@ -43,14 +87,35 @@ struct AttentionHead {
   const float* k = nullptr;  // [keys, head_width], row stride kv_stride
   const float* v = nullptr;  // [keys, head_width], row stride kv_stride
   index_t kv_stride = 0;
-  float* out = nullptr;  // [queries, head_width], row stride out_stride
-  index_t out_stride = 0;
+  float* out = nullptr;               // [queries, head_width], row stride out_stride; unused where out_bf16 is not null
+  std::uint16_t* out_bf16 = nullptr;  // the same, rounded to bf16
+  index_t out_stride = 0;             // in elements
   index_t queries = 0;
   index_t keys = 0;
   index_t head_width = 0;
   bool causal = false;       // query i sees keys 0 .. keys - queries + i
   float scale = 1.0f;        // head_width^-0.5
   float* scratch = nullptr;  // attention_scratch(keys, head_width) floats
+};
+
+/// LayerNorm of rows: (x - mean) / sqrt(variance + epsilon) * gain + bias.
+struct LayerNormRows {
+  const float* x = nullptr;  // [rows, width], row stride x_stride
+  index_t x_stride = 0;
+  index_t rows = 0;
+  index_t width = 0;
+  const float* gain = nullptr;  // [width]
+  const float* bias = nullptr;  // [width]
+  float epsilon = 1e-5f;
+  OperandRows out;  // [rows, width]; f32 rows may be x itself
+};
+
+/// A panel of W in the type that is computed in.
+struct PanelRows {
+  void* panel = nullptr;               // [padded depth / k_step][NR][k_step]
+  float* column_scale = nullptr;       // i8: [NR]
+  std::int32_t* column_sum = nullptr;  // i8: [NR]
+  DataType type = DataType::f32;
 };
 
 constexpr int kResizeBits = 22;     // fraction bits of a resize coefficient: Pillow's PRECISION_BITS, 32 - 8 - 2

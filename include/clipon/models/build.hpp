@@ -17,11 +17,12 @@ inline kernels::StoredMatrix stored(const format::TensorView& view) {
 /// Everything that building a tower needs.
 struct Builder {
   format::Weights& weights;
-  nn::Context context;  // the kernels and threads that pack
+  nn::Context context;            // the kernels and threads that pack
+  DataType type = DataType::f32;  // that the blocks compute in
 
   /// NAME.weight [outputs, inputs] and, where asked for, NAME.bias [outputs].
-  nn::Linear linear(const std::string& name, index_t outputs, index_t inputs, bool bias = true) {
-    return {kernels::PackedMatrix(context, stored(weights.get(name + ".weight", {outputs, inputs}))),
+  nn::Linear linear(const std::string& name, index_t outputs, index_t inputs, DataType compute, bool bias = true) {
+    return {kernels::PackedMatrix(context, stored(weights.get(name + ".weight", {outputs, inputs})), compute),
             bias ? weights.get_vector(name + ".bias", {outputs}) : std::vector<float>{}};
   }
 
@@ -41,7 +42,7 @@ struct Builder {
       bias.insert(bias.end(), part.begin(), part.end());
     }
     const kernels::StoredMatrix both{wide.data(), nullptr, DataType::f32, 2 * outputs, inputs};
-    return {kernels::PackedMatrix(context, both), std::move(bias)};
+    return {kernels::PackedMatrix(context, both, type), std::move(bias)};
   }
 
   /// A convolution's weight [out, in, k, k] with its inputs in the order (ky, kx, channel) of NHWC maps and RGB pixels.
@@ -58,7 +59,7 @@ struct Builder {
       }
     }
     const kernels::StoredMatrix matrix{permuted.data(), nullptr, DataType::f32, out, in * area};
-    return {kernels::PackedMatrix(context, matrix),
+    return {kernels::PackedMatrix(context, matrix, type),
             bias ? weights.get_vector(name + ".bias", {out}) : std::vector<float>{}};
   }
 
@@ -68,14 +69,14 @@ struct Builder {
     const std::string prefix = tower + ".blk." + std::to_string(index) + ".";
     nn::TransformerBlock block;
     block.ln_1 = layer_norm(prefix + "ln1", config.width, config.layer_norm_epsilon);
-    block.attention.query = linear(prefix + "attn_q", config.width, config.width);
+    block.attention.query = linear(prefix + "attn_q", config.width, config.width, type);
     block.attention.key_value = stacked(prefix + "attn_k", prefix + "attn_v", config.width, config.width);
-    block.attention.out = linear(prefix + "attn_out", config.width, config.width);
+    block.attention.out = linear(prefix + "attn_out", config.width, config.width, type);
     block.attention.heads = config.heads;
     block.attention.causal = causal;
     block.ln_2 = layer_norm(prefix + "ln2", config.width, config.layer_norm_epsilon);
-    block.c_fc = linear(prefix + "ffn_down", config.feed_forward, config.width);
-    block.c_proj = linear(prefix + "ffn_up", config.width, config.feed_forward);
+    block.c_fc = linear(prefix + "ffn_down", config.feed_forward, config.width, type);
+    block.c_proj = linear(prefix + "ffn_up", config.width, config.feed_forward, type);
     block.activation = config.activation;
     return block;
   }

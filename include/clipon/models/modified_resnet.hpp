@@ -98,9 +98,9 @@ class ModifiedResNet {
     const index_t tokens = config_.grid() * config_.grid() + 1;
     nn::AttentionPool& pool = weights_.pool;
     pool.positional_embedding = build.weights.get_vector("v.attnpool.position_embd.weight", {tokens, channels});
-    pool.attention.query = build.linear("v.attnpool.q", channels, channels);
+    pool.attention.query = build.linear("v.attnpool.q", channels, channels, DataType::f32);
     pool.attention.key_value = build.stacked("v.attnpool.k", "v.attnpool.v", channels, channels);
-    pool.attention.out = build.linear("visual_projection", config_.embed_dim, channels);
+    pool.attention.out = build.linear("visual_projection", config_.embed_dim, channels, DataType::f32);
     pool.attention.heads = config_.heads;
   }
 

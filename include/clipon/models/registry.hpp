@@ -146,9 +146,10 @@ inline Scoring read_scoring(const format::Gguf& file, FileInfo& info) {
   return scoring;
 }
 
-/// Everything in `file`, checked and packed for `context`.  Throws Error, naming the key or tensor.
+/// Everything in `file`, checked and packed for `context`, to be computed in `type`.  Throws Error, naming the key or
+/// tensor.
 inline Parts build_parts(const format::Gguf& file, const LoadOptions& options, const nn::Context& context,
-                         std::uint64_t file_bytes) {
+                         DataType type, std::uint64_t file_bytes) {
   const std::string kind(file.get<std::string_view>("general.architecture"));
   if (kind != "clip") reject(ErrorCode::bad_value, "general.architecture", "expected clip, found '" + kind + "'");
   if (file.strict()) (void)file.number("clipon.format_version", 1, 1);
@@ -162,7 +163,7 @@ inline Parts build_parts(const format::Gguf& file, const LoadOptions& options, c
   text::Tokenizer tokenizer(read_tokenizer_config(file, text_config, info));
 
   format::Weights weights(file, options);
-  Builder build{weights, context};
+  Builder build{weights, context, type};
   const auto check_embed_dim = [&](index_t image_dim) {
     if (image_dim != text_config.embed_dim) {
       reject(ErrorCode::bad_value, "clip.vision.projection_dim",
@@ -179,7 +180,8 @@ inline Parts build_parts(const format::Gguf& file, const LoadOptions& options, c
     if (info.architecture == "modified_resnet") {
       const ModifiedResNetConfig config = read_modified_resnet_config(file);
       check_embed_dim(config.embed_dim);
-      return ModifiedResNet(config, build);
+      Builder build_f32{weights, context, DataType::f32};
+      return ModifiedResNet(config, build_f32);
     }
     reject(ErrorCode::bad_value, "clipon.vision.architecture",
            "expected vit or modified_resnet, found '" + info.architecture + "'");

@@ -36,7 +36,7 @@ class TextTransformer {
         build.weights.get_vector("t.position_embd.weight", {config.context_length, t.width});
     weights_.blocks = build.transformer("t", t, true);
     weights_.ln_final = build.layer_norm("t.post_ln", t.width, t.layer_norm_epsilon);
-    weights_.projection = build.linear("text_projection", config.embed_dim, t.width, false);
+    weights_.projection = build.linear("text_projection", config.embed_dim, t.width, DataType::f32, false);
   }
 
   [[nodiscard]] index_t embed_dim() const { return config_.embed_dim; }
@@ -92,9 +92,8 @@ class TextTransformer {
     }
     nn::forward_pooled(context, weights_.blocks.back(), x, rows, all, {last_rows, static_cast<std::size_t>(count)},
                        pooled, block_scratch);
-    nn::forward(context, weights_.ln_final, pooled, count, pooled);
-    nn::forward(context, weights_.projection, pooled, width, count,
-                {out, config_.embed_dim, nn::Activation::none, nullptr, 0});
+    nn::forward(context, weights_.ln_final, pooled, count);
+    nn::forward(context, weights_.projection, {pooled, width}, count, {out, config_.embed_dim});
   }
 
  private:

@@ -35,7 +35,7 @@ class VisionTransformer {
     weights_.ln_pre = build.layer_norm("v.pre_ln", t.width, t.layer_norm_epsilon);
     weights_.blocks = build.transformer("v", t, false);
     weights_.ln_post = build.layer_norm("v.post_ln", t.width, t.layer_norm_epsilon);
-    weights_.projection = build.linear("visual_projection", config.embed_dim, t.width, false);
+    weights_.projection = build.linear("visual_projection", config.embed_dim, t.width, DataType::f32, false);
   }
 
   [[nodiscard]] index_t image_size() const { return config_.image_size; }
@@ -48,9 +48,10 @@ class VisionTransformer {
   [[nodiscard]] index_t scratch_bytes(const nn::Context& context, index_t pictures) const {
     const index_t rows = pictures * config_.tokens();
     const index_t width = config_.transformer.width;
-    return Scratch::size_for<float>(patches() * patch_floats()) + Scratch::size_for<float>(rows * width) +
-           Scratch::size_for<float>(pictures * width) + Scratch::size_for<nn::Sequence>(pictures) +
-           Scratch::size_for<index_t>(pictures) +
+    return Scratch::size_for<float>(patches() * patch_floats()) +
+           nn::operand_bytes(weights_.patch_embedding.type(), patches(), patch_floats()) +
+           Scratch::size_for<float>(rows * width) + Scratch::size_for<float>(pictures * width) +
+           Scratch::size_for<nn::Sequence>(pictures) + Scratch::size_for<index_t>(pictures) +
            nn::BlockScratch::bytes(context, weights_.blocks.front(), rows, config_.tokens());
   }
 
@@ -61,10 +62,11 @@ class VisionTransformer {
     const index_t tokens = config_.tokens();
     const index_t rows = pictures * tokens;
     auto* patch_rows = scratch.take<float>(patches() * patch_floats());  // [patches, patch * patch * 3]
-    auto* x = scratch.take<float>(rows * width);                         // [pictures, tokens, width]
-    auto* pooled = scratch.take<float>(pictures * width);                // [pictures, width]
-    auto* sequences = scratch.take<nn::Sequence>(pictures);              // [pictures]
-    auto* class_rows = scratch.take<index_t>(pictures);                  // [pictures]
+    const auto quantised = nn::take_operand(scratch, weights_.patch_embedding.type(), patches(), patch_floats());
+    auto* x = scratch.take<float>(rows * width);             // [pictures, tokens, width]
+    auto* pooled = scratch.take<float>(pictures * width);    // [pictures, width]
+    auto* sequences = scratch.take<nn::Sequence>(pictures);  // [pictures]
+    auto* class_rows = scratch.take<index_t>(pictures);      // [pictures]
     const nn::BlockScratch block_scratch(context, weights_.blocks.front(), rows, tokens, scratch);
     const auto count = static_cast<std::size_t>(pictures);
 
@@ -74,20 +76,21 @@ class VisionTransformer {
       for (index_t c = 0; c < width; ++c)
         first[c] = weights_.class_embedding[static_cast<std::size_t>(c)] + position[c];
       input.patches(context, i, config_.patch_size, patch_rows);
-      nn::forward(context, weights_.patch_embedding, patch_rows, patch_floats(), patches(),
+      const nn::Operand patch_operand = nn::as_operand(context, {patch_rows, patch_floats()}, patches(), patch_floats(),
+                                                       weights_.patch_embedding.type(), quantised);
+      nn::forward(context, weights_.patch_embedding, patch_operand, patches(),
                   {first + width, width, nn::Activation::none, position + width, width});
       sequences[i] = {i * tokens, tokens};
       class_rows[i] = i * tokens;
     }
-    nn::forward(context, weights_.ln_pre, x, rows, x);
+    nn::forward(context, weights_.ln_pre, x, rows);
     for (std::size_t b = 0; b + 1 < weights_.blocks.size(); ++b) {
       nn::forward(context, weights_.blocks[b], x, rows, {sequences, count}, block_scratch);
     }
     nn::forward_pooled(context, weights_.blocks.back(), x, rows, {sequences, count}, {class_rows, count}, pooled,
                        block_scratch);
-    nn::forward(context, weights_.ln_post, pooled, pictures, pooled);
-    nn::forward(context, weights_.projection, pooled, width, pictures,
-                {out, config_.embed_dim, nn::Activation::none, nullptr, 0});
+    nn::forward(context, weights_.ln_post, pooled, pictures);
+    nn::forward(context, weights_.projection, {pooled, width}, pictures, {out, config_.embed_dim});
   }
 
  private:

@@ -40,9 +40,9 @@ struct Queries {
 };
 
 /// out[rows of queries, width] = softmax(Q K^T / sqrt(head width)) V for each sequence and head.
-/// key_value: [rows, 2 width]; scratch: attention_scratch_floats().
+/// out: f32 or bf16; key_value: [rows, 2 width]; scratch: attention_scratch_floats().
 inline void attend(const Context& context, const AttentionWeights& weights, const Queries& queries,
-                   const float* key_value, std::span<const Sequence> sequences, float* out, float* scratch,
+                   const float* key_value, std::span<const Sequence> sequences, const OperandRows& out, float* scratch,
                    index_t scratch_floats_a_thread) {
   const index_t width = weights.width();
   const index_t head_width = width / weights.heads;
@@ -60,8 +60,13 @@ inline void attend(const Context& context, const AttentionWeights& weights, cons
       head.k = key_value + sequence.first * 2 * width + column;
       head.v = head.k + width;
       head.kv_stride = 2 * width;
-      head.out = out + first_query * width + column;
-      head.out_stride = width;
+      const index_t at = first_query * out.stride + column;
+      if (out.type == DataType::f32) {
+        head.out = static_cast<float*>(out.data) + at;
+      } else {
+        head.out_bf16 = static_cast<std::uint16_t*>(out.data) + at;
+      }
+      head.out_stride = out.stride;
       head.queries = queries.last_block ? 1 : sequence.length;
       head.keys = sequence.length;
       head.head_width = head_width;

@@ -43,14 +43,13 @@ inline void forward(const Context& context, const AttentionPool& pool, const flo
   std::copy_n(map, (tokens - 1) * channels, x + channels);
   for (index_t i = 0; i < tokens * channels; ++i) x[i] += pool.positional_embedding[static_cast<std::size_t>(i)];
 
-  forward(context, pool.attention.query, x, channels, 1, {query, channels, Activation::none, nullptr, 0});
-  forward(context, pool.attention.key_value, x, channels, tokens,
-          {key_value, 2 * channels, Activation::none, nullptr, 0});
+  forward(context, pool.attention.query, {x, channels}, 1, {query, channels});
+  forward(context, pool.attention.key_value, {x, channels}, tokens, {key_value, 2 * channels});
   const Sequence all{0, tokens};
-  attend(context, pool.attention, {query, channels, true}, key_value, {&all, 1}, attended, attention,
+  attend(context, pool.attention, {query, channels, true}, key_value, {&all, 1}, {attended, channels}, attention,
          attention_floats / context.threads.count);
   const index_t embed_dim = pool.attention.out.outputs();
-  forward(context, pool.attention.out, attended, channels, 1, {out, embed_dim, Activation::none, nullptr, 0});
+  forward(context, pool.attention.out, {attended, channels}, 1, {out, embed_dim});
 }
 
 }  // namespace clipon::inline CLIPON_ABI::nn

@@ -53,16 +53,17 @@ inline void gather_neighbourhood(const Conv2d& conv, const float* in, MapSize si
 /// Floats of scratch for a 3 x 3 convolution: a block of gathered rows a thread.
 inline index_t conv_scratch_floats(const Context& context, const Conv2d& conv) {
   if (conv.kernel == 1) return 0;
-  return context.threads.count * kernels::block_rows(*context.kernels, conv.linear.inputs()) * conv.linear.inputs();
+  return context.threads.count * kernels::block_rows(*context.kernels, conv.linear.inputs(), conv.linear.type()) *
+         conv.linear.inputs();
 }
 
 /// in [height, width, in_channels] -> out [height', width', out_channels], with bias, residual and activation.
 inline void forward(const Context& context, const Conv2d& conv, const float* in, MapSize size, const Output& out,
                     float* scratch) {
-  if (conv.kernel == 1) return forward(context, conv.linear, in, conv.in_channels, size.pixels(), out);
+  if (conv.kernel == 1) return forward(context, conv.linear, {in, conv.in_channels}, size.pixels(), out);
   const MapSize out_size = output_size(conv, size);
   const index_t depth = conv.linear.inputs();
-  const index_t height = kernels::block_rows(*context.kernels, depth);
+  const index_t height = kernels::block_rows(*context.kernels, depth, conv.linear.type());
   const index_t blocks = (out_size.pixels() + height - 1) / height;
   const index_t teams = std::min<index_t>(context.threads.count, blocks);
   const Context alone{context.kernels, {1}};
@@ -75,9 +76,9 @@ inline void forward(const Context& context, const Conv2d& conv, const float* in,
         gather_neighbourhood(conv, in, size, out_size.width, first + i, rows + i * depth);
       }
       Output part = out;
-      part.data += first * out.stride;
+      part.data = static_cast<float*>(out.data) + first * out.stride;
       if (part.residual != nullptr) part.residual += first * out.residual_stride;
-      forward(alone, conv.linear, rows, depth, count, part);
+      forward(alone, conv.linear, {rows, depth}, count, part);
     }
   });
 }

@@ -13,16 +13,22 @@ struct LayerNorm {
   float epsilon = 1e-5f;
 };
 
-/// x [rows, width] -> out [rows, width], contiguous; `out` may be `x`.
-inline void forward(const kernels::Context& context, const LayerNorm& norm, const float* x, index_t rows, float* out) {
+/// x [rows, width], contiguous -> out [rows, width] in any type; f32 rows may be x itself.
+inline void forward(const kernels::Context& context, const LayerNorm& norm, const float* x, index_t rows,
+                    const kernels::OperandRows& out) {
   const auto width = static_cast<index_t>(norm.gain.size());
   constexpr index_t piece = 64;  // rows a task: 200 KiB at width 768, far more work than handing it out
   parallel::parallel_for(context.threads, (rows + piece - 1) / piece, [&](index_t p) {
     const index_t first = p * piece;
     const index_t count = rows - first < piece ? rows - first : piece;
-    context.kernels->layer_norm(x + first * width, width, count, width, norm.gain.data(), norm.bias.data(),
-                                norm.epsilon, out + first * width, width);
+    context.kernels->layer_norm({x + first * width, width, count, width, norm.gain.data(), norm.bias.data(),
+                                 norm.epsilon, out.from_row(first)});
   });
+}
+
+/// The same in place, in f32.
+inline void forward(const kernels::Context& context, const LayerNorm& norm, float* x, index_t rows) {
+  forward(context, norm, x, rows, {x, static_cast<index_t>(norm.gain.size()), DataType::f32, nullptr});
 }
 
 }  // namespace clipon::inline CLIPON_ABI::nn

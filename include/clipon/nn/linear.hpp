@@ -9,35 +9,42 @@ namespace clipon::inline CLIPON_ABI::nn {
 
 using kernels::Activation;
 using kernels::Context;
+using kernels::Operand;
+using kernels::OperandRows;
 
 struct Linear {
-  kernels::PackedMatrix weight;  // [outputs, inputs]
+  kernels::PackedMatrix weight;  // [outputs, inputs], in the type that is computed in
   std::vector<float> bias;       // [outputs], or empty
 
   [[nodiscard]] index_t inputs() const { return weight.columns(); }
   [[nodiscard]] index_t outputs() const { return weight.rows(); }
+  [[nodiscard]] DataType type() const { return weight.type(); }
 };
 
-/// Where a layer's rows go: out [rows, outputs] and what is added before the activation.
+/// Where a layer's rows go: out [rows, outputs], f32 or bf16, and what is added before the activation.
 struct Output {
-  float* data = nullptr;
+  void* data = nullptr;
   index_t stride = 0;
   Activation activation = Activation::none;
   const float* residual = nullptr;  // [rows, outputs], row stride residual_stride, or null; may be `data`
   index_t residual_stride = 0;
+  DataType type = DataType::f32;
 };
 
-/// x [rows, inputs], row stride x_stride -> out.
-inline void forward(const Context& context, const Linear& linear, const float* x, index_t x_stride, index_t rows,
-                    const Output& out) {
+/// x [rows, inputs], of the weight's type -> out.
+inline void forward(const Context& context, const Linear& linear, const Operand& x, index_t rows, const Output& out) {
   kernels::Epilogue epilogue;
-  epilogue.out = out.data;
+  if (out.type == DataType::f32) {
+    epilogue.out = static_cast<float*>(out.data);
+  } else {
+    epilogue.out_bf16 = static_cast<std::uint16_t*>(out.data);
+  }
   epilogue.out_stride = out.stride;
   epilogue.bias = linear.bias.empty() ? nullptr : linear.bias.data();
   epilogue.residual = out.residual;
   epilogue.residual_stride = out.residual_stride;
   epilogue.activation = out.activation;
-  kernels::gemm(context, x, x_stride, rows, linear.weight, epilogue);
+  kernels::gemm(context, x, rows, linear.weight, epilogue);
 }
 
 }  // namespace clipon::inline CLIPON_ABI::nn

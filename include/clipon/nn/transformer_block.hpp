@@ -3,12 +3,12 @@
 #pragma once
 
 #include <algorithm>
+#include <cstring>
 #include <span>
 
 #include "clipon/nn/attention.hpp"
 #include "clipon/nn/layer_norm.hpp"
-#include "clipon/nn/linear.hpp"
-#include "clipon/tensor/scratch.hpp"
+#include "clipon/nn/operand.hpp"
 
 namespace clipon::inline CLIPON_ABI::nn {
 
@@ -19,33 +19,44 @@ struct TransformerBlock {
   Linear c_fc;    // [feed_forward, width]
   Linear c_proj;  // [width, feed_forward]
   Activation activation = Activation::quick_gelu;
+
+  [[nodiscard]] DataType type() const { return c_fc.type(); }  // of all its products
 };
 
 /// The buffers of all blocks of a Transformer, for `rows` rows in sequences of at most `longest`.
 struct BlockScratch {
-  float* normalised = nullptr;  // [rows, width]
-  float* query = nullptr;       // [rows, width]
-  float* key_value = nullptr;   // [rows, 2 width]
-  float* attended = nullptr;    // [rows, width]
-  float* hidden = nullptr;      // [rows, feed_forward]
-  float* attention = nullptr;   // [threads, attention_a_thread]
+  OperandRows normalised;      // [rows, width]
+  float* query = nullptr;      // [rows, width]
+  float* key_value = nullptr;  // [rows, 2 width]
+  OperandRows attended;        // [rows, width]
+  OperandRows hidden;          // [rows, feed_forward]
+  OperandRows quantised;       // int8: [rows, feed_forward], of attended or hidden
+  float* attention = nullptr;  // [threads, attention_a_thread]
   index_t attention_a_thread = 0;
 
   static index_t bytes(const Context& context, const TransformerBlock& block, index_t rows, index_t longest) {
     const index_t width = block.attention.width();
-    return 3 * Scratch::size_for<float>(rows * width) + Scratch::size_for<float>(rows * 2 * width) +
-           Scratch::size_for<float>(rows * block.c_fc.outputs()) +
+    const index_t feed_forward = block.c_fc.outputs();
+    const DataType type = block.type();
+    return operand_bytes(type, rows, width) + Scratch::size_for<float>(rows * width) +
+           Scratch::size_for<float>(rows * 2 * width) + operand_bytes(between(type), rows, width) +
+           operand_bytes(between(type), rows, feed_forward) +
+           operand_bytes(type, quantised_rows(type, rows), feed_forward) +
            Scratch::size_for<float>(attention_scratch_floats(context, block.attention, longest));
   }
 
   BlockScratch(const Context& context, const TransformerBlock& block, index_t rows, index_t longest, Scratch& scratch)
-      : normalised(scratch.take<float>(rows * block.attention.width())),
+      : normalised(take_operand(scratch, block.type(), rows, block.attention.width())),
         query(scratch.take<float>(rows * block.attention.width())),
         key_value(scratch.take<float>(rows * 2 * block.attention.width())),
-        attended(scratch.take<float>(rows * block.attention.width())),
-        hidden(scratch.take<float>(rows * block.c_fc.outputs())),
+        attended(take_operand(scratch, between(block.type()), rows, block.attention.width())),
+        hidden(take_operand(scratch, between(block.type()), rows, block.c_fc.outputs())),
+        quantised(take_operand(scratch, block.type(), quantised_rows(block.type(), rows), block.c_fc.outputs())),
         attention(scratch.take<float>(attention_scratch_floats(context, block.attention, longest))),
         attention_a_thread(attention_scratch_floats(context, block.attention, longest) / context.threads.count) {}
+
+ private:
+  static index_t quantised_rows(DataType type, index_t rows) { return type == DataType::i8 ? rows : 0; }
 };
 
 // The half of a block after attention, for `rows` rows: x += out(attended); x += mlp(ln_2(x)).
@@ -53,10 +64,14 @@ inline void add_attention_and_mlp(const Context& context, const TransformerBlock
                                   const BlockScratch& s) {
   const index_t width = block.attention.width();
   const index_t feed_forward = block.c_fc.outputs();
-  forward(context, block.attention.out, s.attended, width, rows, {x, width, Activation::none, x, width});
+  const DataType type = block.type();
+  const Operand attended = as_operand(context, s.attended.read(), rows, width, type, s.quantised);
+  forward(context, block.attention.out, attended, rows, {x, width, Activation::none, x, width});
   forward(context, block.ln_2, x, rows, s.normalised);
-  forward(context, block.c_fc, s.normalised, width, rows, {s.hidden, feed_forward, block.activation, nullptr, 0});
-  forward(context, block.c_proj, s.hidden, feed_forward, rows, {x, width, Activation::none, x, width});
+  forward(context, block.c_fc, s.normalised.read(), rows,
+          {s.hidden.data, s.hidden.stride, block.activation, nullptr, 0, s.hidden.type});
+  const Operand hidden = as_operand(context, s.hidden.read(), rows, feed_forward, type, s.quantised);
+  forward(context, block.c_proj, hidden, rows, {x, width, Activation::none, x, width});
 }
 
 /// x [rows, width], in place.
@@ -64,12 +79,21 @@ inline void forward(const Context& context, const TransformerBlock& block, float
                     std::span<const Sequence> sequences, const BlockScratch& s) {
   const index_t width = block.attention.width();
   forward(context, block.ln_1, x, rows, s.normalised);
-  forward(context, block.attention.query, s.normalised, width, rows, {s.query, width, Activation::none, nullptr, 0});
-  forward(context, block.attention.key_value, s.normalised, width, rows,
-          {s.key_value, 2 * width, Activation::none, nullptr, 0});
+  forward(context, block.attention.query, s.normalised.read(), rows, {s.query, width});
+  forward(context, block.attention.key_value, s.normalised.read(), rows, {s.key_value, 2 * width});
   attend(context, block.attention, {s.query, width, false}, s.key_value, sequences, s.attended, s.attention,
          s.attention_a_thread);
   add_attention_and_mlp(context, block, x, rows, s);
+}
+
+// Some rows of `from`, one after the other: out [picked.size(), stride].
+inline void pick_rows(const OperandRows& from, std::span<const index_t> picked, const OperandRows& out) {
+  for (std::size_t i = 0; i < picked.size(); ++i) {
+    const Operand row = from.from_row(picked[i]).read();
+    const OperandRows target = out.from_row(static_cast<index_t>(i));
+    std::memcpy(target.data, row.data, static_cast<std::size_t>(from.stride) * size_of(from.type));
+    if (row.scales != nullptr) *target.scales = *row.scales;
+  }
 }
 
 /// The last block, for the one token of each sequence that is pooled: its query, projection and MLP are all that the
@@ -81,14 +105,14 @@ inline void forward_pooled(const Context& context, const TransformerBlock& block
   const index_t width = block.attention.width();
   const auto count = static_cast<index_t>(sequences.size());
   forward(context, block.ln_1, x, rows, s.normalised);
-  forward(context, block.attention.key_value, s.normalised, width, rows,
-          {s.key_value, 2 * width, Activation::none, nullptr, 0});
+  forward(context, block.attention.key_value, s.normalised.read(), rows, {s.key_value, 2 * width});
   for (index_t i = 0; i < count; ++i) {
-    const index_t row = pooled_rows[static_cast<std::size_t>(i)];
-    std::copy_n(x + row * width, width, pooled + i * width);
-    std::copy_n(s.normalised + row * width, width, s.hidden + i * width);  // hidden is free until the MLP
+    std::copy_n(x + pooled_rows[static_cast<std::size_t>(i)] * width, width, pooled + i * width);
   }
-  forward(context, block.attention.query, s.hidden, width, count, {s.query, width, Activation::none, nullptr, 0});
+  // hidden and quantised are free until the MLP, and hidden's elements are no smaller
+  const OperandRows picked{s.hidden.data, s.normalised.stride, s.normalised.type, s.quantised.scales};
+  pick_rows(s.normalised, pooled_rows, picked);
+  forward(context, block.attention.query, picked.read(), count, {s.query, width});
   attend(context, block.attention, {s.query, width, true}, s.key_value, sequences, s.attended, s.attention,
          s.attention_a_thread);
   add_attention_and_mlp(context, block, pooled, count, s);

@@ -47,6 +47,16 @@ struct F32<Arch, 32> {  // portable: a vector of one
   static CLIPON_ALWAYS_INLINE Batch from_bf16(const std::uint16_t* p) { return bf16_to_float(*p); }
   static CLIPON_ALWAYS_INLINE Batch from_i8(const std::int8_t* p) { return static_cast<float>(*p); }
   static CLIPON_ALWAYS_INLINE Batch from_u8(const std::uint8_t* p) { return static_cast<float>(*p); }
+  // the floats that the lower and the upper half of each 32 bits stand for as bf16
+  static CLIPON_ALWAYS_INLINE Batch low_halves(const std::uint32_t* p) { return std::bit_cast<float>(*p << 16); }
+  static CLIPON_ALWAYS_INLINE Batch high_halves(const std::uint32_t* p) {
+    return std::bit_cast<float>(*p & 0xffff0000u);
+  }
+  static CLIPON_ALWAYS_INLINE void store_bf16(std::uint16_t* p, Batch v) { *p = float_to_bf16(v); }
+  // v in 0..255, rounded to the nearest, halves to even
+  static CLIPON_ALWAYS_INLINE void store_u8(std::uint8_t* p, Batch v) {
+    *p = static_cast<std::uint8_t>(std::nearbyintf(v));
+  }
 };
 
 #if defined(__SSE2__)
@@ -58,13 +68,17 @@ struct F32<Arch, 128> {
   static CLIPON_ALWAYS_INLINE void store(float* p, Batch v) { _mm_storeu_ps(p, v); }
   static CLIPON_ALWAYS_INLINE Batch load_part(const float* p, index_t n) {
     alignas(16) float lane[4] = {};
-    for (index_t i = 0; i < n; ++i) lane[i] = p[i];
+    for (index_t i = 0; i < width; ++i) {
+      if (i < n) lane[i] = p[i];
+    }
     return _mm_load_ps(lane);
   }
   static CLIPON_ALWAYS_INLINE void store_part(float* p, Batch v, index_t n) {
     alignas(16) float lane[4];
     _mm_store_ps(lane, v);
-    for (index_t i = 0; i < n; ++i) p[i] = lane[i];
+    for (index_t i = 0; i < width; ++i) {
+      if (i < n) p[i] = lane[i];
+    }
   }
   static CLIPON_ALWAYS_INLINE Batch set(float x) { return _mm_set1_ps(x); }
   static CLIPON_ALWAYS_INLINE Batch fma(Batch a, Batch b, Batch c) { return a * b + c; }  // SSE2 has none
@@ -96,6 +110,25 @@ struct F32<Arch, 128> {
   static CLIPON_ALWAYS_INLINE Batch from_u8(const std::uint8_t* p) {
     return _mm_setr_ps(static_cast<float>(p[0]), static_cast<float>(p[1]), static_cast<float>(p[2]),
                        static_cast<float>(p[3]));
+  }
+  static CLIPON_ALWAYS_INLINE Batch low_halves(const std::uint32_t* p) {
+    return _mm_castsi128_ps(_mm_slli_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)), 16));
+  }
+  static CLIPON_ALWAYS_INLINE Batch high_halves(const std::uint32_t* p) {
+    const __m128i upper = _mm_set1_epi32(static_cast<int>(0xffff0000u));
+    return _mm_castsi128_ps(_mm_and_si128(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)), upper));
+  }
+  static CLIPON_ALWAYS_INLINE void store_bf16(std::uint16_t* p, Batch v) {
+    const __m128i bits = _mm_castps_si128(v);
+    const __m128i odd = _mm_and_si128(_mm_srli_epi32(bits, 16), _mm_set1_epi32(1));
+    const __m128i rounded = _mm_add_epi32(bits, _mm_add_epi32(odd, _mm_set1_epi32(0x7fff)));
+    const __m128i upper = _mm_srai_epi32(rounded, 16);
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packs_epi32(upper, upper));
+  }
+  static CLIPON_ALWAYS_INLINE void store_u8(std::uint8_t* p, Batch v) {
+    const __m128i words = _mm_packs_epi32(_mm_cvtps_epi32(v), _mm_setzero_si128());
+    const int bytes = _mm_cvtsi128_si32(_mm_packus_epi16(words, words));
+    __builtin_memcpy(p, &bytes, 4);
   }
 };
 #endif
@@ -146,6 +179,26 @@ struct F32<Arch, 256> {
   static CLIPON_ALWAYS_INLINE Batch from_u8(const std::uint8_t* p) {
     return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
   }
+  static CLIPON_ALWAYS_INLINE Batch low_halves(const std::uint32_t* p) {
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)), 16));
+  }
+  static CLIPON_ALWAYS_INLINE Batch high_halves(const std::uint32_t* p) {
+    const __m256i upper = _mm256_set1_epi32(static_cast<int>(0xffff0000u));
+    return _mm256_castsi256_ps(_mm256_and_si256(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)), upper));
+  }
+  static CLIPON_ALWAYS_INLINE void store_bf16(std::uint16_t* p, Batch v) {
+    const __m256i bits = _mm256_castps_si256(v);
+    const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+    const __m256i rounded = _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff)));
+    const __m256i upper = _mm256_srai_epi32(rounded, 16);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
+                     _mm_packs_epi32(_mm256_castsi256_si128(upper), _mm256_extracti128_si256(upper, 1)));
+  }
+  static CLIPON_ALWAYS_INLINE void store_u8(std::uint8_t* p, Batch v) {
+    const __m256i whole = _mm256_cvtps_epi32(v);
+    const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(whole), _mm256_extracti128_si256(whole, 1));
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packus_epi16(words, words));
+  }
 };
 #endif
 
@@ -195,8 +248,42 @@ struct F32<Arch, 512> {
     return _mm512_maskz_cvtepi32_ps(
         kAll, _mm512_maskz_cvtepu8_epi32(kAll, _mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
   }
+  static CLIPON_ALWAYS_INLINE Batch low_halves(const std::uint32_t* p) {
+    return _mm512_castsi512_ps(_mm512_maskz_slli_epi32(kAll, _mm512_loadu_si512(p), 16));
+  }
+  static CLIPON_ALWAYS_INLINE Batch high_halves(const std::uint32_t* p) {
+    return _mm512_castsi512_ps(
+        _mm512_and_si512(_mm512_loadu_si512(p), _mm512_set1_epi32(static_cast<int>(0xffff0000u))));
+  }
+  static CLIPON_ALWAYS_INLINE void store_bf16(std::uint16_t* p, Batch v) {
+#if defined(__AVX512BF16__)
+    if constexpr (Arch::has_bf16) {
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), std::bit_cast<__m256i>(_mm512_cvtneps_pbh(v)));
+      return;
+    }
+#endif
+    const __m512i bits = _mm512_castps_si512(v);
+    const __m512i odd = _mm512_and_si512(_mm512_maskz_srli_epi32(kAll, bits, 16), _mm512_set1_epi32(1));
+    const __m512i rounded = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
+                        _mm512_maskz_cvtepi32_epi16(kAll, _mm512_maskz_srli_epi32(kAll, rounded, 16)));
+  }
+  static CLIPON_ALWAYS_INLINE void store_u8(std::uint8_t* p, Batch v) {
+    const __m512i whole = _mm512_maskz_cvtps_epi32(kAll, v);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_maskz_cvtusepi32_epi8(kAll, whole));
+  }
 };
 #endif
+
+/// The first n lanes as bf16.
+template <class Arch>
+CLIPON_ALWAYS_INLINE void store_bf16_part(std::uint16_t* p, typename F32<Arch>::Batch v, index_t n) {
+  std::uint16_t lane[F32<Arch>::width];
+  F32<Arch>::store_bf16(lane, v);
+  for (index_t i = 0; i < F32<Arch>::width; ++i) {
+    if (i < n) p[i] = lane[i];
+  }
+}
 
 /// e^x within 2 ulp for x in [-87, 88]; smaller x give e^-87 (1.6e-38), larger ones e^88.
 /// x = n ln 2 + r with |r| <= ln 2 / 2; e^r by its Taylor series to r^7, whose next term is below 2^-26.

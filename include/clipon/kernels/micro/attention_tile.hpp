@@ -2,13 +2,13 @@
 // in L1, and no [queries, keys] matrix exists.  Called by nn/attention.hpp through the table.  Per ISA.
 #pragma once
 
-#include "clipon/kernels/micro/gemm_f32.hpp"
+#include "clipon/kernels/micro/gemm.hpp"
 
 namespace clipon::inline CLIPON_ABI::kernels {
 
 template <class Arch>
 CLIPON_ALWAYS_INLINE index_t whole_panels(index_t columns) {
-  constexpr index_t nr = gemm_f32_columns<Arch>;
+  constexpr index_t nr = gemm_columns<Arch>;
   return (columns + nr - 1) / nr * nr;
 }
 
@@ -16,13 +16,13 @@ CLIPON_ALWAYS_INLINE index_t whole_panels(index_t columns) {
 template <class Arch>
 inline index_t attention_scratch(index_t keys, index_t head_width) {
   return whole_panels<Arch>(keys) * head_width + keys * whole_panels<Arch>(head_width) +
-         gemm_f32_rows<Arch> * (whole_panels<Arch>(keys) + head_width);
+         gemm_rows<Arch> * (whole_panels<Arch>(keys) + head_width);
 }
 
 // Panels of K^T, [keys / NR][head_width][NR], and of V, [head_width / NR][keys][NR]; what is missing is zero.
 template <class Arch>
 inline void pack_keys_and_values(const AttentionHead& head, float* transposed, float* values) {
-  constexpr index_t nr = gemm_f32_columns<Arch>;
+  constexpr index_t nr = gemm_columns<Arch>;
   for (index_t first = 0; first < head.keys; first += nr) {
     float* panel = transposed + first * head.head_width;
     for (index_t j = 0; j < nr; ++j) {
@@ -70,8 +70,8 @@ inline void softmax(float* scores, index_t n) {
 
 template <class Arch>
 inline void attention_head(const AttentionHead& head) {
-  constexpr index_t nr = gemm_f32_columns<Arch>;
-  constexpr index_t mr = gemm_f32_rows<Arch>;
+  constexpr index_t nr = gemm_columns<Arch>;
+  constexpr index_t mr = gemm_rows<Arch>;
   const index_t padded = whole_panels<Arch>(head.keys);
   float* transposed = head.scratch;
   float* values = transposed + padded * head.head_width;
@@ -92,8 +92,8 @@ inline void attention_head(const AttentionHead& head) {
       Epilogue epilogue;
       epilogue.out = scores + first;
       epilogue.out_stride = padded;
-      gemm_f32_any<Arch>(rows, scaled, head.head_width, transposed + first * head.head_width, head.head_width, columns,
-                         epilogue);
+      const TileInput in{{scaled, head.head_width}, transposed + first * head.head_width, head.head_width, columns};
+      gemm_any<Arch, ProductF32<Arch>>(rows, in, epilogue);
     }
     for (index_t r = 0; r < rows; ++r) {
       const index_t seen = head.causal ? unseen + row + r + 1 : head.keys;
@@ -103,9 +103,11 @@ inline void attention_head(const AttentionHead& head) {
     for (index_t first = 0; first < head.head_width; first += nr) {
       const index_t columns = head.head_width - first < nr ? head.head_width - first : nr;
       Epilogue epilogue;
-      epilogue.out = head.out + row * head.out_stride + first;
+      epilogue.out = head.out;
+      epilogue.out_bf16 = head.out_bf16;
       epilogue.out_stride = head.out_stride;
-      gemm_f32_any<Arch>(rows, scores, padded, values + first * head.keys, visible, columns, epilogue);
+      const TileInput in{{scores, padded}, values + first * head.keys, visible, columns};
+      gemm_any<Arch, ProductF32<Arch>>(rows, in, offset<Arch>(epilogue, row, first));
     }
   }
 }

@@ -1,42 +1,66 @@
-// LayerNorm of rows (Ba et al. 2016; torch.nn.LayerNorm: biased variance).  Called by nn/layer_norm.hpp through the
-// table. Per ISA.
+// LayerNorm of rows (Ba et al. 2016; torch.nn.LayerNorm: biased variance), written in the type that the next product
+// reads.  Called by nn/layer_norm.hpp through the table.  Per ISA.
 #pragma once
 
+#include "clipon/kernels/micro/quantise.hpp"
 #include "clipon/simd/vector.hpp"
 
 namespace clipon::inline CLIPON_ABI::kernels {
 
-/// out[r, :] = (x[r, :] - mean) / sqrt(variance + epsilon) * gain + bias; `out` may be `x`.
+/// A row of x as its normalised values: (x - mean) * inverse * gain + bias, computed anew at each look.
 template <class Arch>
-inline void layer_norm(const float* x, index_t x_stride, index_t rows, index_t width, const float* gain,
-                       const float* bias, float epsilon, float* out, index_t out_stride) {
+struct NormalisedRow {
   using V = simd::F32<Arch>;
-  const index_t whole = width / V::width * V::width;
-  const index_t rest = width - whole;
-  const float inverse_width = 1.0f / static_cast<float>(width);
-  for (index_t row = 0; row < rows; ++row, x += x_stride, out += out_stride) {
-    auto total = V::set(0.0f);
-    for (index_t i = 0; i < whole; i += V::width) total = total + V::load(x + i);
-    if (rest > 0) total = total + V::load_part(x + whole, rest);
-    const float mean_value = V::sum(total) * inverse_width;
-    const auto mean = V::set(mean_value);
+  const float* x;
+  const float* gain;
+  const float* bias;
+  typename V::Batch mean;
+  typename V::Batch inverse;  // 1 / sqrt(variance + epsilon)
 
-    auto squares = V::set(0.0f);  // two passes: no cancellation for rows far from zero
-    for (index_t i = 0; i < whole; i += V::width) {
-      const auto d = V::load(x + i) - mean;
-      squares = V::fma(d, d, squares);
-    }
-    float square_sum = V::sum(squares);
-    for (index_t i = whole; i < width; ++i) square_sum += (x[i] - mean_value) * (x[i] - mean_value);
-    const auto inverse = V::set(1.0f / std::sqrt(square_sum * inverse_width + epsilon));
+  CLIPON_ALWAYS_INLINE auto load(index_t i) const {
+    return V::fma((V::load(x + i) - mean) * inverse, V::load(gain + i), V::load(bias + i));
+  }
+  CLIPON_ALWAYS_INLINE auto load_part(index_t i, index_t n) const {
+    return V::fma((V::load_part(x + i, n) - mean) * inverse, V::load_part(gain + i, n), V::load_part(bias + i, n));
+  }
+};
 
-    for (index_t i = 0; i < whole; i += V::width) {
-      V::store(out + i, V::fma((V::load(x + i) - mean) * inverse, V::load(gain + i), V::load(bias + i)));
+template <class Arch>
+CLIPON_ALWAYS_INLINE NormalisedRow<Arch> normalised_row(const LayerNormRows& job, const float* x) {
+  using V = simd::F32<Arch>;
+  const index_t whole = job.width / V::width * V::width;
+  const index_t rest = job.width - whole;
+  const float inverse_width = 1.0f / static_cast<float>(job.width);
+  auto total = V::set(0.0f);
+  for (index_t i = 0; i < whole; i += V::width) total = total + V::load(x + i);
+  if (rest > 0) total = total + V::load_part(x + whole, rest);
+  const float mean = V::sum(total) * inverse_width;
+
+  auto squares = V::set(0.0f);  // two passes: no cancellation for rows far from zero
+  for (index_t i = 0; i < whole; i += V::width) {
+    const auto d = V::load(x + i) - V::set(mean);
+    squares = V::fma(d, d, squares);
+  }
+  float square_sum = V::sum(squares);
+  for (index_t i = whole; i < job.width; ++i) square_sum += (x[i] - mean) * (x[i] - mean);
+  const float inverse = 1.0f / std::sqrt(square_sum * inverse_width + job.epsilon);
+  return {x, job.gain, job.bias, V::set(mean), V::set(inverse)};
+}
+
+template <class Arch>
+inline void layer_norm(const LayerNormRows& job) {
+  using V = simd::F32<Arch>;
+  const index_t whole = job.width / V::width * V::width;
+  const index_t rest = job.width - whole;
+  for (index_t r = 0; r < job.rows; ++r) {
+    const NormalisedRow<Arch> row = normalised_row<Arch>(job, job.x + r * job.x_stride);
+    if (job.out.type != DataType::f32) {
+      write_operand_row<Arch>(row, job.width, job.out, r);
+      continue;
     }
-    if (rest > 0) {
-      const auto y = (V::load_part(x + whole, rest) - mean) * inverse;
-      V::store_part(out + whole, V::fma(y, V::load_part(gain + whole, rest), V::load_part(bias + whole, rest)), rest);
-    }
+    float* out = static_cast<float*>(job.out.data) + r * job.out.stride;
+    for (index_t i = 0; i < whole; i += V::width) V::store(out + i, row.load(i));
+    if (rest > 0) V::store_part(out + whole, row.load_part(whole, rest), rest);
   }
 }
 

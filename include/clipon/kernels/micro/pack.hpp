@@ -2,27 +2,77 @@
 #pragma once
 
 #include "clipon/kernels/micro/convert.hpp"
-#include "clipon/kernels/micro/gemm_f32.hpp"
+#include "clipon/kernels/micro/gemm.hpp"
+#include "clipon/kernels/micro/quantise.hpp"
 
 namespace clipon::inline CLIPON_ABI::kernels {
 
-/// Rows first .. first + NR of W [rows, columns] become one panel [columns][NR] of floats; missing rows become zeros.
-template <class Arch>
-inline void pack_panel_f32(const StoredMatrix& w, index_t first, float* panel) {
-  constexpr index_t nr = gemm_f32_columns<Arch>;
-  constexpr index_t block = 64;  // NR rows of 64 floats: 12 KiB, stays in L1 while it is transposed
-  float wide[nr * block];        // [NR, block]
+/// The scale of row `row` as signed bytes: the stored one, or the greatest magnitude over 127.
+template <class Arch, index_t block>
+inline float weight_scale(const StoredMatrix& w, index_t row) {
+  if (w.type == DataType::i8) return w.scale[row];
+  using V = simd::F32<Arch>;
+  float wide[block];
+  auto most = V::set(0.0f);
   for (index_t k = 0; k < w.columns; k += block) {
     const index_t depth = w.columns - k < block ? w.columns - k : block;
+    widen<Arch>(w, row, k, depth, wide);
+    for (index_t i = 0; i < depth; i += V::width) {
+      const auto x = V::load_part(wide + i, depth - i);
+      most = V::max(most, V::max(x, V::set(0.0f) - x));
+    }
+  }
+  return V::greatest(most) / 127.0f;
+}
+
+// n floats, a multiple of the register's width, as signed bytes: x * inverse, rounded.  Returns their sum.
+template <class Arch>
+inline std::int32_t to_signed_bytes(const float* x, index_t n, float inverse, void* out) {
+  using V = simd::F32<Arch>;
+  auto* bytes = static_cast<std::uint8_t*>(out);
+  for (index_t i = 0; i < n; i += V::width) {  // through 1..255, which the unsigned store takes
+    const auto shifted = V::fma(V::load(x + i), V::set(inverse), V::set(128.0f));
+    V::store_u8(bytes + i, V::min(V::max(shifted, V::set(1.0f)), V::set(255.0f)));
+  }
+  std::int32_t sum = 0;
+  for (index_t i = 0; i < n; ++i) {
+    sum += bytes[i] - 128;
+    bytes[i] = static_cast<std::uint8_t>(bytes[i] ^ 0x80u);
+  }
+  return sum;
+}
+
+/// Rows first .. first + NR of W [rows, columns] become one panel [steps][NR] of 32 bits; what is missing is zero.
+template <class Arch>
+inline void pack_panel(const StoredMatrix& w, index_t first, const PanelRows& out) {
+  constexpr index_t nr = gemm_columns<Arch>;
+  constexpr index_t block = 64;  // NR rows of 64 floats: 12 KiB, stays in L1 while it is transposed
+  float wide[block];
+  std::uint32_t typed[nr * block];  // [NR, block / k_step]
+  const bool is_i8 = out.type == DataType::i8;
+  for (index_t j = 0; is_i8 && j < nr; ++j) {
+    out.column_scale[j] = first + j < w.rows ? weight_scale<Arch, block>(w, first + j) : 0.0f;
+    out.column_sum[j] = 0;
+  }
+  auto* panel = static_cast<std::uint32_t*>(out.panel);
+  for (index_t k = 0; k < w.columns; k += block) {
+    const index_t depth = w.columns - k < block ? w.columns - k : block;
+    const index_t steps = padded_depth(out.type, depth) / k_step(out.type);
     for (index_t j = 0; j < nr; ++j) {
-      if (first + j < w.rows) {
-        widen<Arch>(w, first + j, k, depth, wide + j * block);
+      std::uint32_t* row = typed + j * block;
+      for (index_t i = 0; i < block; ++i) wide[i] = 0.0f;
+      if (first + j < w.rows) widen<Arch>(w, first + j, k, depth, wide);
+      if (out.type == DataType::f32) {
+        __builtin_memcpy(row, wide, sizeof wide);
+      } else if (out.type == DataType::bf16) {
+        round_row<Arch>(FloatRow<Arch>{wide}, block, reinterpret_cast<std::uint16_t*>(row));
       } else {
-        for (index_t i = 0; i < depth; ++i) wide[j * block + i] = 0.0f;
+        const float scale = out.column_scale[j];
+        out.column_sum[j] += to_signed_bytes<Arch>(wide, block, scale > 0.0f ? 1.0f / scale : 0.0f, row);
       }
     }
-    for (index_t i = 0; i < depth; ++i) {
-      for (index_t j = 0; j < nr; ++j) panel[(k + i) * nr + j] = wide[j * block + i];
+    for (index_t i = 0; i < steps; ++i) {
+      for (index_t j = 0; j < nr; ++j) *panel++ = typed[j * block + i];
     }
   }
 }

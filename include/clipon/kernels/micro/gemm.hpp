@@ -1,0 +1,182 @@
+// The matrix multiplication's inner loops: a register tile, and the loop over tiles of one block, for each type of
+// product.hpp.  Called by kernels/gemm.hpp through the table.  Per ISA.
+//
+// A tile is MR rows of A against NR columns of W, with MR x NR / width sums in registers; each step of k broadcasts MR
+// values of A and loads NR of the packed panel.  Every output is one chain of additions over k = 0, 1, ..., depth - 1,
+// whatever the tile's size: a row's result does not depend on what else is in the batch.
+#pragma once
+
+#include <type_traits>
+
+#include "clipon/kernels/micro/finish_tile.hpp"
+#include "clipon/kernels/micro/product.hpp"
+#include "clipon/kernels/types.hpp"
+
+namespace clipon::inline CLIPON_ABI::kernels {
+
+// Register budget: MR * NV sums + NV loads (+ 1 broadcast where memory operands can't broadcast).
+template <class Arch, int bits = Arch::vector_bits>
+struct GemmTile {  // portable: 16 sums keep a scalar FPU busy
+  static constexpr int rows = 4;
+  static constexpr int vectors = 4;
+};
+template <class Arch>
+struct GemmTile<Arch, 128> {  // 8 + 2 + 1 of 16 registers
+  static constexpr int rows = 4;
+  static constexpr int vectors = 2;
+};
+template <class Arch>
+struct GemmTile<Arch, 256> {  // 12 + 2 + 1 of 16 registers
+  static constexpr int rows = 6;
+  static constexpr int vectors = 2;
+};
+template <class Arch>
+struct GemmTile<Arch, 512> {  // 24 + 3 + 1 of 32 registers
+  static constexpr int rows = 8;
+  static constexpr int vectors = 3;
+};
+
+template <class Arch>
+constexpr index_t gemm_rows = GemmTile<Arch>::rows;
+template <class Arch>
+constexpr index_t gemm_columns = GemmTile<Arch>::vectors* simd::F32<Arch>::width;
+
+// One tile: `a` is its first row, `panel` [steps][NR] of 32 bits.
+struct TileInput {
+  Operand a;
+  const void* panel = nullptr;
+  index_t steps = 0;    // padded depth / k_step
+  index_t columns = 0;  // wanted of NR
+  const float* column_scale = nullptr;
+  const std::int32_t* column_sum = nullptr;
+};
+
+template <class Arch, class Product, int MR, int NV>
+inline void gemm_tile(const TileInput& in, const Epilogue& epilogue) {
+  constexpr index_t width = simd::F32<Arch>::width;
+  constexpr index_t value = 4;  // bytes of a step of one row or column
+  const auto* CLIPON_RESTRICT a = static_cast<const unsigned char*>(in.a.data);
+  const auto* CLIPON_RESTRICT b = static_cast<const unsigned char*>(in.panel);
+  const index_t a_stride = in.a.stride * static_cast<index_t>(size_of(Product::type));  // bytes
+  const index_t steps = in.steps;
+  typename Product::Sum sum[MR][NV];
+#pragma GCC unroll 8
+  for (int r = 0; r < MR; ++r) {
+#pragma GCC unroll 4
+    for (int v = 0; v < NV; ++v) sum[r][v] = Product::zero();
+  }
+  for (index_t k = 0; k < steps; ++k) {
+    typename Product::Register w[NV];
+#pragma GCC unroll 4
+    for (int v = 0; v < NV; ++v) w[v] = Product::load(b + v * width * value);
+#pragma GCC unroll 8
+    for (int r = 0; r < MR; ++r) {
+      const auto x = Product::broadcast(a + r * a_stride + k * value);
+#pragma GCC unroll 4
+      for (int v = 0; v < NV; ++v) sum[r][v] = Product::add(x, w[v], sum[r][v]);
+    }
+    b += gemm_columns<Arch> * value;
+  }
+  alignas(64) unsigned char memory[MR * NV * width * value];
+  using Stored = std::conditional_t<Product::type == DataType::i8, std::int32_t, float>;
+  auto* sums = reinterpret_cast<Stored*>(memory);  // [MR, NV * width]
+#pragma GCC unroll 8
+  for (int r = 0; r < MR; ++r) {
+#pragma GCC unroll 4
+    for (int v = 0; v < NV; ++v) Product::store(sums + (r * NV + v) * width, sum[r][v]);
+  }
+  if constexpr (Product::type == DataType::i8) {
+    alignas(64) float scaled[MR * NV * width];
+    scale_sums<Arch, NV * width>(sums, MR, in.a.scales, in.column_scale, in.column_sum, scaled);
+    finish_tile<Arch>(scaled, MR, NV * width, in.columns, epilogue);
+  } else {
+    finish_tile<Arch>(sums, MR, NV * width, in.columns, epilogue);
+  }
+}
+
+// The tile with as many vectors as the panel's columns need.
+template <class Arch, class Product, int MR>
+inline void gemm_narrow(const TileInput& in, const Epilogue& epilogue) {
+  constexpr int most = GemmTile<Arch>::vectors;
+  const index_t vectors = (in.columns + simd::F32<Arch>::width - 1) / simd::F32<Arch>::width;
+  if constexpr (most >= 4) {
+    if (vectors == 4) return gemm_tile<Arch, Product, MR, 4>(in, epilogue);
+  }
+  if constexpr (most >= 3) {
+    if (vectors == 3) return gemm_tile<Arch, Product, MR, 3>(in, epilogue);
+  }
+  if (vectors == 2) return gemm_tile<Arch, Product, MR, 2>(in, epilogue);
+  return gemm_tile<Arch, Product, MR, 1>(in, epilogue);
+}
+
+// The tile of any height up to MR.
+template <class Arch, class Product>
+inline void gemm_any(index_t rows, const TileInput& in, const Epilogue& epilogue) {
+  constexpr int most = GemmTile<Arch>::rows;
+  if constexpr (most >= 8) {
+    if (rows == 8) return gemm_narrow<Arch, Product, 8>(in, epilogue);
+    if (rows == 7) return gemm_narrow<Arch, Product, 7>(in, epilogue);
+  }
+  if constexpr (most >= 6) {
+    if (rows == 6) return gemm_narrow<Arch, Product, 6>(in, epilogue);
+    if (rows == 5) return gemm_narrow<Arch, Product, 5>(in, epilogue);
+  }
+  if (rows == 4) return gemm_narrow<Arch, Product, 4>(in, epilogue);
+  if (rows == 3) return gemm_narrow<Arch, Product, 3>(in, epilogue);
+  if (rows == 2) return gemm_narrow<Arch, Product, 2>(in, epilogue);
+  return gemm_narrow<Arch, Product, 1>(in, epilogue);
+}
+
+// The epilogue of the tile that starts at (row, column).
+template <class Arch>
+CLIPON_ALWAYS_INLINE Epilogue offset(const Epilogue& epilogue, index_t row, index_t column) {
+  Epilogue moved = epilogue;
+  const index_t at = row * epilogue.out_stride + column;
+  if (moved.out != nullptr) moved.out += at;
+  if (moved.out_bf16 != nullptr) moved.out_bf16 += at;
+  if (moved.bias != nullptr) moved.bias += column;
+  if (moved.residual != nullptr) moved.residual += row * epilogue.residual_stride + column;
+  return moved;
+}
+
+// The block of one thread: each panel of W stays in the cache while all rows pass.  The rows are cut into tiles of
+// nearly equal height (50 rows: 7 tiles of 7 or 8), because a low last tile would be bound by its loads of W.
+template <class Arch, class Product>
+inline void gemm_block(const GemmBlock& block) {
+  constexpr index_t panel_columns = gemm_columns<Arch>;
+  const index_t tiles = (block.rows + gemm_rows<Arch> - 1) / gemm_rows<Arch>;
+  TileInput in;
+  in.steps = padded_depth(Product::type, block.depth) / k_step(Product::type);
+  for (index_t column = 0; column < block.columns; column += panel_columns) {
+    const index_t left = block.columns - column;
+    in.columns = left < panel_columns ? left : panel_columns;
+    in.panel = static_cast<const unsigned char*>(block.panels) + column * in.steps * 4;
+    if (block.column_scale != nullptr) in.column_scale = block.column_scale + column;
+    if (block.column_sum != nullptr) in.column_sum = block.column_sum + column;
+    for (index_t tile = 0; tile < tiles; ++tile) {
+      const index_t row = tile * block.rows / tiles;
+      const index_t rows = (tile + 1) * block.rows / tiles - row;
+      const index_t bytes = row * block.a.stride * static_cast<index_t>(size_of(Product::type));
+      in.a = block.a;
+      in.a.data = static_cast<const unsigned char*>(block.a.data) + bytes;
+      if (in.a.scales != nullptr) in.a.scales += row;
+      gemm_any<Arch, Product>(rows, in, offset<Arch>(block.epilogue, row, column));
+    }
+  }
+}
+
+template <class Arch>
+inline void gemm(const GemmBlock& block) {
+  switch (block.a.type) {
+    case DataType::f32:
+      return gemm_block<Arch, ProductF32<Arch>>(block);
+    case DataType::bf16:
+      return gemm_block<Arch, ProductBf16<Arch>>(block);
+    case DataType::i8:
+      return gemm_block<Arch, ProductI8<Arch>>(block);
+    case DataType::f16:
+      return;  // no product of this type; the driver never asks for one
+  }
+}
+
+}  // namespace clipon::inline CLIPON_ABI::kernels

@@ -1,0 +1,44 @@
+// What the processor could do: products on registers alone, without memory.  Called by `clipon bench`, so that a speed
+// can be told as a share of the peak of the same run.  Per ISA.
+#pragma once
+
+#include "clipon/kernels/micro/gemm.hpp"
+
+namespace clipon::inline CLIPON_ABI::kernels {
+
+// The sums of a full tile, each of which waits for the one before: as many chains as the GEMM's own tile has.
+template <class Arch, class Product>
+inline double peak_of(index_t steps) {
+  constexpr int chains = GemmTile<Arch>::rows * GemmTile<Arch>::vectors;
+  const std::uint32_t zeros[simd::F32<Arch>::width] = {};
+  const volatile std::uint32_t unknown = 0;  // read anew each step, so that no step can be foreseen
+  const auto w = Product::load(zeros);
+  typename Product::Sum sum[chains];
+#pragma GCC unroll 32
+  for (int i = 0; i < chains; ++i) sum[i] = Product::zero();
+  for (index_t k = 0; k < steps; ++k) {
+    const std::uint32_t value = unknown;
+    const auto x = Product::broadcast(&value);
+#pragma GCC unroll 32
+    for (int i = 0; i < chains; ++i) sum[i] = Product::add(x, w, sum[i]);
+  }
+  using Stored = std::conditional_t<Product::type == DataType::i8, std::int32_t, float>;
+  Stored last[simd::F32<Arch>::width];
+  double total = 0.0;
+  for (int i = 0; i < chains; ++i) {
+    Product::store(last, sum[i]);
+    total += static_cast<double>(last[0]);
+  }
+  // two operations a product: chains x lanes x products of a lane
+  return total + 2.0 * static_cast<double>(steps * chains * simd::F32<Arch>::width * k_step(Product::type));
+}
+
+/// Runs `steps` steps of one tile and returns the number of operations (2 a product).
+template <class Arch>
+inline double peak(DataType type, index_t steps) {
+  if (type == DataType::bf16) return peak_of<Arch, ProductBf16<Arch>>(steps);
+  if (type == DataType::i8) return peak_of<Arch, ProductI8<Arch>>(steps);
+  return peak_of<Arch, ProductF32<Arch>>(steps);
+}
+
+}  // namespace clipon::inline CLIPON_ABI::kernels

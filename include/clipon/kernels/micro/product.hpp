@@ -1,0 +1,94 @@
+// One step of a matrix product in each type: what a register of packed W and a broadcast value of A become.
+// Called by gemm.hpp.  Per ISA.
+//
+// A step takes 32 bits of a row of A: one float, two bf16 or four bytes.
+//   f32   one fused multiply-add
+//   bf16  VDPBF16PS, or two fused multiply-adds on the widened halves
+//   i8    VPDPBUSD (bytes of A unsigned, of W signed), or the same sums by multiplying 16-bit lanes; exact on every ISA
+#pragma once
+
+#include <cstring>
+
+#include "clipon/kernels/types.hpp"
+#include "clipon/simd/byte_dot.hpp"
+#include "clipon/simd/vector.hpp"
+
+namespace clipon::inline CLIPON_ABI::kernels {
+
+template <class Arch>
+CLIPON_ALWAYS_INLINE std::uint32_t load_32(const void* p) {
+  std::uint32_t bits;
+  std::memcpy(&bits, p, sizeof bits);
+  return bits;
+}
+
+template <class Arch>
+struct ProductF32 {
+  using V = simd::F32<Arch>;
+  using Sum = typename V::Batch;
+  using Register = typename V::Batch;  // of W, and a broadcast value of A
+  static constexpr DataType type = DataType::f32;
+  static CLIPON_ALWAYS_INLINE Sum zero() { return V::set(0.0f); }
+  static CLIPON_ALWAYS_INLINE Register load(const void* p) { return V::load(static_cast<const float*>(p)); }
+  static CLIPON_ALWAYS_INLINE Register broadcast(const void* p) { return V::set(*static_cast<const float*>(p)); }
+  static CLIPON_ALWAYS_INLINE Sum add(Register a, Register w, Sum sum) { return V::fma(a, w, sum); }
+  static CLIPON_ALWAYS_INLINE void store(float* p, Sum sum) { V::store(p, sum); }
+};
+
+template <class Arch, bool native = Arch::has_bf16>
+struct ProductBf16 {  // a pair of bf16 is 32 bits; each half is the upper half of a float
+  using V = simd::F32<Arch>;
+  using Sum = typename V::Batch;
+  struct Register {
+    typename V::Batch low;
+    typename V::Batch high;
+  };
+  static constexpr DataType type = DataType::bf16;
+  static CLIPON_ALWAYS_INLINE Sum zero() { return V::set(0.0f); }
+  static CLIPON_ALWAYS_INLINE Register load(const void* p) {
+    const auto* pairs = static_cast<const std::uint32_t*>(p);
+    return {V::low_halves(pairs), V::high_halves(pairs)};
+  }
+  static CLIPON_ALWAYS_INLINE Register broadcast(const void* p) {
+    const std::uint32_t pair = load_32<Arch>(p);
+    return {V::set(std::bit_cast<float>(pair << 16)), V::set(std::bit_cast<float>(pair & 0xffff0000u))};
+  }
+  static CLIPON_ALWAYS_INLINE Sum add(const Register& a, const Register& w, Sum sum) {
+    return V::fma(a.low, w.low, V::fma(a.high, w.high, sum));
+  }
+  static CLIPON_ALWAYS_INLINE void store(float* p, Sum sum) { V::store(p, sum); }
+};
+
+#if defined(__AVX512BF16__)
+template <class Arch>
+struct ProductBf16<Arch, true> {
+  using Sum = __m512;
+  using Register = __m512i;
+  static constexpr DataType type = DataType::bf16;
+  static CLIPON_ALWAYS_INLINE Sum zero() { return _mm512_setzero_ps(); }
+  static CLIPON_ALWAYS_INLINE Register load(const void* p) { return _mm512_loadu_si512(p); }
+  static CLIPON_ALWAYS_INLINE Register broadcast(const void* p) {
+    return _mm512_set1_epi32(static_cast<int>(load_32<Arch>(p)));
+  }
+  static CLIPON_ALWAYS_INLINE Sum add(Register a, Register w, Sum sum) {
+    return _mm512_dpbf16_ps(sum, std::bit_cast<__m512bh>(a), std::bit_cast<__m512bh>(w));
+  }
+  static CLIPON_ALWAYS_INLINE void store(float* p, Sum sum) { _mm512_storeu_ps(p, sum); }
+};
+#endif
+
+// Sums of four byte products in the lanes of I32<Arch>: see simd/byte_dot.hpp for how each ISA does it.
+template <class Arch>
+struct ProductI8 {
+  using V = simd::I32<Arch>;
+  using Sum = typename V::Sum;
+  using Register = typename V::Bytes;
+  static constexpr DataType type = DataType::i8;
+  static CLIPON_ALWAYS_INLINE Sum zero() { return V::zero(); }
+  static CLIPON_ALWAYS_INLINE auto load(const void* p) { return V::load_signed(p); }
+  static CLIPON_ALWAYS_INLINE auto broadcast(const void* p) { return V::broadcast_unsigned(load_32<Arch>(p)); }
+  static CLIPON_ALWAYS_INLINE Sum add(const Register& a, const Register& w, Sum sum) { return V::dot(a, w, sum); }
+  static CLIPON_ALWAYS_INLINE void store(std::int32_t* p, Sum sum) { V::store(p, sum); }
+};
+
+}  // namespace clipon::inline CLIPON_ABI::kernels

@@ -1,0 +1,110 @@
+// Rows of activations in the type that the next product computes in: bf16, or bytes with a scale and zero point a row.
+// Called by nn/ through the table, and by layer_norm.hpp.  Per ISA.
+#pragma once
+
+#include <cmath>
+
+#include "clipon/kernels/types.hpp"
+#include "clipon/simd/vector.hpp"
+
+namespace clipon::inline CLIPON_ABI::kernels {
+
+/// The scale and zero point that cover least..greatest, least <= 0 <= greatest, by the bytes 0..255; 0 is exact.
+/// Krishnamoorthi 2018, Quantizing deep convolutional networks for efficient inference, 2.1.
+template <class Arch>
+CLIPON_ALWAYS_INLINE RowScale row_scale(float least, float greatest) {
+  const float scale = (greatest - least) / 255.0f;
+  if (scale < 1e-30f) return {0.0f, 0};  // the reciprocal of a smaller one could overflow: such a row becomes zeros
+  return {scale, static_cast<std::int32_t>(std::nearbyintf(-least / scale))};
+}
+
+/// n values of one row, handed out a register at a time: load(i) is whole, load_part(i, n) is not.
+template <class Arch, class Row>
+CLIPON_ALWAYS_INLINE void round_row(const Row& row, index_t n, std::uint16_t* out) {
+  using V = simd::F32<Arch>;
+  const index_t whole = n / V::width * V::width;
+  for (index_t i = 0; i < whole; i += V::width) V::store_bf16(out + i, row.load(i));
+  if (whole < n) simd::store_bf16_part<Arch>(out + whole, row.load_part(whole, n - whole), n - whole);
+  for (index_t i = n; i < padded_depth(DataType::bf16, n); ++i) out[i] = 0;
+}
+
+template <class Arch, class Row>
+CLIPON_ALWAYS_INLINE RowScale quantise_row(const Row& row, index_t n, std::uint8_t* out) {
+  using V = simd::F32<Arch>;
+  const index_t whole = n / V::width * V::width;
+  auto least = V::set(0.0f);
+  auto greatest = V::set(0.0f);
+  auto not_finite = V::set(0.0f);  // becomes NaN when any value is NaN or infinite
+  const auto look = [&](typename V::Batch x) {
+    least = V::min(least, x);
+    greatest = V::max(greatest, x);
+    not_finite = V::fma(x, V::set(0.0f), not_finite);
+  };
+  for (index_t i = 0; i < whole; i += V::width) look(row.load(i));
+  if (whole < n) look(row.load_part(whole, n - whole));
+  const float bad = V::sum(not_finite);  // then the whole row becomes NaN by its scale, and Model refuses it
+  const bool finite = (std::bit_cast<std::uint32_t>(bad) & 0x7fffffffu) == 0;
+  const RowScale scale =
+      finite ? row_scale<Arch>(-V::greatest(V::set(0.0f) - least), V::greatest(greatest)) : RowScale{bad, 0};
+  const auto inverse = V::set(scale.scale > 0.0f ? 1.0f / scale.scale : 0.0f);
+  const auto zero = V::set(static_cast<float>(scale.zero));
+  const auto quantised = [&](typename V::Batch x) {
+    return V::min(V::max(V::fma(x, inverse, zero), V::set(0.0f)), V::set(255.0f));
+  };
+  for (index_t i = 0; i < whole; i += V::width) V::store_u8(out + i, quantised(row.load(i)));
+  if (whole < n) {
+    std::uint8_t bytes[V::width];
+    V::store_u8(bytes, quantised(row.load_part(whole, n - whole)));
+    for (index_t j = 0; j < V::width; ++j) {
+      if (whole + j < n) out[whole + j] = bytes[j];
+    }
+  }
+  for (index_t i = n; i < padded_depth(DataType::i8, n); ++i) out[i] = 0;
+  return scale;
+}
+
+template <class Arch>
+struct FloatRow {
+  const float* x;
+  CLIPON_ALWAYS_INLINE auto load(index_t i) const { return simd::F32<Arch>::load(x + i); }
+  CLIPON_ALWAYS_INLINE auto load_part(index_t i, index_t n) const { return simd::F32<Arch>::load_part(x + i, n); }
+};
+
+template <class Arch>
+struct Bf16Row {
+  const std::uint16_t* x;
+  CLIPON_ALWAYS_INLINE auto load(index_t i) const { return simd::F32<Arch>::from_bf16(x + i); }
+  CLIPON_ALWAYS_INLINE auto load_part(index_t i, index_t n) const {
+    std::uint16_t part[simd::F32<Arch>::width] = {};
+    for (index_t j = 0; j < simd::F32<Arch>::width; ++j) {
+      if (j < n) part[j] = x[i + j];
+    }
+    return simd::F32<Arch>::from_bf16(part);
+  }
+};
+
+/// One row to row `r` of `out`, which is bf16 or i8.
+template <class Arch, class Row>
+CLIPON_ALWAYS_INLINE void write_operand_row(const Row& row, index_t n, const OperandRows& out, index_t r) {
+  if (out.type == DataType::bf16) {
+    round_row<Arch>(row, n, static_cast<std::uint16_t*>(out.data) + r * out.stride);
+  } else {
+    out.scales[r] = quantise_row<Arch>(row, n, static_cast<std::uint8_t*>(out.data) + r * out.stride);
+  }
+}
+
+/// x [rows, n], f32 or bf16 -> out [rows, n], bf16 or i8.
+template <class Arch>
+inline void quantise(const Operand& x, index_t rows, index_t n, const OperandRows& out) {
+  for (index_t r = 0; r < rows; ++r) {
+    if (x.type == DataType::f32) {
+      const FloatRow<Arch> row{static_cast<const float*>(x.data) + r * x.stride};
+      write_operand_row<Arch>(row, n, out, r);
+    } else {
+      const Bf16Row<Arch> row{static_cast<const std::uint16_t*>(x.data) + r * x.stride};
+      write_operand_row<Arch>(row, n, out, r);
+    }
+  }
+}
+
+}  // namespace clipon::inline CLIPON_ABI::kernels

@@ -1,0 +1,48 @@
+// Rows of activations in the type that the next product computes in.  Layer 3; used by the blocks and towers.
+#pragma once
+
+#include "clipon/nn/linear.hpp"
+#include "clipon/tensor/scratch.hpp"
+
+namespace clipon::inline CLIPON_ABI::nn {
+
+/// What stands between two products of `type`: an epilogue writes f32 or bf16, and bytes are made from bf16.
+constexpr DataType between(DataType type) {
+  return type == DataType::f32 ? DataType::f32 : DataType::bf16;
+}
+
+inline index_t operand_bytes(DataType type, index_t rows, index_t width) {
+  return Scratch::size_for<unsigned char>(rows * kernels::padded_depth(type, width) *
+                                          static_cast<index_t>(size_of(type))) +
+         Scratch::size_for<kernels::RowScale>(type == DataType::i8 ? rows : 0);
+}
+
+/// Uninitialised rows: [rows, width].
+inline OperandRows take_operand(Scratch& scratch, DataType type, index_t rows, index_t width) {
+  OperandRows out;
+  out.type = type;
+  out.stride = kernels::padded_depth(type, width);
+  out.data = scratch.take<unsigned char>(rows * out.stride * static_cast<index_t>(size_of(type)));
+  out.scales = scratch.take<kernels::RowScale>(type == DataType::i8 ? rows : 0);
+  return out;
+}
+
+/// x [rows, width] in f32 or bf16 -> out [rows, width] in bf16 or i8.
+inline void quantise(const Context& context, const Operand& x, index_t rows, index_t width, const OperandRows& out) {
+  constexpr index_t piece = 32;  // rows a task
+  parallel::parallel_for(context.threads, (rows + piece - 1) / piece, [&](index_t p) {
+    const index_t first = p * piece;
+    const index_t count = rows - first < piece ? rows - first : piece;
+    context.kernels->quantise(x.from_row(first), count, width, out.from_row(first));
+  });
+}
+
+/// x as `type` computes with it: itself where it has that type, else quantised into `out`.
+inline Operand as_operand(const Context& context, const Operand& x, index_t rows, index_t width, DataType type,
+                          const OperandRows& out) {
+  if (x.type == type) return x;
+  quantise(context, x, rows, width, out);
+  return out.read();
+}
+
+}  // namespace clipon::inline CLIPON_ABI::nn

@@ -1,0 +1,70 @@
+// Operands and weights of each type for the tests of products.
+#pragma once
+
+#include <clipon/kernels/gemm.hpp>
+#include <clipon/kernels/reference.hpp>
+
+#include "support.hpp"
+
+namespace support {
+
+using clipon::DataType;
+using clipon::index_t;
+
+constexpr DataType kProductTypes[] = {DataType::f32, DataType::bf16, DataType::i8};
+
+/// Random rows as a product of `type` reads them, made by the kernels of `table`.
+class RandomRows {
+ public:
+  RandomRows(const clipon::kernels::KernelTable& table, Random& random, DataType type, index_t rows, index_t n)
+      : floats(random.normals(rows * n)), type_(type), stride_(type == DataType::f32 ? n : padded(type, n)) {
+    if (type == DataType::f32) return;
+    bytes_.resize(static_cast<std::size_t>(rows * stride_) * clipon::size_of(type));
+    scales_.resize(static_cast<std::size_t>(rows));
+    table.quantise({floats.data(), n}, rows, n, {bytes_.data(), stride_, type, scales_.data()});
+  }
+
+  [[nodiscard]] clipon::kernels::Operand read() const {
+    if (type_ == DataType::f32) return {floats.data(), stride_};
+    return {bytes_.data(), stride_, type_, scales_.data()};
+  }
+
+  std::vector<float> floats;  // [rows, n], before rounding
+
+ private:
+  static index_t padded(DataType type, index_t n) { return clipon::kernels::padded_depth(type, n) + 4; }
+
+  DataType type_;
+  index_t stride_;
+  std::vector<unsigned char> bytes_;
+  std::vector<clipon::kernels::RowScale> scales_;
+};
+
+/// Random weights that `type` holds exactly.
+class RandomWeights {
+ public:
+  RandomWeights(Random& random, DataType type, index_t rows, index_t n) : floats_(random.normals(rows * n)) {
+    stored = {floats_.data(), nullptr, type, rows, n};
+    if (type == DataType::bf16) {
+      for (const float x : floats_) halves_.push_back(clipon::float_to_bf16(x));
+      stored.data = halves_.data();
+    } else if (type == DataType::i8) {
+      for (std::size_t i = 0; i < floats_.size(); ++i) {
+        bytes_.push_back(static_cast<std::int8_t>(random.whole(-127, 127)));
+      }
+      for (index_t r = 0; r < rows; ++r) scales_.push_back(0.001f + 0.02f * std::fabs(random.normal()));
+      stored.data = bytes_.data();
+      stored.scale = scales_.data();
+    }
+  }
+
+  clipon::kernels::StoredMatrix stored;
+
+ private:
+  std::vector<float> floats_;
+  std::vector<std::uint16_t> halves_;
+  std::vector<std::int8_t> bytes_;
+  std::vector<float> scales_;
+};
+
+}  // namespace support

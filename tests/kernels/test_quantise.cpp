@@ -1,0 +1,104 @@
+#include <clipon/kernels/gemm.hpp>
+#include <clipon/kernels/reference.hpp>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "operands.hpp"
+
+using namespace clipon;
+using namespace clipon::kernels;
+
+TEST_CASE("quantise: bf16 is the nearest, bytes are within half a step, zero is exact, padding is zero") {
+  support::for_each_isa([](const KernelTable& table) {
+    support::Random random(14);
+    for (const index_t n : {1, 3, 15, 16, 17, 64, 129, 768}) {
+      const index_t rows = 6;
+      auto x = random.normals(rows * n);
+      for (index_t i = 0; i < n; ++i) x[static_cast<std::size_t>(i)] = 0.0f;             // a row of zeros
+      for (index_t i = 0; i < n; ++i) x[static_cast<std::size_t>(n + i)] += 100.0f;      // far above 0
+      for (index_t i = 0; i < n; ++i) x[static_cast<std::size_t>(2 * n + i)] *= 1e-20f;  // tiny
+      const index_t stride = padded_depth(DataType::i8, n);
+      std::vector<std::uint16_t> halves(static_cast<std::size_t>(rows * stride), 9);
+      table.quantise({x.data(), n}, rows, n, {halves.data(), stride, DataType::bf16, nullptr});
+      std::vector<std::uint8_t> bytes(static_cast<std::size_t>(rows * stride), 9);
+      std::vector<RowScale> scales(static_cast<std::size_t>(rows));
+      table.quantise({x.data(), n}, rows, n, {bytes.data(), stride, DataType::i8, scales.data()});
+      const Operand quantised{bytes.data(), stride, DataType::i8, scales.data()};
+      for (index_t r = 0; r < rows; ++r) {
+        const RowScale scale = scales[static_cast<std::size_t>(r)];
+        REQUIRE(scale.zero >= 0);
+        REQUIRE(scale.zero <= 255);
+        for (index_t i = 0; i < n; ++i) {
+          const float value = x[static_cast<std::size_t>(r * n + i)];
+          REQUIRE(halves[static_cast<std::size_t>(r * stride + i)] == float_to_bf16(value));
+          // half a step, and as much again where rounding the zero point has moved the range's end
+          REQUIRE(std::fabs(reference::element(quantised, r, i) - double{value}) <= 1.001 * double{scale.scale});
+        }
+        for (index_t i = n; i < padded_depth(DataType::bf16, n); ++i) {
+          REQUIRE(halves[static_cast<std::size_t>(r * stride + i)] == 0);
+        }
+        for (index_t i = n; i < stride; ++i) REQUIRE(bytes[static_cast<std::size_t>(r * stride + i)] == 0);
+      }
+      // bytes made from bf16 rows are those made from the same values in f32
+      for (auto& v : x) v = bf16_to_float(float_to_bf16(v));
+      std::vector<std::uint8_t> from_floats(bytes.size());
+      std::vector<std::uint8_t> from_halves(bytes.size());
+      table.quantise({x.data(), n}, rows, n, {from_floats.data(), stride, DataType::i8, scales.data()});
+      table.quantise({halves.data(), stride, DataType::bf16}, rows, n,
+                     {from_halves.data(), stride, DataType::i8, scales.data()});
+      for (index_t r = 0; r < rows; ++r) {
+        REQUIRE(std::memcmp(from_floats.data() + r * stride, from_halves.data() + r * stride,
+                            static_cast<std::size_t>(n)) == 0);
+      }
+    }
+  });
+}
+
+TEST_CASE("a row with NaN or infinity has no finite scale, so that it can't pass for a number") {
+  support::for_each_isa([](const KernelTable& table) {
+    for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
+                            -std::numeric_limits<float>::infinity()}) {
+      for (const index_t at : {0, 17, 32}) {
+        std::vector<float> x(33, 1.0f);
+        x[static_cast<std::size_t>(at)] = bad;
+        std::vector<std::uint8_t> bytes(36);
+        RowScale scale;
+        table.quantise({x.data(), 33}, 1, 33, {bytes.data(), 36, DataType::i8, &scale});
+        CHECK_FALSE(std::isfinite(scale.scale));
+      }
+    }
+  });
+}
+
+TEST_CASE("layer_norm writes what quantising its f32 rows would give, to the bit") {
+  support::for_each_isa([](const KernelTable& table) {
+    support::Random random(15);
+    for (const index_t width : {16, 50, 192, 768}) {
+      const index_t rows = 4;
+      const index_t stride = padded_depth(DataType::i8, width);
+      const auto x = random.normals(rows * width);
+      const auto gain = random.normals(width);
+      const auto bias = random.normals(width);
+      std::vector<float> wide(x.size());
+      LayerNormRows job{x.data(), width, rows, width, gain.data(), bias.data(), 1e-5f, {}};
+      job.out = {wide.data(), width, DataType::f32, nullptr};
+      table.layer_norm(job);
+      for (const DataType type : {DataType::bf16, DataType::i8}) {
+        const std::size_t bytes = static_cast<std::size_t>(rows * stride) * size_of(type);
+        std::vector<unsigned char> direct(bytes, 1);
+        std::vector<unsigned char> twice(bytes, 1);
+        std::vector<RowScale> direct_scales(static_cast<std::size_t>(rows));
+        std::vector<RowScale> twice_scales(static_cast<std::size_t>(rows));
+        job.out = {direct.data(), stride, type, direct_scales.data()};
+        table.layer_norm(job);
+        table.quantise({wide.data(), width}, rows, width, {twice.data(), stride, type, twice_scales.data()});
+        CHECK(direct == twice);
+        for (std::size_t r = 0; type == DataType::i8 && r < twice_scales.size(); ++r) {
+          CHECK(direct_scales[r].scale == twice_scales[r].scale);
+          CHECK(direct_scales[r].zero == twice_scales[r].zero);
+        }
+      }
+    }
+  });
+}
