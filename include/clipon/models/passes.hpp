@@ -19,10 +19,10 @@ struct Pass {
   [[nodiscard]] index_t count() const { return last - first; }
 };
 
-/// Passes of at most `most` items; smaller ones where that lets every thread have one.
+/// Passes of at most `most` items; smaller ones where that gives each thread as many as the others.
 inline std::vector<Pass> equal_passes(index_t items, index_t most, int threads) {
-  const index_t size = std::clamp<index_t>((items + threads - 1) / threads, 1, most);
-  const index_t count = (items + size - 1) / size;
+  index_t count = (items + most - 1) / most;
+  count = std::min((count + threads - 1) / threads * threads, items);
   std::vector<Pass> passes;
   for (index_t p = 0; p < count; ++p) passes.push_back({p * items / count, (p + 1) * items / count});
   return passes;

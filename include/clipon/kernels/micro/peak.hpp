@@ -11,11 +11,14 @@ template <class Arch, class Product>
 inline double peak_of(index_t steps) {
   constexpr int chains = GemmTile<Arch>::rows * GemmTile<Arch>::vectors;
   const std::uint32_t zeros[simd::F32<Arch>::width] = {};
-  const volatile std::uint32_t unknown = 0;  // read anew each step, so that no step can be foreseen
+  const volatile std::uint32_t unknown = 0;  // read anew each time, so that no two chains are known to be equal
   const auto w = Product::load(zeros);
   typename Product::Sum sum[chains];
 #pragma GCC unroll 32
-  for (int i = 0; i < chains; ++i) sum[i] = Product::zero();
+  for (int i = 0; i < chains; ++i) {
+    const std::uint32_t value = unknown;
+    sum[i] = Product::add(Product::broadcast(&value), w, Product::zero());
+  }
   for (index_t k = 0; k < steps; ++k) {
     const std::uint32_t value = unknown;
     const auto x = Product::broadcast(&value);
