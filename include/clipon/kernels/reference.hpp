@@ -90,7 +90,8 @@ inline void layer_norm(const float* x, index_t width, const float* gain, const f
   }
 }
 
-/// softmax(scale Q K^T) V; under the causal mask query i sees keys 0 .. keys - queries + i.  Vaswani et al. 2017.
+/// softmax(scale Q K^T) V in f32; under the causal mask query i sees keys 0 .. keys - queries + i.  Vaswani et al.
+/// 2017.
 inline void attention_head(const AttentionHead& head) {
   for (index_t q = 0; q < head.queries; ++q) {
     const index_t seen = head.causal ? head.keys - head.queries + q + 1 : head.keys;
@@ -98,7 +99,7 @@ inline void attention_head(const AttentionHead& head) {
     for (index_t k = 0; k < seen; ++k) {
       double dot = 0.0;
       for (index_t d = 0; d < head.head_width; ++d) {
-        dot += double{head.q[q * head.q_stride + d]} * double{head.k[k * head.kv_stride + d]};
+        dot += element(head.q, q, d) * element(head.k, k, d);
       }
       weight[static_cast<std::size_t>(k)] = dot * double{head.scale};
     }
@@ -108,9 +109,9 @@ inline void attention_head(const AttentionHead& head) {
     for (index_t d = 0; d < head.head_width; ++d) {
       double mixed = 0.0;
       for (index_t k = 0; k < seen; ++k) {
-        mixed += weight[static_cast<std::size_t>(k)] / sum * double{head.v[k * head.kv_stride + d]};
+        mixed += weight[static_cast<std::size_t>(k)] / sum * element(head.v, k, d);
       }
-      head.out[q * head.out_stride + d] = static_cast<float>(mixed);
+      static_cast<float*>(head.out.data)[q * head.out.stride + d] = static_cast<float>(mixed);
     }
   }
 }

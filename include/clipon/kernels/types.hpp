@@ -29,10 +29,13 @@ struct Operand {
   DataType type = DataType::f32;
   const RowScale* scales = nullptr;  // [rows] for i8
 
-  [[nodiscard]] Operand from_row(index_t row) const {
-    const auto* start = static_cast<const unsigned char*>(data) + row * stride * static_cast<index_t>(size_of(type));
+  /// What starts at (row, column).
+  [[nodiscard]] Operand from(index_t row, index_t column) const {
+    const auto* start =
+        static_cast<const unsigned char*>(data) + (row * stride + column) * static_cast<index_t>(size_of(type));
     return {start, stride, type, scales == nullptr ? nullptr : scales + row};
   }
+  [[nodiscard]] Operand from_row(index_t row) const { return from(row, 0); }
 };
 
 /// Elements of K that one instruction takes: 32 bits of them.
@@ -51,10 +54,11 @@ struct OperandRows {
   RowScale* scales = nullptr;
 
   [[nodiscard]] Operand read() const { return {data, stride, type, scales}; }
-  [[nodiscard]] OperandRows from_row(index_t row) const {
-    auto* start = static_cast<unsigned char*>(data) + row * stride * static_cast<index_t>(size_of(type));
+  [[nodiscard]] OperandRows from(index_t row, index_t column) const {
+    auto* start = static_cast<unsigned char*>(data) + (row * stride + column) * static_cast<index_t>(size_of(type));
     return {start, stride, type, scales == nullptr ? nullptr : scales + row};
   }
+  [[nodiscard]] OperandRows from_row(index_t row) const { return from(row, 0); }
 };
 
 /// What happens to a sum before it is stored: out = activation(sum + bias + residual).
@@ -80,16 +84,12 @@ struct GemmBlock {
   Epilogue epilogue;
 };
 
-/// softmax(scale Q K^T) V of one head of one sequence.
+/// softmax(scale Q K^T) V of one head of one sequence; q, k and v are f32 or bf16, all three the same.
 struct AttentionHead {
-  const float* q = nullptr;  // [queries, head_width], row stride q_stride
-  index_t q_stride = 0;
-  const float* k = nullptr;  // [keys, head_width], row stride kv_stride
-  const float* v = nullptr;  // [keys, head_width], row stride kv_stride
-  index_t kv_stride = 0;
-  float* out = nullptr;               // [queries, head_width], row stride out_stride; unused where out_bf16 is not null
-  std::uint16_t* out_bf16 = nullptr;  // the same, rounded to bf16
-  index_t out_stride = 0;             // in elements
+  Operand q;        // [queries, head_width]
+  Operand k;        // [keys, head_width]
+  Operand v;        // [keys, head_width]
+  OperandRows out;  // [queries, head_width], f32 or bf16
   index_t queries = 0;
   index_t keys = 0;
   index_t head_width = 0;

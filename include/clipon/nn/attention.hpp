@@ -34,16 +34,15 @@ inline index_t attention_scratch_floats(const Context& context, const AttentionW
 
 /// The queries of one call: all rows of each sequence, or only some (the pooled token in the last block).
 struct Queries {
-  const float* data = nullptr;  // rows of all sequences, row stride `stride`
-  index_t stride = 0;
+  Operand rows;             // [rows of all sequences, width]
   bool last_block = false;  // one query a sequence: row s belongs to sequence s and sees all its keys
 };
 
 /// out[rows of queries, width] = softmax(Q K^T / sqrt(head width)) V for each sequence and head.
-/// out: f32 or bf16; key_value: [rows, 2 width]; scratch: attention_scratch_floats().
+/// key_value [rows, 2 width]: f32 or bf16, as the queries are; out: f32 or bf16; scratch: attention_scratch_floats().
 inline void attend(const Context& context, const AttentionWeights& weights, const Queries& queries,
-                   const float* key_value, std::span<const Sequence> sequences, const OperandRows& out, float* scratch,
-                   index_t scratch_floats_a_thread) {
+                   const Operand& key_value, std::span<const Sequence> sequences, const OperandRows& out,
+                   float* scratch, index_t scratch_floats_a_thread) {
   const index_t width = weights.width();
   const index_t head_width = width / weights.heads;
   const auto tasks = static_cast<index_t>(sequences.size()) * weights.heads;
@@ -55,18 +54,10 @@ inline void attend(const Context& context, const AttentionWeights& weights, cons
       const Sequence& sequence = sequences[static_cast<std::size_t>(s)];
       const index_t first_query = queries.last_block ? s : sequence.first;
       kernels::AttentionHead head;
-      head.q = queries.data + first_query * queries.stride + column;
-      head.q_stride = queries.stride;
-      head.k = key_value + sequence.first * 2 * width + column;
-      head.v = head.k + width;
-      head.kv_stride = 2 * width;
-      const index_t at = first_query * out.stride + column;
-      if (out.type == DataType::f32) {
-        head.out = static_cast<float*>(out.data) + at;
-      } else {
-        head.out_bf16 = static_cast<std::uint16_t*>(out.data) + at;
-      }
-      head.out_stride = out.stride;
+      head.q = queries.rows.from(first_query, column);
+      head.k = key_value.from(sequence.first, column);
+      head.v = key_value.from(sequence.first, width + column);
+      head.out = out.from(first_query, column);
       head.queries = queries.last_block ? 1 : sequence.length;
       head.keys = sequence.length;
       head.head_width = head_width;

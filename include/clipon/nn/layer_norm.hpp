@@ -17,10 +17,8 @@ struct LayerNorm {
 inline void forward(const kernels::Context& context, const LayerNorm& norm, const float* x, index_t rows,
                     const kernels::OperandRows& out) {
   const auto width = static_cast<index_t>(norm.gain.size());
-  constexpr index_t piece = 64;  // rows a task: 200 KiB at width 768, far more work than handing it out
-  parallel::parallel_for(context.threads, (rows + piece - 1) / piece, [&](index_t p) {
-    const index_t first = p * piece;
-    const index_t count = rows - first < piece ? rows - first : piece;
+  constexpr index_t least = 8;  // rows a thread: some 2 us at width 768, what handing them out costs
+  parallel::parallel_ranges(context.threads, rows, least, [&](index_t first, index_t count) {
     context.kernels->layer_norm({x + first * width, width, count, width, norm.gain.data(), norm.bias.data(),
                                  norm.epsilon, out.from_row(first)});
   });

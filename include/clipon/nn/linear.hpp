@@ -31,6 +31,10 @@ struct Output {
   DataType type = DataType::f32;
 };
 
+inline Output to_rows(const OperandRows& rows, Activation activation = Activation::none) {
+  return {rows.data, rows.stride, activation, nullptr, 0, rows.type};
+}
+
 /// x [rows, inputs], of the weight's type -> out.
 inline void forward(const Context& context, const Linear& linear, const Operand& x, index_t rows, const Output& out) {
   kernels::Epilogue epilogue;

@@ -29,10 +29,8 @@ inline OperandRows take_operand(Scratch& scratch, DataType type, index_t rows, i
 
 /// x [rows, width] in f32 or bf16 -> out [rows, width] in bf16 or i8.
 inline void quantise(const Context& context, const Operand& x, index_t rows, index_t width, const OperandRows& out) {
-  constexpr index_t piece = 32;  // rows a task
-  parallel::parallel_for(context.threads, (rows + piece - 1) / piece, [&](index_t p) {
-    const index_t first = p * piece;
-    const index_t count = rows - first < piece ? rows - first : piece;
+  constexpr index_t least = 8;  // rows a thread, as LayerNorm's
+  parallel::parallel_ranges(context.threads, rows, least, [&](index_t first, index_t count) {
     context.kernels->quantise(x.from_row(first), count, width, out.from_row(first));
   });
 }

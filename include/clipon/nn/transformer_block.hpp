@@ -26,8 +26,8 @@ struct TransformerBlock {
 /// The buffers of all blocks of a Transformer, for `rows` rows in sequences of at most `longest`.
 struct BlockScratch {
   OperandRows normalised;      // [rows, width]
-  float* query = nullptr;      // [rows, width]
-  float* key_value = nullptr;  // [rows, 2 width]
+  OperandRows query;           // [rows, width]
+  OperandRows key_value;       // [rows, 2 width]
   OperandRows attended;        // [rows, width]
   OperandRows hidden;          // [rows, feed_forward]
   OperandRows quantised;       // int8: [rows, feed_forward], of attended or hidden
@@ -38,8 +38,8 @@ struct BlockScratch {
     const index_t width = block.attention.width();
     const index_t feed_forward = block.c_fc.outputs();
     const DataType type = block.type();
-    return operand_bytes(type, rows, width) + Scratch::size_for<float>(rows * width) +
-           Scratch::size_for<float>(rows * 2 * width) + operand_bytes(between(type), rows, width) +
+    return operand_bytes(type, rows, width) + operand_bytes(between(type), rows, width) +
+           operand_bytes(between(type), rows, 2 * width) + operand_bytes(between(type), rows, width) +
            operand_bytes(between(type), rows, feed_forward) +
            operand_bytes(type, quantised_rows(type, rows), feed_forward) +
            Scratch::size_for<float>(attention_scratch_floats(context, block.attention, longest));
@@ -47,8 +47,8 @@ struct BlockScratch {
 
   BlockScratch(const Context& context, const TransformerBlock& block, index_t rows, index_t longest, Scratch& scratch)
       : normalised(take_operand(scratch, block.type(), rows, block.attention.width())),
-        query(scratch.take<float>(rows * block.attention.width())),
-        key_value(scratch.take<float>(rows * 2 * block.attention.width())),
+        query(take_operand(scratch, between(block.type()), rows, block.attention.width())),
+        key_value(take_operand(scratch, between(block.type()), rows, 2 * block.attention.width())),
         attended(take_operand(scratch, between(block.type()), rows, block.attention.width())),
         hidden(take_operand(scratch, between(block.type()), rows, block.c_fc.outputs())),
         quantised(take_operand(scratch, block.type(), quantised_rows(block.type(), rows), block.c_fc.outputs())),
@@ -68,8 +68,7 @@ inline void add_attention_and_mlp(const Context& context, const TransformerBlock
   const Operand attended = as_operand(context, s.attended.read(), rows, width, type, s.quantised);
   forward(context, block.attention.out, attended, rows, {x, width, Activation::none, x, width});
   forward(context, block.ln_2, x, rows, s.normalised);
-  forward(context, block.c_fc, s.normalised.read(), rows,
-          {s.hidden.data, s.hidden.stride, block.activation, nullptr, 0, s.hidden.type});
+  forward(context, block.c_fc, s.normalised.read(), rows, to_rows(s.hidden, block.activation));
   const Operand hidden = as_operand(context, s.hidden.read(), rows, feed_forward, type, s.quantised);
   forward(context, block.c_proj, hidden, rows, {x, width, Activation::none, x, width});
 }
@@ -77,11 +76,10 @@ inline void add_attention_and_mlp(const Context& context, const TransformerBlock
 /// x [rows, width], in place.
 inline void forward(const Context& context, const TransformerBlock& block, float* x, index_t rows,
                     std::span<const Sequence> sequences, const BlockScratch& s) {
-  const index_t width = block.attention.width();
   forward(context, block.ln_1, x, rows, s.normalised);
-  forward(context, block.attention.query, s.normalised.read(), rows, {s.query, width});
-  forward(context, block.attention.key_value, s.normalised.read(), rows, {s.key_value, 2 * width});
-  attend(context, block.attention, {s.query, width, false}, s.key_value, sequences, s.attended, s.attention,
+  forward(context, block.attention.query, s.normalised.read(), rows, to_rows(s.query));
+  forward(context, block.attention.key_value, s.normalised.read(), rows, to_rows(s.key_value));
+  attend(context, block.attention, {s.query.read(), false}, s.key_value.read(), sequences, s.attended, s.attention,
          s.attention_a_thread);
   add_attention_and_mlp(context, block, x, rows, s);
 }
@@ -105,15 +103,15 @@ inline void forward_pooled(const Context& context, const TransformerBlock& block
   const index_t width = block.attention.width();
   const auto count = static_cast<index_t>(sequences.size());
   forward(context, block.ln_1, x, rows, s.normalised);
-  forward(context, block.attention.key_value, s.normalised.read(), rows, {s.key_value, 2 * width});
+  forward(context, block.attention.key_value, s.normalised.read(), rows, to_rows(s.key_value));
   for (index_t i = 0; i < count; ++i) {
     std::copy_n(x + pooled_rows[static_cast<std::size_t>(i)] * width, width, pooled + i * width);
   }
   // hidden and quantised are free until the MLP, and hidden's elements are no smaller
   const OperandRows picked{s.hidden.data, s.normalised.stride, s.normalised.type, s.quantised.scales};
   pick_rows(s.normalised, pooled_rows, picked);
-  forward(context, block.attention.query, picked.read(), count, {s.query, width});
-  attend(context, block.attention, {s.query, width, true}, s.key_value, sequences, s.attended, s.attention,
+  forward(context, block.attention.query, picked.read(), count, to_rows(s.query));
+  attend(context, block.attention, {s.query.read(), true}, s.key_value.read(), sequences, s.attended, s.attention,
          s.attention_a_thread);
   add_attention_and_mlp(context, block, pooled, count, s);
 }

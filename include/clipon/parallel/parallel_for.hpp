@@ -5,6 +5,7 @@
 // application that parallelises over requests gets no nested teams.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <exception>
@@ -92,6 +93,16 @@ void parallel_for(Threads threads, index_t n, const Body& body) {
   for (index_t i = 0; i < n; ++i) failure.run(i, body);
 #endif
   failure.rethrow();
+}
+
+/// body(first, count) for rows 0..n-1 in ranges, one a thread, of at least `least` rows: fewer are not worth a thread.
+template <class Body>
+void parallel_ranges(Threads threads, index_t n, index_t least, const Body& body) {
+  const index_t ranges = std::clamp<index_t>(n / least, 1, threads.count);
+  parallel_for(threads, ranges, [&](index_t i) {
+    const index_t first = i * n / ranges;
+    body(first, (i + 1) * n / ranges - first);
+  });
 }
 
 /// The CPUs that this process may use: its affinity mask, and no more than its cgroup's quota, rounded up.

@@ -46,11 +46,20 @@ struct F32<Arch, 32> {  // portable: a vector of one
   static CLIPON_ALWAYS_INLINE Batch from_f16(const std::uint16_t* p) { return f16_to_float(*p); }
   static CLIPON_ALWAYS_INLINE Batch from_bf16(const std::uint16_t* p) { return bf16_to_float(*p); }
   static CLIPON_ALWAYS_INLINE Batch from_i8(const std::int8_t* p) { return static_cast<float>(*p); }
+  // the float nearest to sums - zero * columns, a lane
+  static CLIPON_ALWAYS_INLINE Batch from_difference(const std::int32_t* sums, std::int32_t zero,
+                                                    const std::int32_t* columns) {
+    return static_cast<float>(*sums - zero * *columns);
+  }
   static CLIPON_ALWAYS_INLINE Batch from_u8(const std::uint8_t* p) { return static_cast<float>(*p); }
   // the floats that the lower and the upper half of each 32 bits stand for as bf16
   static CLIPON_ALWAYS_INLINE Batch low_halves(const std::uint32_t* p) { return std::bit_cast<float>(*p << 16); }
   static CLIPON_ALWAYS_INLINE Batch high_halves(const std::uint32_t* p) {
     return std::bit_cast<float>(*p & 0xffff0000u);
+  }
+  // each 32 bits: a bf16 of `low`, above it one of `high`
+  static CLIPON_ALWAYS_INLINE void store_pairs(std::uint32_t* p, const std::uint16_t* low, const std::uint16_t* high) {
+    *p = std::uint32_t{*low} | std::uint32_t{*high} << 16;
   }
   static CLIPON_ALWAYS_INLINE void store_bf16(std::uint16_t* p, Batch v) { *p = float_to_bf16(v); }
   // v in 0..255, rounded to the nearest, halves to even
@@ -107,6 +116,12 @@ struct F32<Arch, 128> {
     return _mm_setr_ps(static_cast<float>(p[0]), static_cast<float>(p[1]), static_cast<float>(p[2]),
                        static_cast<float>(p[3]));
   }
+  static CLIPON_ALWAYS_INLINE Batch from_difference(const std::int32_t* sums, std::int32_t zero,
+                                                    const std::int32_t* columns) {
+    alignas(16) std::int32_t lane[4];  // SSE2 has no product of 32-bit lanes
+    for (int i = 0; i < 4; ++i) lane[i] = sums[i] - zero * columns[i];
+    return _mm_cvtepi32_ps(_mm_load_si128(reinterpret_cast<const __m128i*>(lane)));
+  }
   static CLIPON_ALWAYS_INLINE Batch from_u8(const std::uint8_t* p) {
     return _mm_setr_ps(static_cast<float>(p[0]), static_cast<float>(p[1]), static_cast<float>(p[2]),
                        static_cast<float>(p[3]));
@@ -117,6 +132,11 @@ struct F32<Arch, 128> {
   static CLIPON_ALWAYS_INLINE Batch high_halves(const std::uint32_t* p) {
     const __m128i upper = _mm_set1_epi32(static_cast<int>(0xffff0000u));
     return _mm_castsi128_ps(_mm_and_si128(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)), upper));
+  }
+  static CLIPON_ALWAYS_INLINE void store_pairs(std::uint32_t* p, const std::uint16_t* low, const std::uint16_t* high) {
+    const __m128i a = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(low));
+    const __m128i b = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(high));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm_unpacklo_epi16(a, b));
   }
   static CLIPON_ALWAYS_INLINE void store_bf16(std::uint16_t* p, Batch v) {
     const __m128i bits = _mm_castps_si128(v);
@@ -176,6 +196,12 @@ struct F32<Arch, 256> {
   static CLIPON_ALWAYS_INLINE Batch from_i8(const std::int8_t* p) {
     return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
   }
+  static CLIPON_ALWAYS_INLINE Batch from_difference(const std::int32_t* sums, std::int32_t zero,
+                                                    const std::int32_t* columns) {
+    const __m256i column = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(columns));
+    const __m256i sum = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(sums));
+    return _mm256_cvtepi32_ps(_mm256_sub_epi32(sum, _mm256_mullo_epi32(_mm256_set1_epi32(zero), column)));
+  }
   static CLIPON_ALWAYS_INLINE Batch from_u8(const std::uint8_t* p) {
     return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
   }
@@ -185,6 +211,11 @@ struct F32<Arch, 256> {
   static CLIPON_ALWAYS_INLINE Batch high_halves(const std::uint32_t* p) {
     const __m256i upper = _mm256_set1_epi32(static_cast<int>(0xffff0000u));
     return _mm256_castsi256_ps(_mm256_and_si256(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)), upper));
+  }
+  static CLIPON_ALWAYS_INLINE void store_pairs(std::uint32_t* p, const std::uint16_t* low, const std::uint16_t* high) {
+    const __m256i a = _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(low)));
+    const __m256i b = _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(high)));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm256_or_si256(a, _mm256_slli_epi32(b, 16)));
   }
   static CLIPON_ALWAYS_INLINE void store_bf16(std::uint16_t* p, Batch v) {
     const __m256i bits = _mm256_castps_si256(v);
@@ -244,6 +275,11 @@ struct F32<Arch, 512> {
     return _mm512_maskz_cvtepi32_ps(
         kAll, _mm512_maskz_cvtepi8_epi32(kAll, _mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
   }
+  static CLIPON_ALWAYS_INLINE Batch from_difference(const std::int32_t* sums, std::int32_t zero,
+                                                    const std::int32_t* columns) {
+    const __m512i product = _mm512_mullo_epi32(_mm512_set1_epi32(zero), _mm512_loadu_si512(columns));
+    return _mm512_maskz_cvtepi32_ps(kAll, _mm512_sub_epi32(_mm512_loadu_si512(sums), product));
+  }
   static CLIPON_ALWAYS_INLINE Batch from_u8(const std::uint8_t* p) {
     return _mm512_maskz_cvtepi32_ps(
         kAll, _mm512_maskz_cvtepu8_epi32(kAll, _mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
@@ -254,6 +290,11 @@ struct F32<Arch, 512> {
   static CLIPON_ALWAYS_INLINE Batch high_halves(const std::uint32_t* p) {
     return _mm512_castsi512_ps(
         _mm512_and_si512(_mm512_loadu_si512(p), _mm512_set1_epi32(static_cast<int>(0xffff0000u))));
+  }
+  static CLIPON_ALWAYS_INLINE void store_pairs(std::uint32_t* p, const std::uint16_t* low, const std::uint16_t* high) {
+    const __m512i a = _mm512_maskz_cvtepu16_epi32(kAll, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(low)));
+    const __m512i b = _mm512_maskz_cvtepu16_epi32(kAll, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(high)));
+    _mm512_storeu_si512(p, _mm512_or_si512(a, _mm512_maskz_slli_epi32(kAll, b, 16)));
   }
   static CLIPON_ALWAYS_INLINE void store_bf16(std::uint16_t* p, Batch v) {
 #if defined(__AVX512BF16__)

@@ -44,22 +44,13 @@ CLIPON_ALWAYS_INLINE typename simd::F32<Arch>::Batch gelu_tanh(typename simd::F3
   return x * sigmoid<Arch>(inner * V::set(1.59576912f));
 }
 
-template <class Arch>
-CLIPON_ALWAYS_INLINE typename simd::F32<Arch>::Batch activate(Activation activation,
-                                                              typename simd::F32<Arch>::Batch x) {
+template <class Arch, Activation activation>
+CLIPON_ALWAYS_INLINE typename simd::F32<Arch>::Batch activate(typename simd::F32<Arch>::Batch x) {
   using V = simd::F32<Arch>;
-  switch (activation) {
-    case Activation::none:
-      return x;
-    case Activation::quick_gelu:
-      return x * sigmoid<Arch>(x * V::set(1.702f));
-    case Activation::gelu:
-      return gelu<Arch>(x);
-    case Activation::gelu_tanh:
-      return gelu_tanh<Arch>(x);
-    case Activation::relu:
-      return V::max(x, V::set(0.0f));
-  }
+  if constexpr (activation == Activation::quick_gelu) return x * sigmoid<Arch>(x * V::set(1.702f));
+  if constexpr (activation == Activation::gelu) return gelu<Arch>(x);
+  if constexpr (activation == Activation::gelu_tanh) return gelu_tanh<Arch>(x);
+  if constexpr (activation == Activation::relu) return V::max(x, V::set(0.0f));
   return x;
 }
 

@@ -1,8 +1,14 @@
 // softmax(scale Q K^T) V of one head (Vaswani et al. 2017, 3.2.1), a few rows of queries at a time: their scores live
 // in L1, and no [queries, keys] matrix exists.  Called by nn/attention.hpp through the table.  Per ISA.
+//
+// Queries, keys and values are f32 or bf16; both products compute in that type, the softmax in f32.
 #pragma once
 
+#include <algorithm>
+
 #include "clipon/kernels/micro/gemm.hpp"
+#include "clipon/kernels/micro/quantise.hpp"
+#include "clipon/simd/transpose.hpp"
 
 namespace clipon::inline CLIPON_ABI::kernels {
 
@@ -12,38 +18,82 @@ CLIPON_ALWAYS_INLINE index_t whole_panels(index_t columns) {
   return (columns + nr - 1) / nr * nr;
 }
 
-/// Floats of scratch for `keys` keys: K^T and V in panels, then the scores and the scaled queries of one row block.
+/// 32-bit words of scratch for `keys` keys: K^T and V in panels, then the scores of one row block and their softmax.
 template <class Arch>
 inline index_t attention_scratch(index_t keys, index_t head_width) {
   return whole_panels<Arch>(keys) * head_width + keys * whole_panels<Arch>(head_width) +
-         gemm_rows<Arch> * (whole_panels<Arch>(keys) + head_width);
+         2 * gemm_rows<Arch> * whole_panels<Arch>(keys);
 }
 
-// Panels of K^T, [keys / NR][head_width][NR], and of V, [head_width / NR][keys][NR]; what is missing is zero.
-template <class Arch>
-inline void pack_keys_and_values(const AttentionHead& head, float* transposed, float* values) {
+// Panels of K^T: [keys / NR][steps][NR] of 32 bits.  Columns beyond the last key repeat it: nobody reads their scores.
+template <class Arch, class Product>
+inline void pack_keys(const AttentionHead& head, std::uint32_t* panel) {
   constexpr index_t nr = gemm_columns<Arch>;
-  for (index_t first = 0; first < head.keys; first += nr) {
-    float* panel = transposed + first * head.head_width;
-    for (index_t j = 0; j < nr; ++j) {
-      const bool exists = first + j < head.keys;
-      const float* key = head.k + (first + j) * head.kv_stride;
-      for (index_t d = 0; d < head.head_width; ++d) panel[d * nr + j] = exists ? key[d] : 0.0f;
+  constexpr index_t width = simd::F32<Arch>::width;
+  const index_t element = static_cast<index_t>(size_of(Product::type));
+  const index_t steps = padded_depth(Product::type, head.head_width) / k_step(Product::type);
+  const index_t whole = head.head_width / k_step(Product::type) / 4 * 4;
+  const unsigned char* rows[width];
+  for (index_t first = 0; first < whole_panels<Arch>(head.keys); first += width) {
+    for (index_t j = 0; j < width; ++j) {
+      const index_t key = first + j < head.keys ? first + j : head.keys - 1;
+      rows[j] = static_cast<const unsigned char*>(head.k.data) + key * head.k.stride * element;
     }
-  }
-  for (index_t first = 0; first < head.head_width; first += nr) {
-    const index_t columns = head.head_width - first < nr ? head.head_width - first : nr;
-    for (index_t i = 0; i < head.keys; ++i) {
-      const float* value = head.v + i * head.kv_stride + first;
-      float* row = values + first * head.keys + i * nr;
-      for (index_t j = 0; j < nr; ++j) row[j] = j < columns ? value[j] : 0.0f;
+    std::uint32_t* out = panel + first / nr * nr * steps + first % nr;
+    for (index_t k = 0; k < whole; k += 4) simd::transpose_four<Arch>(rows, 4 * k, out + k * nr, nr);
+    for (index_t k = whole; k < steps; ++k) {  // a head's width that is no multiple of four steps
+      const index_t left = head.head_width * element - 4 * k;
+      for (index_t j = 0; j < width; ++j) {
+        std::uint32_t bits = 0;
+        __builtin_memcpy(&bits, rows[j] + 4 * k, static_cast<std::size_t>(left < 4 ? left : 4));
+        out[k * nr + j] = bits;
+      }
     }
   }
 }
 
-// scores[0..n) becomes exp(scores - max) / sum.
+// Panels of V: [head_width / NR][steps][NR] of 32 bits; what is missing is zero.
 template <class Arch>
-inline void softmax(float* scores, index_t n) {
+inline void pack_values(const AttentionHead& head, const float* values, index_t stride, std::uint32_t* panel) {
+  using V = simd::F32<Arch>;
+  constexpr index_t nr = gemm_columns<Arch>;
+  auto* out = reinterpret_cast<float*>(panel);
+  for (index_t first = 0; first < head.head_width; first += nr) {
+    for (index_t i = 0; i < head.keys; ++i, out += nr) {
+      const float* row = values + i * stride;
+      for (index_t c = 0; c < nr; c += V::width) {
+        V::store(out + c, V::load_part(row + first + c, std::clamp<index_t>(head.head_width - first - c, 0, V::width)));
+      }
+    }
+  }
+}
+template <class Arch>
+inline void pack_values(const AttentionHead& head, const std::uint16_t* values, index_t stride, std::uint32_t* panel) {
+  using V = simd::F32<Arch>;
+  constexpr index_t nr = gemm_columns<Arch>;
+  for (index_t first = 0; first < head.head_width; first += nr) {
+    for (index_t i = 0; i < head.keys; i += 2, panel += nr) {  // a step: two keys
+      const std::uint16_t* low = values + i * stride;
+      const std::uint16_t* high = i + 1 < head.keys ? low + stride : nullptr;
+      for (index_t c = 0; c < nr; c += V::width) {
+        if (high != nullptr && first + c + V::width <= head.head_width) {
+          V::store_pairs(panel + c, low + first + c, high + first + c);
+          continue;
+        }
+        for (index_t j = c; j < c + V::width; ++j) {
+          const bool exists = first + j < head.head_width;
+          const std::uint32_t a = exists ? low[first + j] : 0u;
+          const std::uint32_t b = exists && high != nullptr ? high[first + j] : 0u;
+          panel[j] = a | b << 16;
+        }
+      }
+    }
+  }
+}
+
+// scores[0..n) becomes exp(scale (scores - max)) / sum.
+template <class Arch>
+inline void softmax(float* scores, index_t n, float scale) {
   using V = simd::F32<Arch>;
   float most = scores[0];
   index_t i = 0;
@@ -52,15 +102,16 @@ inline void softmax(float* scores, index_t n) {
   most = V::greatest(top);
   for (; i < n; ++i) most = scores[i] > most ? scores[i] : most;
 
+  const auto exponential = [&](typename V::Batch x) { return simd::exp<Arch>((x - V::set(most)) * V::set(scale)); };
   auto total = V::set(0.0f);
   for (i = 0; i + V::width <= n; i += V::width) {
-    const auto e = simd::exp<Arch>(V::load(scores + i) - V::set(most));
+    const auto e = exponential(V::load(scores + i));
     V::store(scores + i, e);
     total = total + e;
   }
   float sum = V::sum(total);
   if (i < n) {
-    V::store_part(scores + i, simd::exp<Arch>(V::load_part(scores + i, n - i) - V::set(most)), n - i);
+    V::store_part(scores + i, exponential(V::load_part(scores + i, n - i)), n - i);
     for (index_t j = i; j < n; ++j) sum += scores[j];
   }
   const auto inverse = V::set(1.0f / sum);
@@ -68,47 +119,64 @@ inline void softmax(float* scores, index_t n) {
   if (i < n) V::store_part(scores + i, V::load_part(scores + i, n - i) * inverse, n - i);
 }
 
-template <class Arch>
-inline void attention_head(const AttentionHead& head) {
+template <class Arch, class Product>
+inline void attention_head_of(const AttentionHead& head) {
+  using Element = std::conditional_t<Product::type == DataType::bf16, std::uint16_t, float>;
   constexpr index_t nr = gemm_columns<Arch>;
   constexpr index_t mr = gemm_rows<Arch>;
   const index_t padded = whole_panels<Arch>(head.keys);
-  float* transposed = head.scratch;
-  float* values = transposed + padded * head.head_width;
-  float* scores = values + head.keys * whole_panels<Arch>(head.head_width);  // [MR, padded]
-  float* scaled = scores + mr * padded;  // [MR, head_width]: queries times the scale
-  pack_keys_and_values<Arch>(head, transposed, values);
+  const index_t key_steps = padded_depth(Product::type, head.head_width) / k_step(Product::type);
+  const index_t value_steps = padded_depth(Product::type, head.keys) / k_step(Product::type);
+  auto* keys = reinterpret_cast<std::uint32_t*>(head.scratch);
+  auto* values = keys + padded * key_steps;
+  auto* scores = reinterpret_cast<float*>(values + value_steps * whole_panels<Arch>(head.head_width));  // [MR, padded]
+  auto* rounded = reinterpret_cast<std::uint16_t*>(scores + mr * padded);  // [MR, padded], for bf16
+  pack_keys<Arch, Product>(head, keys);
+  pack_values<Arch>(head, static_cast<const Element*>(head.v.data), head.v.stride, values);
 
   const index_t unseen = head.keys - head.queries;  // keys before the first query's own
   for (index_t row = 0; row < head.queries; row += mr) {
     const index_t rows = head.queries - row < mr ? head.queries - row : mr;
     const index_t visible = head.causal ? unseen + row + rows : head.keys;  // to the block's last row
-    for (index_t r = 0; r < rows; ++r) {
-      const float* query = head.q + (row + r) * head.q_stride;
-      for (index_t d = 0; d < head.head_width; ++d) scaled[r * head.head_width + d] = query[d] * head.scale;
-    }
+    const index_t depth = padded_depth(Product::type, visible);
     for (index_t first = 0; first < visible; first += nr) {
-      const index_t columns = visible - first < nr ? visible - first : nr;
       Epilogue epilogue;
       epilogue.out = scores + first;
       epilogue.out_stride = padded;
-      const TileInput in{{scaled, head.head_width}, transposed + first * head.head_width, head.head_width, columns};
-      gemm_any<Arch, ProductF32<Arch>>(rows, in, epilogue);
+      const index_t columns = visible - first < nr ? visible - first : nr;
+      gemm_any<Arch, Product>(rows, {head.q.from_row(row), keys + first * key_steps, key_steps, columns}, epilogue);
     }
+    Operand weights{scores, padded};
+    if constexpr (Product::type == DataType::bf16) weights = {rounded, padded, DataType::bf16};
     for (index_t r = 0; r < rows; ++r) {
+      float* score = scores + r * padded;
       const index_t seen = head.causal ? unseen + row + r + 1 : head.keys;
-      softmax<Arch>(scores + r * padded, seen);
-      for (index_t i = seen; i < visible; ++i) scores[r * padded + i] = 0.0f;
+      softmax<Arch>(score, seen, head.scale);
+      std::fill(score + seen, score + depth, 0.0f);
+      if constexpr (Product::type == DataType::bf16)
+        round_row<Arch>(FloatRow<Arch>{score}, depth, rounded + r * padded);
     }
     for (index_t first = 0; first < head.head_width; first += nr) {
-      const index_t columns = head.head_width - first < nr ? head.head_width - first : nr;
       Epilogue epilogue;
-      epilogue.out = head.out;
-      epilogue.out_bf16 = head.out_bf16;
-      epilogue.out_stride = head.out_stride;
-      const TileInput in{{scores, padded}, values + first * head.keys, visible, columns};
-      gemm_any<Arch, ProductF32<Arch>>(rows, in, offset<Arch>(epilogue, row, first));
+      if (head.out.type == DataType::f32) {
+        epilogue.out = static_cast<float*>(head.out.data);
+      } else {
+        epilogue.out_bf16 = static_cast<std::uint16_t*>(head.out.data);
+      }
+      epilogue.out_stride = head.out.stride;
+      const index_t columns = head.head_width - first < nr ? head.head_width - first : nr;
+      const TileInput in{weights, values + first * value_steps, depth / k_step(Product::type), columns};
+      gemm_any<Arch, Product>(rows, in, offset<Arch>(epilogue, row, first));
     }
+  }
+}
+
+template <class Arch>
+inline void attention_head(const AttentionHead& head) {
+  if (head.q.type == DataType::bf16) {
+    attention_head_of<Arch, ProductBf16<Arch>>(head);
+  } else {
+    attention_head_of<Arch, ProductF32<Arch>>(head);
   }
 }
 

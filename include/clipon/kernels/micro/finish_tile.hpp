@@ -8,33 +8,43 @@
 
 namespace clipon::inline CLIPON_ABI::kernels {
 
-/// Integer sums [rows, columns] to floats.  Row r of A is s_r (u - z_r) and column c of W is t_c w, so
-/// A W^T = s_r t_c (sum u w - z_r sum w).
-template <class Arch, index_t columns>
-inline void scale_sums(const std::int32_t* sums, int rows, const RowScale* row_scales, const float* column_scale,
-                       const std::int32_t* column_sum, float* out) {
-  for (int r = 0; r < rows; ++r, sums += columns, out += columns) {
-    const std::int32_t zero = row_scales[r].zero;
-    const float scale = row_scales[r].scale;
-    for (index_t c = 0; c < columns; ++c) {
-      out[c] = static_cast<float>(sums[c] - zero * column_sum[c]) * (scale * column_scale[c]);
-    }
-  }
-}
-
+/// Sums [rows, stride] that are the products already.
 template <class Arch>
-inline void finish_tile(const float* sums, int rows, index_t sums_stride, index_t columns, const Epilogue& epilogue) {
+struct FloatSums {
+  const float* sums;
+  index_t stride;
+  CLIPON_ALWAYS_INLINE auto load(index_t r, index_t c) const { return simd::F32<Arch>::load(sums + r * stride + c); }
+};
+
+/// Integer sums [rows, stride].  Row r of A is s_r (u - z_r) and column c of W is t_c w, so
+/// A W^T = s_r t_c (sum u w - z_r sum w); the difference is taken in integers, where it is exact.
+template <class Arch>
+struct ScaledSums {
+  const std::int32_t* sums;
+  index_t stride;
+  const RowScale* row_scales;
+  const float* column_scale;       // padded to whole panels
+  const std::int32_t* column_sum;  // padded to whole panels
+  CLIPON_ALWAYS_INLINE auto load(index_t r, index_t c) const {
+    using V = simd::F32<Arch>;
+    const auto product = V::from_difference(sums + r * stride + c, row_scales[r].zero, column_sum + c);
+    return product * (V::set(row_scales[r].scale) * V::load(column_scale + c));
+  }
+};
+
+template <class Arch, Activation activation, class Sums>
+inline void finish_rows(const Sums& sums, int rows, index_t columns, const Epilogue& epilogue) {
   using V = simd::F32<Arch>;
-  for (int r = 0; r < rows; ++r, sums += sums_stride) {
+  for (int r = 0; r < rows; ++r) {
     const float* residual = epilogue.residual + (epilogue.residual != nullptr ? r * epilogue.residual_stride : 0);
     for (index_t c = 0; c < columns; c += V::width) {
       const index_t left = columns - c;
       const index_t at = r * epilogue.out_stride + c;
-      auto x = V::load(sums + c);
+      auto x = sums.load(r, c);
       if (left >= V::width) {
         if (epilogue.bias != nullptr) x = x + V::load(epilogue.bias + c);
         if (epilogue.residual != nullptr) x = x + V::load(residual + c);
-        x = activate<Arch>(epilogue.activation, x);
+        x = activate<Arch, activation>(x);
         if (epilogue.out_bf16 != nullptr) {
           V::store_bf16(epilogue.out_bf16 + at, x);
         } else {
@@ -43,7 +53,7 @@ inline void finish_tile(const float* sums, int rows, index_t sums_stride, index_
       } else {
         if (epilogue.bias != nullptr) x = x + V::load_part(epilogue.bias + c, left);
         if (epilogue.residual != nullptr) x = x + V::load_part(residual + c, left);
-        x = activate<Arch>(epilogue.activation, x);
+        x = activate<Arch, activation>(x);
         if (epilogue.out_bf16 != nullptr) {
           simd::store_bf16_part<Arch>(epilogue.out_bf16 + at, x, left);
         } else {
@@ -51,6 +61,22 @@ inline void finish_tile(const float* sums, int rows, index_t sums_stride, index_
         }
       }
     }
+  }
+}
+
+template <class Arch, class Sums>
+inline void finish_tile(const Sums& sums, int rows, index_t columns, const Epilogue& epilogue) {
+  switch (epilogue.activation) {
+    case Activation::none:
+      return finish_rows<Arch, Activation::none>(sums, rows, columns, epilogue);
+    case Activation::quick_gelu:
+      return finish_rows<Arch, Activation::quick_gelu>(sums, rows, columns, epilogue);
+    case Activation::gelu:
+      return finish_rows<Arch, Activation::gelu>(sums, rows, columns, epilogue);
+    case Activation::gelu_tanh:
+      return finish_rows<Arch, Activation::gelu_tanh>(sums, rows, columns, epilogue);
+    case Activation::relu:
+      return finish_rows<Arch, Activation::relu>(sums, rows, columns, epilogue);
   }
 }
 

@@ -86,11 +86,10 @@ inline void gemm_tile(const TileInput& in, const Epilogue& epilogue) {
     for (int v = 0; v < NV; ++v) Product::store(sums + (r * NV + v) * width, sum[r][v]);
   }
   if constexpr (Product::type == DataType::i8) {
-    alignas(64) float scaled[MR * NV * width];
-    scale_sums<Arch, NV * width>(sums, MR, in.a.scales, in.column_scale, in.column_sum, scaled);
-    finish_tile<Arch>(scaled, MR, NV * width, in.columns, epilogue);
+    const ScaledSums<Arch> scaled{sums, NV * width, in.a.scales, in.column_scale, in.column_sum};
+    finish_tile<Arch>(scaled, MR, in.columns, epilogue);
   } else {
-    finish_tile<Arch>(sums, MR, NV * width, in.columns, epilogue);
+    finish_tile<Arch>(FloatSums<Arch>{sums, NV * width}, MR, in.columns, epilogue);
   }
 }
 
