@@ -346,4 +346,21 @@ CLIPON_ALWAYS_INLINE typename F32<Arch>::Batch exp(typename F32<Arch>::Batch x) 
   return V::scale(p, n);
 }
 
+/// 2^x, relative error below 2^-22, for x in [-126, 126]; x beyond gives the end's value.
+/// x = n + r with |r| <= 1/2; 2^r by the polynomial of degree 5 that has the least greatest relative error there.
+template <class Arch>
+CLIPON_ALWAYS_INLINE typename F32<Arch>::Batch exp2(typename F32<Arch>::Batch x) {
+  using V = F32<Arch>;
+  x = V::max(V::min(x, V::set(126.0f)), V::set(-126.0f));
+  const auto n = V::round(x);
+  const auto r = x - n;
+  auto p = V::set(0.00132764726f);
+  p = V::fma(p, r, V::set(0.00967554134f));
+  p = V::fma(p, r, V::set(0.0555071327f));
+  p = V::fma(p, r, V::set(0.240221197f));
+  p = V::fma(p, r, V::set(0.693146967f));
+  p = V::fma(p, r, V::set(1.00000007f));
+  return V::scale(p, n);
+}
+
 }  // namespace clipon::inline CLIPON_ABI::simd

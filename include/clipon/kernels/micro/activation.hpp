@@ -6,10 +6,12 @@
 
 namespace clipon::inline CLIPON_ABI::kernels {
 
+// 1 / (1 + e^(-slope x))
 template <class Arch>
-CLIPON_ALWAYS_INLINE typename simd::F32<Arch>::Batch sigmoid(typename simd::F32<Arch>::Batch x) {
+CLIPON_ALWAYS_INLINE typename simd::F32<Arch>::Batch sigmoid(typename simd::F32<Arch>::Batch x, float slope) {
   using V = simd::F32<Arch>;
-  return V::set(1.0f) / (V::set(1.0f) + simd::exp<Arch>(V::set(0.0f) - x));
+  constexpr float log2_e = 1.44269504f;
+  return V::set(1.0f) / (V::set(1.0f) + simd::exp2<Arch>(x * V::set(-slope * log2_e)));
 }
 
 // x Phi(x), Phi(x) = erfc(-x / sqrt 2) / 2.  With t = 1 / (1 + z / 2), z = |x| / sqrt 2:
@@ -41,13 +43,13 @@ template <class Arch>
 CLIPON_ALWAYS_INLINE typename simd::F32<Arch>::Batch gelu_tanh(typename simd::F32<Arch>::Batch x) {
   using V = simd::F32<Arch>;
   const auto inner = V::fma(x * x * x, V::set(0.044715f), x);
-  return x * sigmoid<Arch>(inner * V::set(1.59576912f));
+  return x * sigmoid<Arch>(inner, 1.59576912f);
 }
 
 template <class Arch, Activation activation>
 CLIPON_ALWAYS_INLINE typename simd::F32<Arch>::Batch activate(typename simd::F32<Arch>::Batch x) {
   using V = simd::F32<Arch>;
-  if constexpr (activation == Activation::quick_gelu) return x * sigmoid<Arch>(x * V::set(1.702f));
+  if constexpr (activation == Activation::quick_gelu) return x * sigmoid<Arch>(x, 1.702f);
   if constexpr (activation == Activation::gelu) return gelu<Arch>(x);
   if constexpr (activation == Activation::gelu_tanh) return gelu_tanh<Arch>(x);
   if constexpr (activation == Activation::relu) return V::max(x, V::set(0.0f));

@@ -11,24 +11,27 @@ namespace clipon::inline CLIPON_ABI::kernels {
 /// Sums [rows, stride] that are the products already.
 template <class Arch>
 struct FloatSums {
+  using V = simd::F32<Arch>;
   const float* sums;
   index_t stride;
-  CLIPON_ALWAYS_INLINE auto load(index_t r, index_t c) const { return simd::F32<Arch>::load(sums + r * stride + c); }
+  CLIPON_ALWAYS_INLINE auto plus(typename V::Batch bias, index_t r, index_t c) const {
+    return V::load(sums + r * stride + c) + bias;
+  }
 };
 
 /// Integer sums [rows, stride].  Row r of A is s_r (u - z_r) and column c of W is t_c w, so
 /// A W^T = s_r t_c (sum u w - z_r sum w); the difference is taken in integers, where it is exact.
 template <class Arch>
 struct ScaledSums {
+  using V = simd::F32<Arch>;
   const std::int32_t* sums;
   index_t stride;
   const RowScale* row_scales;
   const float* column_scale;       // padded to whole panels
   const std::int32_t* column_sum;  // padded to whole panels
-  CLIPON_ALWAYS_INLINE auto load(index_t r, index_t c) const {
-    using V = simd::F32<Arch>;
+  CLIPON_ALWAYS_INLINE auto plus(typename V::Batch bias, index_t r, index_t c) const {
     const auto product = V::from_difference(sums + r * stride + c, row_scales[r].zero, column_sum + c);
-    return product * (V::set(row_scales[r].scale) * V::load(column_scale + c));
+    return V::fma(product, V::set(row_scales[r].scale) * V::load(column_scale + c), bias);
   }
 };
 
@@ -40,9 +43,9 @@ inline void finish_rows(const Sums& sums, int rows, index_t columns, const Epilo
     for (index_t c = 0; c < columns; c += V::width) {
       const index_t left = columns - c;
       const index_t at = r * epilogue.out_stride + c;
-      auto x = sums.load(r, c);
+      const auto bias = epilogue.bias == nullptr ? V::set(0.0f) : V::load_part(epilogue.bias + c, left);
+      auto x = sums.plus(bias, r, c);
       if (left >= V::width) {
-        if (epilogue.bias != nullptr) x = x + V::load(epilogue.bias + c);
         if (epilogue.residual != nullptr) x = x + V::load(residual + c);
         x = activate<Arch, activation>(x);
         if (epilogue.out_bf16 != nullptr) {
@@ -51,7 +54,6 @@ inline void finish_rows(const Sums& sums, int rows, index_t columns, const Epilo
           V::store(epilogue.out + at, x);
         }
       } else {
-        if (epilogue.bias != nullptr) x = x + V::load_part(epilogue.bias + c, left);
         if (epilogue.residual != nullptr) x = x + V::load_part(residual + c, left);
         x = activate<Arch, activation>(x);
         if (epilogue.out_bf16 != nullptr) {

@@ -49,6 +49,7 @@ struct TileInput {
   index_t columns = 0;  // wanted of NR
   const float* column_scale = nullptr;
   const std::int32_t* column_sum = nullptr;
+  const void* next = nullptr;  // a line a step from here on is asked for, since the next panel's tiles will want it
 };
 
 template <class Arch, class Product, int MR, int NV>
@@ -65,7 +66,9 @@ inline void gemm_tile(const TileInput& in, const Epilogue& epilogue) {
 #pragma GCC unroll 4
     for (int v = 0; v < NV; ++v) sum[r][v] = Product::zero();
   }
-  for (index_t k = 0; k < steps; ++k) {
+  const auto* next = static_cast<const unsigned char*>(in.next == nullptr ? in.panel : in.next);
+  for (index_t k = 0; k < steps; ++k, next += 64) {
+    __builtin_prefetch(next, 0, 2);  // into L2
     typename Product::Register w[NV];
 #pragma GCC unroll 4
     for (int v = 0; v < NV; ++v) w[v] = Product::load(b + v * width * value);
@@ -139,7 +142,8 @@ CLIPON_ALWAYS_INLINE Epilogue offset(const Epilogue& epilogue, index_t row, inde
 }
 
 // The block of one thread: each panel of W stays in the cache while all rows pass.  The rows are cut into tiles of
-// nearly equal height (50 rows: 7 tiles of 7 or 8), because a low last tile would be bound by its loads of W.
+// nearly equal height (50 rows: 7 tiles of 7 or 8), because a low last tile would be bound by its loads of W.  The
+// first tiles of a panel ask for the next one, which comes from memory.
 template <class Arch, class Product>
 inline void gemm_block(const GemmBlock& block) {
   constexpr index_t panel_columns = gemm_columns<Arch>;
@@ -150,6 +154,8 @@ inline void gemm_block(const GemmBlock& block) {
     const index_t left = block.columns - column;
     in.columns = left < panel_columns ? left : panel_columns;
     in.panel = static_cast<const unsigned char*>(block.panels) + column * in.steps * 4;
+    const auto* next_panel = static_cast<const unsigned char*>(in.panel) + panel_columns * in.steps * 4;
+    const index_t lines = left > panel_columns ? panel_columns * in.steps * 4 / 64 : 0;  // of the next panel
     if (block.column_scale != nullptr) in.column_scale = block.column_scale + column;
     if (block.column_sum != nullptr) in.column_sum = block.column_sum + column;
     for (index_t tile = 0; tile < tiles; ++tile) {
@@ -159,6 +165,7 @@ inline void gemm_block(const GemmBlock& block) {
       in.a = block.a;
       in.a.data = static_cast<const unsigned char*>(block.a.data) + bytes;
       if (in.a.scales != nullptr) in.a.scales += row;
+      in.next = tile * in.steps < lines ? next_panel + tile * in.steps * 64 : nullptr;
       gemm_any<Arch, Product>(rows, in, offset<Arch>(block.epilogue, row, column));
     }
   }
