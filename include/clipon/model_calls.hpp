@@ -155,23 +155,25 @@ inline void Model::embed_texts(std::span<const std::string> texts, MatrixRef out
       ids[item].erase(std::find(ids[item].begin(), ids[item].end(), end) + 1, ids[item].end());
     });
   });
-  std::vector<std::span<const std::int32_t>> sequences;  // of the texts that could be tokenized
-  std::vector<std::size_t> items;
+  std::vector<std::size_t> items;  // the texts that could be tokenized, sorted so that neighbours begin alike
   for (std::size_t i = 0; i < ids.size(); ++i) {
     if (ids[i].empty()) {
       detail::fill_nan(&out(static_cast<Eigen::Index>(i), 0), embed_dim());
     } else {
-      sequences.emplace_back(ids[i]);
       items.push_back(i);
     }
   }
   report.advance(static_cast<index_t>(ids.size() - items.size()));
-  const std::span<const std::span<const std::int32_t>> all(sequences);
-  const auto passes = models::passes_by_length(all, models::TextTransformer::kTokensAPass, threads());
+  std::sort(items.begin(), items.end(), [&](std::size_t a, std::size_t b) { return ids[a] < ids[b]; });
+  std::vector<models::TokenSpan> sorted;
+  for (const std::size_t item : items) sorted.emplace_back(ids[item]);
+  const models::TextBatch all(sorted, options.share_prefixes);
+  const auto passes = models::passes_by_rows(all, models::TextTransformer::kRowsAPass, threads());
   models::for_each_pass(parts_->context, passes, [&](const kernels::Context& context, const models::Pass& pass) {
     Matrix rows(pass.count(), embed_dim());
-    const auto part = all.subspan(static_cast<std::size_t>(pass.first), static_cast<std::size_t>(pass.count()));
-    models::forward_texts(context, parts_->built.text, part, rows.data(), parts_->scratch);
+    const models::TextBatch batch({sorted.data() + pass.first, static_cast<std::size_t>(pass.count())},
+                                  options.share_prefixes);
+    models::forward_texts(context, parts_->built.text, batch, rows.data(), parts_->scratch);
     for (index_t i = 0; i < pass.count(); ++i) {
       const std::size_t item = items[static_cast<std::size_t>(pass.first + i)];
       float* row = rows.data() + i * embed_dim();

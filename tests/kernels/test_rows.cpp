@@ -2,6 +2,7 @@
 #include <clipon/kernels/gemm.hpp>
 #include <clipon/kernels/reference.hpp>
 #include <cmath>
+#include <numeric>
 
 #include "support.hpp"
 
@@ -63,11 +64,13 @@ TEST_CASE("layer_norm agrees with the definition, also far from zero and in plac
 // read is exact, so that the weights' rounding to 8 bits alone is added: 2^-9 of sum |weight value|, which is below 5.
 constexpr double kAttentionTolerance[] = {2e-5, 2e-5 + 5.0 / 512};
 
-TEST_CASE("attention_head agrees with the definition: all lengths around the tiles, causal or not, f32 and bf16") {
+TEST_CASE(
+    "attention_head agrees with the definition: all lengths around the tiles, causal or not, f32 and bf16, rows in any "
+    "order") {
   support::for_each_isa([](const KernelTable& table) {
     support::Random random(12);
     for (const index_t keys : {1, 2, 7, 8, 15, 16, 17, 47, 48, 49, 50, 77, 97, 200}) {
-      for (int variant = 0; variant < 8; ++variant) {
+      for (int variant = 0; variant < 16; ++variant) {
         const bool causal = (variant & 1) != 0;
         const bool bf16 = (variant & 2) != 0;
         const index_t queries = (variant & 4) != 0 ? 1 : keys;
@@ -92,6 +95,9 @@ TEST_CASE("attention_head agrees with the definition: all lengths around the til
         const Operand key_value{bf16 ? static_cast<const void*>(kv_halves.data()) : kv.data(), stride, type};
         head.k = key_value;
         head.v = key_value.from(0, head_width);
+        std::vector<index_t> key_rows(static_cast<std::size_t>(keys));
+        std::iota(key_rows.rbegin(), key_rows.rend(), index_t{0});
+        if ((variant & 8) != 0) head.key_rows = key_rows.data();
         head.queries = queries;
         head.keys = keys;
         head.head_width = head_width;

@@ -64,6 +64,27 @@ TEST_CASE("embeddings are unit vectors, and the same bits alone, in a batch and 
   }
 }
 
+TEST_CASE("texts that begin alike share rows and get the same bits as without sharing, in each precision") {
+  std::vector<std::string> texts = {"a", "a photo", "a photo of a cat", "a photo of a cat", "a photo of a cat on a mat",
+                                    ""};
+  for (const std::string& label : kLabels) {
+    for (const char* form : {"a photo of a {}", "a photo of the {} in the wild", "{}", "an emoji of {}"}) {
+      texts.push_back(fill_template(form, label));
+    }
+  }
+  for (const Precision precision : {Precision::f32, Precision::bf16, Precision::int8}) {
+    for (const int threads : {1, 3}) {
+      LoadOptions options;
+      options.precision = precision;
+      options.threads = threads;
+      const Model model = Model::load_demo(options);
+      BatchOptions alone;
+      alone.share_prefixes = false;
+      CHECK(model.embed_texts(texts) == model.embed_texts(texts, alone));
+    }
+  }
+}
+
 TEST_CASE("threads that share a model get what one thread gets") {
   const Model& model = support::demo_model();
   const auto images = samples();

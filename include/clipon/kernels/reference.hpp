@@ -99,7 +99,7 @@ inline void attention_head(const AttentionHead& head) {
     for (index_t k = 0; k < seen; ++k) {
       double dot = 0.0;
       for (index_t d = 0; d < head.head_width; ++d) {
-        dot += element(head.q, q, d) * element(head.k, k, d);
+        dot += element(head.q, q, d) * element(head.k, head.key_row(k), d);
       }
       weight[static_cast<std::size_t>(k)] = dot * double{head.scale};
     }
@@ -109,7 +109,7 @@ inline void attention_head(const AttentionHead& head) {
     for (index_t d = 0; d < head.head_width; ++d) {
       double mixed = 0.0;
       for (index_t k = 0; k < seen; ++k) {
-        mixed += weight[static_cast<std::size_t>(k)] / sum * element(head.v, k, d);
+        mixed += weight[static_cast<std::size_t>(k)] / sum * element(head.v, head.key_row(k), d);
       }
       static_cast<float*>(head.out.data)[q * head.out.stride + d] = static_cast<float>(mixed);
     }

@@ -86,16 +86,19 @@ struct GemmBlock {
 
 /// softmax(scale Q K^T) V of one head of one sequence; q, k and v are f32 or bf16, all three the same.
 struct AttentionHead {
-  Operand q;        // [queries, head_width]
-  Operand k;        // [keys, head_width]
-  Operand v;        // [keys, head_width]
-  OperandRows out;  // [queries, head_width], f32 or bf16
+  Operand q;                          // [queries, head_width]
+  Operand k;                          // [keys, head_width], or rows among which key_rows picks
+  Operand v;                          // the same rows
+  const index_t* key_rows = nullptr;  // [keys], or null: rows 0, 1, ...
+  OperandRows out;                    // [queries, head_width], f32 or bf16
   index_t queries = 0;
   index_t keys = 0;
   index_t head_width = 0;
   bool causal = false;       // query i sees keys 0 .. keys - queries + i
   float scale = 1.0f;        // head_width^-0.5
   float* scratch = nullptr;  // attention_scratch(keys, head_width) floats
+
+  [[nodiscard]] index_t key_row(index_t key) const { return key_rows == nullptr ? key : key_rows[key]; }
 };
 
 /// LayerNorm of rows: (x - mean) / sqrt(variance + epsilon) * gain + bias.

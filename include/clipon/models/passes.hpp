@@ -28,22 +28,16 @@ inline std::vector<Pass> equal_passes(index_t items, index_t most, int threads) 
   return passes;
 }
 
-/// Passes of about `most` tokens each, in the order of the texts.
-inline std::vector<Pass> passes_by_length(std::span<const std::span<const std::int32_t>> texts, index_t most,
-                                          int threads) {
-  index_t total = 0;
-  for (const auto& text : texts) total += static_cast<index_t>(text.size());
-  const index_t limit = std::clamp<index_t>((total + threads - 1) / threads, 1, most);
+/// Passes of about `most` computed rows each, in the order of the texts, as many as give each thread the same share.
+inline std::vector<Pass> passes_by_rows(const TextBatch& batch, index_t most, int threads) {
+  index_t count = (batch.rows() + most - 1) / most;
+  count = std::min((count + threads - 1) / threads * threads, batch.count());
   std::vector<Pass> passes;
-  index_t tokens = 0;
-  for (index_t i = 0; i < static_cast<index_t>(texts.size()); ++i) {
-    const auto length = static_cast<index_t>(texts[static_cast<std::size_t>(i)].size());
-    if (passes.empty() || tokens + length > limit) {
-      passes.push_back({i, i});
-      tokens = 0;
-    }
+  index_t rows = 0;
+  for (index_t i = 0; i < batch.count(); ++i) {
+    if (passes.empty() || rows * count >= static_cast<index_t>(passes.size()) * batch.rows()) passes.push_back({i, i});
     passes.back().last = i + 1;
-    tokens += length;
+    rows += static_cast<index_t>(batch.text(i).size()) - batch.shared(i);
   }
   return passes;
 }
@@ -74,18 +68,12 @@ inline void forward_images(const nn::Context& context, const ImageTower& tower, 
       tower);
 }
 
-/// Token sequences of one pass -> out [n, embed_dim], not normalised.
-inline void forward_texts(const nn::Context& context, const TextTransformer& tower,
-                          std::span<const std::span<const std::int32_t>> texts, float* out, ScratchPool& pool) {
-  index_t tokens = 0;
-  index_t longest = 0;
-  for (const auto& text : texts) {
-    tokens += static_cast<index_t>(text.size());
-    longest = std::max(longest, static_cast<index_t>(text.size()));
-  }
+/// Texts of one pass -> out [n, embed_dim], not normalised.
+inline void forward_texts(const nn::Context& context, const TextTransformer& tower, const TextBatch& batch, float* out,
+                          ScratchPool& pool) {
   const ScratchPool::Lease lease = pool.borrow();
-  (*lease).reset(tower.scratch_bytes(context, static_cast<index_t>(texts.size()), tokens, longest));
-  tower.forward(context, texts, out, *lease);
+  (*lease).reset(tower.scratch_bytes(context, batch));
+  tower.forward(context, batch, out, *lease);
 }
 
 }  // namespace clipon::inline CLIPON_ABI::models

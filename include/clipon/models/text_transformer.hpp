@@ -1,16 +1,17 @@
 // The text tower.  Layer 4.  Radford et al. 2021, 2.4; openai/CLIP clip/model.py, CLIP.encode_text.
 //
 // Texts are not padded: under the causal mask nothing after the end-of-text token can change it.  Texts of different
-// length lie one after the other and share each matrix product.
+// length lie one after the other and share each matrix product.  What neighbours begin with alike ("a photo of a ...")
+// is computed once: under that mask the vectors of a token depend on the tokens before it alone, to the bit.
 #pragma once
 
 #include <algorithm>
 #include <cstring>
-#include <span>
 #include <vector>
 
 #include "clipon/models/build.hpp"
 #include "clipon/models/config.hpp"
+#include "clipon/models/text_batch.hpp"
 #include "clipon/nn/transformer_block.hpp"
 
 namespace clipon::inline CLIPON_ABI::models {
@@ -43,48 +44,47 @@ class TextTransformer {
   [[nodiscard]] index_t context_length() const { return config_.context_length; }
   [[nodiscard]] index_t vocabulary() const { return config_.vocabulary; }
 
-  /// Tokens that pass through the blocks together; a single text may have more.
-  static constexpr index_t kTokensAPass = 512;
+  /// Rows that pass through the blocks together.
+  static constexpr index_t kRowsAPass = 512;
 
-  [[nodiscard]] index_t scratch_bytes(const nn::Context& context, index_t texts, index_t tokens,
-                                      index_t longest) const {
+  [[nodiscard]] index_t scratch_bytes(const nn::Context& context, const TextBatch& batch) const {
     const index_t width = config_.transformer.width;
-    return Scratch::size_for<float>(tokens * width) + Scratch::size_for<float>(texts * width) +
+    const index_t texts = batch.count();
+    return Scratch::size_for<float>(batch.rows() * width) + Scratch::size_for<float>(texts * width) +
            Scratch::size_for<nn::Sequence>(texts) + Scratch::size_for<index_t>(texts) +
-           nn::BlockScratch::bytes(context, weights_.blocks.front(), std::max(tokens, texts), longest);
+           Scratch::size_for<index_t>(batch.tokens()) +
+           nn::BlockScratch::bytes(context, weights_.blocks.front(), std::max(batch.rows(), texts), batch.longest());
   }
 
   /// Texts of one pass, each from its start token to its end-of-text token, at least one token and at most
   /// context_length -> out [texts, embed_dim], not normalised.
-  void forward(const nn::Context& context, std::span<const std::span<const std::int32_t>> texts, float* out,
-               Scratch& scratch) const {
+  void forward(const nn::Context& context, const TextBatch& batch, float* out, Scratch& scratch) const {
     const index_t width = config_.transformer.width;
-    const auto count = static_cast<index_t>(texts.size());
-    index_t rows = 0;
-    index_t longest = 0;
-    for (const auto& text : texts) {
-      rows += static_cast<index_t>(text.size());
-      longest = std::max(longest, static_cast<index_t>(text.size()));
-    }
-    auto* x = scratch.take<float>(rows * width);          // [tokens, width]
-    auto* pooled = scratch.take<float>(count * width);    // [texts, width]
-    auto* sequences = scratch.take<nn::Sequence>(count);  // [texts]
-    auto* last_rows = scratch.take<index_t>(count);       // [texts]
-    const nn::BlockScratch block_scratch(context, weights_.blocks.front(), std::max(rows, count), longest, scratch);
+    const index_t count = batch.count();
+    const index_t rows = batch.rows();
+    auto* x = scratch.take<float>(rows * width);              // [rows, width]
+    auto* pooled = scratch.take<float>(count * width);        // [texts, width]
+    auto* sequences = scratch.take<nn::Sequence>(count);      // [texts]
+    auto* last_rows = scratch.take<index_t>(count);           // [texts]
+    auto* text_rows = scratch.take<index_t>(batch.tokens());  // [tokens]: the row of each text's each token
+    const nn::BlockScratch block_scratch(context, weights_.blocks.front(), std::max(rows, count), batch.longest(),
+                                         scratch);
 
     index_t row = 0;
-    for (index_t i = 0; i < count; ++i) {  // x = token embedding + positional embedding
-      const auto& text = texts[static_cast<std::size_t>(i)];
-      sequences[i] = {row, static_cast<index_t>(text.size())};
-      const float* position = weights_.positional_embedding.data();
-      for (const std::int32_t token : text) {
-        float* target = x + row * width;
-        context.kernels->widen(weights_.token_embedding, token, 0, width, target);
-        for (index_t c = 0; c < width; ++c) target[c] += position[c];
-        position += width;
-        ++row;
+    const index_t* previous = nullptr;
+    for (index_t i = 0; i < count; ++i) {
+      const TokenSpan text = batch.text(i);
+      const auto length = static_cast<index_t>(text.size());
+      const index_t shared = batch.shared(i);
+      std::copy_n(previous, shared, text_rows);
+      sequences[i] = {row, length - shared, text_rows, length};
+      for (index_t position = shared; position < length; ++position, ++row) {
+        embed_token(context, text[static_cast<std::size_t>(position)], position, x + row * width);
+        text_rows[position] = row;
       }
-      last_rows[i] = row - 1;
+      last_rows[i] = text_rows[length - 1];
+      previous = text_rows;
+      text_rows += length;
     }
     const std::span all(sequences, static_cast<std::size_t>(count));
     for (std::size_t b = 0; b + 1 < weights_.blocks.size(); ++b) {
@@ -97,6 +97,14 @@ class TextTransformer {
   }
 
  private:
+  // x = token embedding + positional embedding
+  void embed_token(const nn::Context& context, std::int32_t token, index_t position, float* x) const {
+    const index_t width = config_.transformer.width;
+    const float* positional = weights_.positional_embedding.data() + position * width;
+    context.kernels->widen(weights_.token_embedding, token, 0, width, x);
+    for (index_t c = 0; c < width; ++c) x[c] += positional[c];
+  }
+
   void copy_token_embedding(const kernels::StoredMatrix& table) {
     const auto bytes = static_cast<std::size_t>(table.rows * table.columns) * size_of(table.type);
     weights_.token_bytes = AlignedBuffer<std::byte>(bytes);

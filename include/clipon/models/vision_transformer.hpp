@@ -80,7 +80,7 @@ class VisionTransformer {
                                                        weights_.patch_embedding.type(), quantised);
       nn::forward(context, weights_.patch_embedding, patch_operand, patches(),
                   {first + width, width, nn::Activation::none, position + width, width});
-      sequences[i] = {i * tokens, tokens};
+      sequences[i] = {i * tokens, tokens, nullptr, tokens};
       class_rows[i] = i * tokens;
     }
     nn::forward(context, weights_.ln_pre, x, rows);

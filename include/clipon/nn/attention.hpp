@@ -11,10 +11,12 @@
 
 namespace clipon::inline CLIPON_ABI::nn {
 
-/// Rows first .. first + length of a packed matrix.
+/// Rows first .. first + length of a packed matrix, and the rows that they attend to.
 struct Sequence {
   index_t first = 0;
-  index_t length = 0;
+  index_t length = 0;                 // 0 where another sequence's rows are all that it has
+  const index_t* key_rows = nullptr;  // [keys]; null: the sequence's own rows
+  index_t keys = 0;                   // as many as length where key_rows is null
 };
 
 struct AttentionWeights {
@@ -53,13 +55,16 @@ inline void attend(const Context& context, const AttentionWeights& weights, cons
       const index_t column = task % weights.heads * head_width;
       const Sequence& sequence = sequences[static_cast<std::size_t>(s)];
       const index_t first_query = queries.last_block ? s : sequence.first;
+      const index_t first_key = sequence.key_rows == nullptr ? sequence.first : 0;
       kernels::AttentionHead head;
-      head.q = queries.rows.from(first_query, column);
-      head.k = key_value.from(sequence.first, column);
-      head.v = key_value.from(sequence.first, width + column);
-      head.out = out.from(first_query, column);
       head.queries = queries.last_block ? 1 : sequence.length;
-      head.keys = sequence.length;
+      if (head.queries == 0) continue;
+      head.q = queries.rows.from(first_query, column);
+      head.k = key_value.from(first_key, column);
+      head.v = key_value.from(first_key, width + column);
+      head.key_rows = sequence.key_rows;
+      head.out = out.from(first_query, column);
+      head.keys = sequence.keys;
       head.head_width = head_width;
       head.causal = weights.causal && !queries.last_block;
       head.scale = 1.0f / std::sqrt(static_cast<float>(head_width));

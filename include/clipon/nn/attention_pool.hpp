@@ -45,7 +45,7 @@ inline void forward(const Context& context, const AttentionPool& pool, const flo
 
   forward(context, pool.attention.query, {x, channels}, 1, {query, channels});
   forward(context, pool.attention.key_value, {x, channels}, tokens, {key_value, 2 * channels});
-  const Sequence all{0, tokens};
+  const Sequence all{0, tokens, nullptr, tokens};
   attend(context, pool.attention, {{query, channels}, true}, {key_value, 2 * channels}, {&all, 1}, {attended, channels},
          attention, attention_floats / context.threads.count);
   const index_t embed_dim = pool.attention.out.outputs();

@@ -36,8 +36,8 @@ inline void pack_keys(const AttentionHead& head, std::uint32_t* panel) {
   const unsigned char* rows[width];
   for (index_t first = 0; first < whole_panels<Arch>(head.keys); first += width) {
     for (index_t j = 0; j < width; ++j) {
-      const index_t key = first + j < head.keys ? first + j : head.keys - 1;
-      rows[j] = static_cast<const unsigned char*>(head.k.data) + key * head.k.stride * element;
+      const index_t row = head.key_row(first + j < head.keys ? first + j : head.keys - 1);
+      rows[j] = static_cast<const unsigned char*>(head.k.data) + row * head.k.stride * element;
     }
     std::uint32_t* out = panel + first / nr * nr * steps + first % nr;
     for (index_t k = 0; k < whole; k += 4) simd::transpose_four<Arch>(rows, 4 * k, out + k * nr, nr);
@@ -54,13 +54,13 @@ inline void pack_keys(const AttentionHead& head, std::uint32_t* panel) {
 
 // Panels of V: [head_width / NR][steps][NR] of 32 bits; what is missing is zero.
 template <class Arch>
-inline void pack_values(const AttentionHead& head, const float* values, index_t stride, std::uint32_t* panel) {
+inline void pack_values(const AttentionHead& head, const float* values, std::uint32_t* panel) {
   using V = simd::F32<Arch>;
   constexpr index_t nr = gemm_columns<Arch>;
   auto* out = reinterpret_cast<float*>(panel);
   for (index_t first = 0; first < head.head_width; first += nr) {
     for (index_t i = 0; i < head.keys; ++i, out += nr) {
-      const float* row = values + i * stride;
+      const float* row = values + head.key_row(i) * head.v.stride;
       for (index_t c = 0; c < nr; c += V::width) {
         V::store(out + c, V::load_part(row + first + c, std::clamp<index_t>(head.head_width - first - c, 0, V::width)));
       }
@@ -68,13 +68,13 @@ inline void pack_values(const AttentionHead& head, const float* values, index_t 
   }
 }
 template <class Arch>
-inline void pack_values(const AttentionHead& head, const std::uint16_t* values, index_t stride, std::uint32_t* panel) {
+inline void pack_values(const AttentionHead& head, const std::uint16_t* values, std::uint32_t* panel) {
   using V = simd::F32<Arch>;
   constexpr index_t nr = gemm_columns<Arch>;
   for (index_t first = 0; first < head.head_width; first += nr) {
     for (index_t i = 0; i < head.keys; i += 2, panel += nr) {  // a step: two keys
-      const std::uint16_t* low = values + i * stride;
-      const std::uint16_t* high = i + 1 < head.keys ? low + stride : nullptr;
+      const std::uint16_t* low = values + head.key_row(i) * head.v.stride;
+      const std::uint16_t* high = i + 1 < head.keys ? values + head.key_row(i + 1) * head.v.stride : nullptr;
       for (index_t c = 0; c < nr; c += V::width) {
         if (high != nullptr && first + c + V::width <= head.head_width) {
           V::store_pairs(panel + c, low + first + c, high + first + c);
@@ -132,7 +132,7 @@ inline void attention_head_of(const AttentionHead& head) {
   auto* scores = reinterpret_cast<float*>(values + value_steps * whole_panels<Arch>(head.head_width));  // [MR, padded]
   auto* rounded = reinterpret_cast<std::uint16_t*>(scores + mr * padded);  // [MR, padded], for bf16
   pack_keys<Arch, Product>(head, keys);
-  pack_values<Arch>(head, static_cast<const Element*>(head.v.data), head.v.stride, values);
+  pack_values<Arch>(head, static_cast<const Element*>(head.v.data), values);
 
   const index_t unseen = head.keys - head.queries;  // keys before the first query's own
   for (index_t row = 0; row < head.queries; row += mr) {
