@@ -93,10 +93,92 @@ CLIPON_ALWAYS_INLINE void resize_four_rows(const ResizeRows& job) {
 }
 #endif
 
+#if defined(__AVX512BW__)
+// sum + products of 16-bit pairs, a lane; g++ 12 warns of the unmasked forms (see F32<Arch, 512>)
+template <class Arch>
+CLIPON_ALWAYS_INLINE __m512i add_pairs(__m512i sum, __m512i p, __m512i k) {
+#if defined(__AVX512VNNI__)
+  if constexpr (Arch::has_vnni) return _mm512_dpwssd_epi32(sum, p, k);
+#endif
+  return _mm512_add_epi32(sum, _mm512_madd_epi16(p, k));
+}
+
+template <class Arch>
+CLIPON_ALWAYS_INLINE __m512i both_taps(const std::int16_t* k) {
+  std::int32_t pair;
+  __builtin_memcpy(&pair, k, sizeof pair);
+  return _mm512_set1_epi32(pair);
+}
+
+// The bytes that 32-bit sums of both halves round to, in the lowest byte of each lane.
+template <class Arch>
+CLIPON_ALWAYS_INLINE __m512i round_to_bytes(__m512i high, __m512i low) {
+  constexpr __mmask16 all = 0xffff;
+  const __m512i sum = _mm512_add_epi32(_mm512_maskz_slli_epi32(all, high, kResizeLowBits), low);
+  const __m512i half = _mm512_set1_epi32(1 << (kResizeBits - 1));
+  const __m512i value = _mm512_maskz_srai_epi32(all, _mm512_add_epi32(sum, half), kResizeBits);
+  return _mm512_maskz_min_epi32(all, _mm512_maskz_max_epi32(all, value, _mm512_setzero_si512()),
+                                _mm512_set1_epi32(255));
+}
+
+// Each 128-bit lane is a row.  A load of 16 bytes has four taps of it; two taps are words r0 r1 g0 g1 b0 b1 a0 a1, so
+// that the sums of a lane are its pixel and nothing is added across lanes.
+template <class Arch, int channels>
+CLIPON_ALWAYS_INLINE void resize_four_lanes(const ResizeRows& job) {
+  constexpr char z = -128;  // pshufb writes zero
+  const __m128i front = channels == 3 ? _mm_setr_epi8(0, z, 3, z, 1, z, 4, z, 2, z, 5, z, z, z, z, z)
+                                      : _mm_setr_epi8(0, z, 4, z, 1, z, 5, z, 2, z, 6, z, 3, z, 7, z);
+  const __m128i back = channels == 3 ? _mm_setr_epi8(6, z, 9, z, 7, z, 10, z, 8, z, 11, z, z, z, z, z)
+                                     : _mm_setr_epi8(8, z, 12, z, 9, z, 13, z, 10, z, 14, z, 11, z, 15, z);
+  const __m512i first_taps = _mm512_maskz_broadcast_i32x4(0xffff, front);
+  const __m512i last_taps = _mm512_maskz_broadcast_i32x4(0xffff, back);
+  const auto quad = [](const std::uint8_t* p) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)); };
+  const index_t outputs = job.outputs;  // of its own: a byte's store might change what `job` says
+  const index_t out_stride = job.out_stride;
+  for (index_t x = 0; x < outputs; ++x) {
+    const std::int16_t* high = job.high + x * job.taps;
+    const std::int16_t* low = job.low + x * job.taps;
+    __m512i sum_high = _mm512_setzero_si512();
+    __m512i sum_low = _mm512_setzero_si512();
+    const index_t used = job.used[x];
+    for (index_t t = 0; t < used; t += 4) {
+      const index_t at = (job.first[x] + t) * channels;
+      const __m256i a =
+          _mm256_inserti128_si256(_mm256_castsi128_si256(quad(job.rows[0] + at)), quad(job.rows[1] + at), 1);
+      const __m256i b =
+          _mm256_inserti128_si256(_mm256_castsi128_si256(quad(job.rows[2] + at)), quad(job.rows[3] + at), 1);
+      const __m512i bytes = _mm512_maskz_inserti64x4(0xff, _mm512_castsi256_si512(a), b, 1);
+      const __m512i p = _mm512_shuffle_epi8(bytes, first_taps);
+      const __m512i q = _mm512_shuffle_epi8(bytes, last_taps);
+      sum_high =
+          add_pairs<Arch>(add_pairs<Arch>(sum_high, p, both_taps<Arch>(high + t)), q, both_taps<Arch>(high + t + 2));
+      sum_low = add_pairs<Arch>(add_pairs<Arch>(sum_low, p, both_taps<Arch>(low + t)), q, both_taps<Arch>(low + t + 2));
+    }
+    const __m128i pixels = _mm512_maskz_cvtepi32_epi8(0xffff, round_to_bytes<Arch>(sum_high, sum_low));  // [4 rows, 4]
+    const int values[4] = {_mm_cvtsi128_si32(pixels), _mm_extract_epi32(pixels, 1), _mm_extract_epi32(pixels, 2),
+                           _mm_extract_epi32(pixels, 3)};
+    std::uint8_t* target = job.out + x * channels;
+    if (x + 1 < outputs) {  // the row's next pixel will be written over the last byte
+#pragma GCC unroll 4
+      for (int r = 0; r < 4; ++r) __builtin_memcpy(target + r * out_stride, &values[r], 4);
+    } else {
+#pragma GCC unroll 4
+      for (int r = 0; r < 4; ++r) __builtin_memcpy(target + r * out_stride, &values[r], channels);
+    }
+  }
+}
+#endif
+
 /// Four rows of pixels, resized along x.  Rows may be the same; each is readable for Pixels::kTail bytes beyond its
 /// last tap.
 template <class Arch>
 inline void resize_rows(const ResizeRows& job) {
+#if defined(__AVX512BW__)
+  if constexpr (Arch::vector_bits == 512) {
+    if (job.channels == 3) return resize_four_lanes<Arch, 3>(job);
+    return resize_four_lanes<Arch, 4>(job);
+  }
+#endif
 #if defined(__AVX2__)
   if constexpr (Arch::vector_bits >= 256) {
     if (job.channels == 3) return resize_four_rows<Arch, 3>(job);
@@ -106,10 +188,38 @@ inline void resize_rows(const ResizeRows& job) {
   for (index_t r = 0; r < 4; ++r) resize_row_scalar<Arch>(job, r);
 }
 
+#if defined(__AVX512BW__)
+// Bytes 0 .. n of a whole number of registers; returns n.  The words of two rows alternate, within 128-bit lanes.
+template <class Arch>
+CLIPON_ALWAYS_INLINE index_t resize_columns_by_32(const ResizeColumns& job) {
+  index_t i = 0;
+  for (; i + 32 <= job.n; i += 32) {
+    __m512i high[2] = {_mm512_setzero_si512(), _mm512_setzero_si512()};
+    __m512i low[2] = {_mm512_setzero_si512(), _mm512_setzero_si512()};
+    for (index_t t = 0; t < job.taps; t += 2) {
+      const __m512i a = _mm512_cvtepu8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(job.rows[t] + i)));
+      const __m512i b = _mm512_cvtepu8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(job.rows[t + 1] + i)));
+      const __m512i p[2] = {_mm512_unpacklo_epi16(a, b), _mm512_unpackhi_epi16(a, b)};
+      for (int half = 0; half < 2; ++half) {
+        high[half] = add_pairs<Arch>(high[half], p[half], both_taps<Arch>(job.high + t));
+        low[half] = add_pairs<Arch>(low[half], p[half], both_taps<Arch>(job.low + t));
+      }
+    }
+    const __m512i words =  // in the order of the bytes again: packing undoes what unpacking did
+        _mm512_packus_epi32(round_to_bytes<Arch>(high[0], low[0]), round_to_bytes<Arch>(high[1], low[1]));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(job.out + i), _mm512_maskz_cvtepi16_epi8(0xffffffffu, words));
+  }
+  return i;
+}
+#endif
+
 /// One row of bytes from `taps` rows, resized along y; taps is even.
 template <class Arch>
 inline void resize_columns(const ResizeColumns& job) {
   index_t i = 0;
+#if defined(__AVX512BW__)
+  if constexpr (Arch::vector_bits == 512) i = resize_columns_by_32<Arch>(job);
+#endif
 #if defined(__AVX2__)
   if constexpr (Arch::vector_bits >= 256) {
     for (; i + 16 <= job.n; i += 16) {
