@@ -112,6 +112,6 @@ def rows() -> list[Row]:
             both(0.85),
             isa="avx2",
             note="ONNX Runtime has no switch for AVX2: it runs with all that the CPU has",
-        )  # fmt: skip
+        )
     )
     return table

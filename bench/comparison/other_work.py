@@ -109,10 +109,11 @@ def memory(tools: Tools) -> list[Line]:
     clipon.run("image", 1, 1000)
     growth = float(clipon.ask("memory").split()[0]) - before
     clipon.close()
+    found, an_image = f"{one:.0f} MB at 1, {many:.0f} MB at 32", (many - one) / 31
     return [
-        Line(f"memory of a batch, {ARCH}", f"{one:.0f} MB at 1, {many:.0f} MB at 32", "", (many - one) / 31, 8.0, "MB an image", at_most=True),
+        Line(f"memory of a batch, {ARCH}", found, "", an_image, 8.0, "MB an image", at_most=True),
         Line("memory after 1,000 calls more", "", "", max(growth, 0.0), 1.0, "MB more", at_most=True),
-    ]  # fmt: skip
+    ]
 
 
 def prefixes(tools: Tools) -> list[Line]:

@@ -35,7 +35,8 @@ class Line:
         sign = "<=" if self.at_most else ">="
         found = "" if self.value is None else f"{self.value:.3g} {self.unit}"
         mark = "" if self.mark is None else f"{sign} {self.mark:g}"
-        return f"| {self.name} | {self.ours} | {self.best} | {found} | {mark} | {self.verdict}{': ' + self.why if self.why else ''} |"
+        verdict = self.verdict + (": " + self.why if self.why else "")
+        return f"| {self.name} | {self.ours} | {self.best} | {found} | {mark} | {verdict} |"
 
 
 HEAD = "| work | clipon | best peer | found | mark | |\n| --- | --- | --- | --- | --- | --- |"
@@ -60,8 +61,10 @@ def lines_of(result: Result, kind: str) -> list[Line]:
 
 def details(results: list[Result]) -> str:
     """Every contestant's rate, share of the peak of clipon's precision, and agreement with PyTorch."""
-    text = ["| work | runtime | items/s, median (least - most of the rounds) | of peak | worst cosine | about the mean |",
-            "| --- | --- | --- | --- | --- | --- |"]  # fmt: skip
+    text = [
+        "| work | runtime | items/s, median (least - most round) | of peak | worst cosine | about the mean |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
     for result in results:
         for name, rates in result.rates.items():
             worst = result.cosines.get(name)
@@ -73,14 +76,13 @@ def details(results: list[Result]) -> str:
 
 
 def to_json(results: list[Result], lines: list[Line], machine: dict[str, object]) -> str:
+    of_row = ("name", "arch", "tower", "precision", "batch", "isa", "threads")
     rows = [
-        {
-            "name": r.row.name, "arch": r.row.arch, "tower": r.row.tower, "precision": r.row.precision, "batch": r.row.batch,
-            "isa": r.row.isa, "rates": r.rates, "ratio": r.ratio, "peak_gflops": r.peaks, "gflop_an_item": r.gflop,
-            "share_of_peak": r.share(r.ours), "cosines": r.cosines, "other_load": r.other_load,
-        }
+        {key: getattr(r.row, key) for key in of_row}
+        | {"rates": r.rates, "ratio": r.ratio, "cosines": r.cosines, "other_load": r.other_load}
+        | {"peak_gflops": r.peaks, "gflop_an_item": r.gflop, "share_of_peak": r.share(r.ours)}
         for r in results
-    ]  # fmt: skip
+    ]
     marks = [line.__dict__ | {"verdict": line.verdict} for line in lines]
     return json.dumps({"machine": machine, "results": rows, "marks": marks}, indent=1)
 

@@ -7,7 +7,6 @@ from torch.nn import functional as F
 
 from clipon_convert.reference_model import ReferenceModel
 
-
 HEAD_WIDTH = 64  # of every CLIP
 
 

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from conftest import ROOT, Command
+from conftest import SAMPLES, Command
 
-MODEL = ROOT / "models/clipon-demo.gguf"
+MODEL = SAMPLES.parent / "clipon-demo.gguf"
 
 
 def test_results_and_profile(clipon: Command) -> None:
