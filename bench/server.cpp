@@ -4,7 +4,8 @@
 //   pixels FILE N          float32 [N, 3, S, S] to embed from now on
 //   texts FILE             a text a line
 //   files FOLDER           pictures to read, decode and embed
-//   run KIND N CALLS       milliseconds of each call of the first N items; KIND: image, text, file, decode (no model)
+//   run KIND N CALLS       milliseconds of each call of the first N items; KIND: image, text,
+//                         unshared (texts without sharing prefixes), file, decode (no model)
 //   embed KIND N OUT       float32 [N, embed_dim] to a file
 //   peak                   GFLOP/s of products on registers alone, in the model's precision
 //   memory                 MB of anonymous memory now, and the highest resident size
@@ -106,6 +107,11 @@ class Server {
   Matrix embed(const std::string& kind, std::size_t n) {
     if (kind == "image") return model_.embed_pixels(first(pixels_, n * picture_floats()), n);
     if (kind == "text") return model_.embed_texts(first(texts_, n));
+    if (kind == "unshared") {
+      clipon::BatchOptions options;
+      options.share_prefixes = false;
+      return model_.embed_texts(first(texts_, n), options);
+    }
     if (kind == "file") return model_.embed_image_files(first(files_, n));
     const auto files = first(files_, n);
     if (kind == "decode") {  // the first stage of "file" alone: to the model's pixels
