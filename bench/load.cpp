@@ -1,54 +1,100 @@
-// bench_load MODEL PICTURE [ROUNDS]: from a model file in the page cache to the first embedding, beside the time that
-// reading the file's bytes and writing them to fresh memory takes.
+// bench_load MODEL PICTURE [ROUNDS [PRECISION]]: from a model file in the page cache to the first embedding, beside the
+// time that reading the file's bytes and writing as many as the packed weights have takes; and the anonymous memory at
+// its highest, sampled each millisecond.
 #include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <clipon/clipon.hpp>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
+#include <fstream>
 #include <memory>
 #include <stdexcept>
+#include <thread>
 
 #include "stopwatch.hpp"
 
 namespace {
 
-double copy_once(const std::string& path) {
+double copy_once(const std::string& path, std::size_t packed) {
   const bench::Stopwatch watch;
   const int file = open(path.c_str(), O_RDONLY);
   const auto size = static_cast<std::size_t>(std::max(lseek(file, 0, SEEK_END), off_t{0}));
-  const std::unique_ptr<char[]> bytes(new char[size]);  // untouched pages, as load gets
+  constexpr std::size_t piece = 1 << 18;  // stays in L2
+  const std::unique_ptr<char[]> bytes(new char[piece]);
   std::size_t at = 0;
   for (ssize_t got = 1; got > 0; at += static_cast<std::size_t>(got)) {
-    got = std::max(pread(file, bytes.get() + at, size - at, static_cast<off_t>(at)), ssize_t{0});
+    got = std::max(pread(file, bytes.get(), piece, static_cast<off_t>(at)), ssize_t{0});
   }
   close(file);
   if (at != size || size == 0) throw std::runtime_error(path + ": cannot be read");
+  const std::unique_ptr<char[]> written(new char[packed]);  // untouched pages, as load gets
+  std::memset(written.get(), bytes[0] | 1, packed);
+  __asm__ volatile("" : : "r"(written.get()) : "memory");  // it must really be written
   return watch.milliseconds();
 }
+
+// Bytes of anonymous memory: resident less what files back.
+std::int64_t anonymous_bytes() {
+  std::int64_t total = 0;
+  std::int64_t resident = 0;
+  std::int64_t shared = 0;
+  std::ifstream("/proc/self/statm") >> total >> resident >> shared;
+  return (resident - shared) * sysconf(_SC_PAGESIZE);
+}
+
+class HighestMemory {
+ public:
+  HighestMemory() : watcher_([this](const std::stop_token& stop) { watch(stop); }) {}
+  [[nodiscard]] std::int64_t bytes() const { return highest_; }
+
+ private:
+  void watch(const std::stop_token& stop) {
+    while (!stop.stop_requested()) {
+      highest_ = std::max(highest_.load(), anonymous_bytes());
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+  }
+  std::atomic<std::int64_t> highest_{0};
+  std::jthread watcher_;
+};
 
 }  // namespace
 
 int main(int argc, char** argv) try {
-  if (argc < 3) return std::fprintf(stderr, "bench_load MODEL PICTURE [ROUNDS]\n"), 2;
+  if (argc < 3) return std::fprintf(stderr, "bench_load MODEL PICTURE [ROUNDS [PRECISION]]\n"), 2;
   const int rounds = argc > 3 ? std::max(std::atoi(argv[3]), 1) : 5;
+  const std::string precision = argc > 4 ? argv[4] : "f32";
+  clipon::LoadOptions options;
+  if (precision == "bf16") options.precision = clipon::Precision::bf16;
+  if (precision == "int8") options.precision = clipon::Precision::int8;
+  const std::size_t element = precision == "f32" ? 4 : precision == "bf16" ? 2 : 1;
   const auto picture = clipon::Image::read(argv[2]);
-  copy_once(argv[1]);  // into the page cache
+  const std::size_t packed =
+      element * clipon::Model::load(argv[1], options).info().parameters;  // and in the page cache
   std::vector<double> ratios;
+  std::int64_t highest = 0;
   for (int round = 0; round < rounds; ++round) {
-    const double copied = copy_once(argv[1]);
+    const double copied = copy_once(argv[1], packed);
+    const std::int64_t before = anonymous_bytes();
+    const HighestMemory memory;
     const bench::Stopwatch watch;
-    const auto model = clipon::Model::load(argv[1]);
+    const auto model = clipon::Model::load(argv[1], options);
     const double loaded = watch.milliseconds();
     const auto first = model.embed_image(picture);
     const double answered = watch.milliseconds();
+    highest = std::max(highest, memory.bytes() - before);
     ratios.push_back(answered / copied);
     std::printf("copy %6.1f ms, load %6.1f ms, first embedding after %6.1f ms: %.2f times the copy\n", copied, loaded,
                 answered, ratios.back());
   }
   std::nth_element(ratios.begin(), ratios.begin() + rounds / 2, ratios.end());
-  std::printf("median %.2f\n", ratios[static_cast<std::size_t>(rounds / 2)]);
+  std::printf("median %.2f; anonymous %.1f MB at most, packed weights %.1f MB\n",
+              ratios[static_cast<std::size_t>(rounds / 2)], static_cast<double>(highest) * 1e-6,
+              static_cast<double>(packed) * 1e-6);
   return 0;
 } catch (const std::exception& error) {
   std::fprintf(stderr, "bench_load: %s\n", error.what());

@@ -11,6 +11,7 @@ import statistics
 import subprocess
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -40,26 +41,40 @@ def pillow_milliseconds(picture: Image.Image) -> float:
     return statistics.median(times)
 
 
+@dataclass(frozen=True)
+class Found:
+    """Milliseconds at best; the ratio is the median of the rounds'."""
+
+    ours: float
+    theirs: float
+    ratio: float
+    identical: bool
+
+
+def compare(program: Path, width: int, height: int) -> Found:
+    noise = np.random.default_rng(0).integers(0, 256, (height // 8, width // 8, 3), dtype=np.uint8)
+    picture = Image.fromarray(noise).resize((width, height), Image.Resampling.BICUBIC)
+    with tempfile.TemporaryDirectory() as folder:
+        file, out = Path(folder) / "picture.bmp", Path(folder) / "out"
+        picture.save(file)
+        ours, theirs = [], []
+        for _ in range(ROUNDS):
+            theirs.append(pillow_milliseconds(picture))
+            lines = subprocess.run([program, file, str(REPEATS), out], check=True, capture_output=True, text=True)
+            ours.append(statistics.median(float(line) for line in lines.stdout.split()))
+        same = out.read_bytes() == pillow_pixels(picture).tobytes()
+    return Found(min(ours), min(theirs), statistics.median(b / a for a, b in zip(ours, theirs, strict=True)), same)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("program", type=Path)
     program = parser.parse_args().program.resolve()
     print(f"picture      clipon ms   Pillow {pillow_version} ms   ratio   bytes")
     for width, height in SIZES:
-        noise = np.random.default_rng(0).integers(0, 256, (height // 8, width // 8, 3), dtype=np.uint8)
-        picture = Image.fromarray(noise).resize((width, height), Image.Resampling.BICUBIC)
-        with tempfile.TemporaryDirectory() as folder:
-            file, out = Path(folder) / "picture.bmp", Path(folder) / "out"
-            picture.save(file)
-            ours, theirs = [], []
-            for _ in range(ROUNDS):
-                theirs.append(pillow_milliseconds(picture))
-                lines = subprocess.run([program, file, str(REPEATS), out], check=True, capture_output=True, text=True)
-                ours.append(statistics.median(float(line) for line in lines.stdout.split()))
-            same = out.read_bytes() == pillow_pixels(picture).tobytes()
-        ratio = statistics.median(b / a for a, b in zip(ours, theirs, strict=True))
-        print(f"{width:4} x {height:<5} {min(ours):10.3f} {min(theirs):18.3f} {ratio:7.2f}   ", end="")
-        print("identical" if same else "DIFFERENT")
+        found = compare(program, width, height)
+        print(f"{width:4} x {height:<5} {found.ours:10.3f} {found.theirs:18.3f} {found.ratio:7.2f}   ", end="")
+        print("identical" if found.identical else "DIFFERENT")
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ const char* to_string(clipon::Precision precision) {
   return "unknown";
 }
 
-clipon::Model load_model(const Settings& settings) {
+clipon::LoadOptions load_options(const Settings& settings) {
   clipon::LoadOptions options;
   for (const auto precision :
        {clipon::Precision::automatic, clipon::Precision::f32, clipon::Precision::bf16, clipon::Precision::int8}) {
@@ -24,6 +24,11 @@ clipon::Model load_model(const Settings& settings) {
   }
   options.threads = settings.threads;
   options.isa = clipon::kernels::parse_isa(settings.isa);
+  return options;
+}
+
+clipon::Model load_model(const Settings& settings) {
+  const clipon::LoadOptions options = load_options(settings);
   return settings.model.empty() ? clipon::Model::load_demo(options) : clipon::Model::load(settings.model, options);
 }
 

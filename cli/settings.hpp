@@ -25,6 +25,9 @@ struct Settings {
   bool json = false;
 };
 
+/// What the settings say of loading.
+clipon::LoadOptions load_options(const Settings& settings);
+
 clipon::Model load_model(const Settings& settings);
 
 /// "f32" etc. as the options and --json spell them.

@@ -57,7 +57,7 @@ if(CLIPON_WITH_TURBOJPEG)
   endif()
 endif()
 
-if(CLIPON_BUILD_CLI)
+if(CLIPON_BUILD_CLI OR CLIPON_BUILD_BENCH)
   clipon_dependency(CLI11 CLI11::CLI11 https://github.com/CLIUtils/CLI11.git
                     70f8072f9dd2292fd0b9f9e5f58e279f60483ed3) # 2.1.2
   clipon_dependency(nlohmann_json nlohmann_json::nlohmann_json https://github.com/nlohmann/json.git

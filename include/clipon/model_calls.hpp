@@ -73,7 +73,7 @@ inline Model::Model(std::span<const std::byte> bytes, const LoadOptions& options
     throw Error(ErrorCode::invalid_argument, "threads: expected 0 or more, found " + std::to_string(options.threads));
   }
   const int threads = options.threads > 0 ? options.threads : parallel::available_threads();
-  const kernels::Context context{&kernels::select_table(options.isa), {threads}};
+  const kernels::Context context{&kernels::select_table(options.isa), {threads}, options.profile};
   const format::Gguf file(bytes, options);
   const Precision precision = kernels::select_precision(options.precision, *context.kernels);
   const DataType type = kernels::product_type(precision);

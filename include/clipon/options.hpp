@@ -19,6 +19,8 @@ enum class Precision {
 /// Instruction sets, lowest first; `best` is the highest that was built and that this CPU has.
 enum class Isa { scalar, sse2, avx2, avx2_vnni, avx512, avx512_vnni, avx512_bf16, amx, best };
 
+class Profile;  // kernels/profile.hpp
+
 /// How Model::load reads a file and how the model computes.
 struct LoadOptions {
   Precision precision = Precision::f32;
@@ -27,6 +29,7 @@ struct LoadOptions {
   bool memory_map = true;                ///< false: read() the file; immune to a file that shrinks while it is loaded
   bool verify_checksums = true;          ///< CRC32C of every tensor, where the file carries them
   bool allow_non_finite = false;         ///< true: accept NaN and infinity among the weights
+  Profile* profile = nullptr;            ///< each operator adds its time to it; must outlive the model
   std::size_t max_tensors = 8192;        ///< tensors in a file
   std::size_t max_metadata_keys = 1024;  ///< metadata keys in a file
   std::size_t max_string_bytes = 1 << 20;  ///< one string of the metadata

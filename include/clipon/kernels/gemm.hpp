@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "clipon/core/aligned.hpp"
+#include "clipon/kernels/profile.hpp"
 #include "clipon/kernels/table.hpp"
 #include "clipon/parallel/parallel_for.hpp"
 
@@ -17,6 +18,12 @@ namespace clipon::inline CLIPON_ABI::kernels {
 struct Context {
   const KernelTable* kernels = nullptr;
   parallel::Threads threads;
+  Profile* profile = nullptr;  // where operators tell their time; null: nowhere
+
+  /// The same on the calling thread alone.
+  [[nodiscard]] Context alone() const { return {kernels, {1}, profile}; }
+  /// One operator, timed until the end of the scope; times and calls are filled in.
+  [[nodiscard]] ProfileSpan timed(const OperatorTime& operation) const { return {profile, threads.count, operation}; }
 };
 
 /// W [rows, columns] in the panel order of one ISA, in the type that is computed in; made once, at load.
@@ -94,6 +101,9 @@ inline Epilogue block_epilogue(Epilogue epilogue, index_t row, index_t column) {
 inline void gemm(const Context& context, const Operand& a, index_t rows, const PackedMatrix& w,
                  const Epilogue& epilogue) {
   if (rows <= 0) return;
+  const auto m = static_cast<double>(rows);
+  const double operations = 2.0 * m * static_cast<double>(w.rows()) * static_cast<double>(w.columns());
+  const auto span = context.timed({"gemm", w.type(), w.rows(), w.columns(), 0, m, operations});
   const index_t height = block_rows(*context.kernels, w.columns(), w.type());
   const index_t blocks = (rows + height - 1) / height;
   // Enough pieces for the threads: whole row blocks where there are many, else panels of columns as well.

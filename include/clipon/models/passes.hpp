@@ -48,7 +48,7 @@ template <class Body>
 void for_each_pass(const nn::Context& context, const std::vector<Pass>& passes, const Body& body) {
   const auto count = static_cast<index_t>(passes.size());
   if (count >= context.threads.count) {
-    const nn::Context alone{context.kernels, {1}};
+    const nn::Context alone = context.alone();
     parallel::parallel_for(context.threads, count,
                            [&](index_t p) { body(alone, passes[static_cast<std::size_t>(p)]); });
   } else {

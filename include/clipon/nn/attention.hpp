@@ -40,11 +40,25 @@ struct Queries {
   bool last_block = false;  // one query a sequence: row s belongs to sequence s and sees all its keys
 };
 
+// For the profile: two products of each query with each key, also with those that a causal mask hides.
+inline OperatorTime attention_operation(const AttentionWeights& weights, const Queries& queries,
+                                        std::span<const Sequence> sequences, DataType type) {
+  OperatorTime operation{"attention", type, weights.width()};
+  for (const Sequence& sequence : sequences) {
+    const auto keys = static_cast<double>(sequence.length);
+    const double rows = queries.last_block ? 1.0 : keys;
+    operation.rows += rows;
+    operation.operations += 4.0 * rows * keys * static_cast<double>(weights.width());
+  }
+  return operation;
+}
+
 /// out[rows of queries, width] = softmax(Q K^T / sqrt(head width)) V for each sequence and head.
 /// key_value [rows, 2 width]: f32 or bf16, as the queries are; out: f32 or bf16; scratch: attention_scratch_floats().
 inline void attend(const Context& context, const AttentionWeights& weights, const Queries& queries,
                    const Operand& key_value, std::span<const Sequence> sequences, const OperandRows& out,
                    float* scratch, index_t scratch_floats_a_thread) {
+  const auto span = context.timed(attention_operation(weights, queries, sequences, out.type));
   const index_t width = weights.width();
   const index_t head_width = width / weights.heads;
   const auto tasks = static_cast<index_t>(sequences.size()) * weights.heads;

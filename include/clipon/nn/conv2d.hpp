@@ -66,14 +66,17 @@ inline void forward(const Context& context, const Conv2d& conv, const float* in,
   const index_t height = kernels::block_rows(*context.kernels, depth, conv.linear.type());
   const index_t blocks = (out_size.pixels() + height - 1) / height;
   const index_t teams = std::min<index_t>(context.threads.count, blocks);
-  const Context alone{context.kernels, {1}};
+  const Context alone = context.alone();
   parallel::parallel_for(context.threads, teams, [&](index_t team) {
     float* rows = scratch + team * height * depth;  // [height, depth]
     for (index_t block = team; block < blocks; block += teams) {
       const index_t first = block * out_size.pixels() / blocks;
       const index_t count = (block + 1) * out_size.pixels() / blocks - first;
-      for (index_t i = 0; i < count; ++i) {
-        gather_neighbourhood(conv, in, size, out_size.width, first + i, rows + i * depth);
+      {
+        const auto span = alone.timed({"gather", DataType::f32, depth, 0, 0, static_cast<double>(count)});
+        for (index_t i = 0; i < count; ++i) {
+          gather_neighbourhood(conv, in, size, out_size.width, first + i, rows + i * depth);
+        }
       }
       Output part = out;
       part.data = static_cast<float*>(out.data) + first * out.stride;

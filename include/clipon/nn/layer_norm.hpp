@@ -17,6 +17,7 @@ struct LayerNorm {
 inline void forward(const kernels::Context& context, const LayerNorm& norm, const float* x, index_t rows,
                     const kernels::OperandRows& out) {
   const auto width = static_cast<index_t>(norm.gain.size());
+  const auto span = context.timed({"layer_norm", out.type, width, 0, 0, static_cast<double>(rows)});
   constexpr index_t least = 8;  // rows a thread: some 2 us at width 768, what handing them out costs
   parallel::parallel_ranges(context.threads, rows, least, [&](index_t first, index_t count) {
     context.kernels->layer_norm({x + first * width, width, count, width, norm.gain.data(), norm.bias.data(),

@@ -29,6 +29,7 @@ inline OperandRows take_operand(Scratch& scratch, DataType type, index_t rows, i
 
 /// x [rows, width] in f32 or bf16 -> out [rows, width] in bf16 or i8.
 inline void quantise(const Context& context, const Operand& x, index_t rows, index_t width, const OperandRows& out) {
+  const auto span = context.timed({"quantise", out.type, width, 0, 0, static_cast<double>(rows)});
   constexpr index_t least = 8;  // rows a thread, as LayerNorm's
   parallel::parallel_ranges(context.threads, rows, least, [&](index_t first, index_t count) {
     context.kernels->quantise(x.from_row(first), count, width, out.from_row(first));

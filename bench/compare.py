@@ -1,0 +1,212 @@
+#!/usr/bin/env python3
+"""clipon beside OpenVINO, ONNX Runtime and PyTorch: the same weights, inputs and threads, in turn, in one run.
+
+    cmake --preset bench && cmake --build build/bench
+    python3 bench/compare.py --quick               # makes a venv with the peers first, then under 8 minutes
+    python3 bench/compare.py --full                # ViT-L/14, RN50x4, PyTorch compiled, AMX pinned off, too
+    python3 bench/compare.py --rows "B/32.*int8"   # the rows that match
+
+Prints a row for each mark with the ratio (median over rounds of clipon's rate over the best peer's of that round) and
+whether it is met; writes compare.md, compare.json and compare.svg.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+# torch first: others would bring in its CUDA build
+PEERS = (
+    ("torch==2.13.0",),
+    ("onnxruntime", "openvino", "nncf", "onnx", "transformers", "Pillow", "matplotlib", "numpy"),
+    ("safetensors", "gguf", "tqdm", "google-crc32c"),
+    ("--no-deps", "open_clip_torch"),  # the vocabulary
+)
+VERSIONS = ("torch", "onnxruntime", "openvino", "nncf", "Pillow")
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="the rows of ViT-B/32, ViT-B/16 and RN50 (default)")
+    parser.add_argument("--full", action="store_true", help="every row, more rounds")
+    parser.add_argument("--rows", default="", help="only rows whose name matches this regular expression")
+    parser.add_argument("--prepare", action="store_true", help="only make models and inputs")
+    parser.add_argument("--rounds", type=int, default=0, help="0: 5, or 7 with --full")
+    parser.add_argument("--build", type=Path, default=ROOT / "build/bench", help="where clipon and bench/ were built")
+    parser.add_argument("--work", type=Path, default=ROOT / "build/compare", help="venv, models and results")
+    parser.add_argument("--out", type=Path, default=None, help="where the results go; --work when absent")
+    return parser.parse_args()
+
+
+def enter_venv(folder: Path) -> None:
+    """Goes on in a venv that has the peers; makes it when it is not there."""
+    python = folder / "bin/python"
+    if Path(sys.prefix).resolve() == folder.resolve():
+        return
+    if not (folder / "complete").is_file():
+        print(f"installing the peers in {folder}", file=sys.stderr)
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+        for packages in PEERS:
+            subprocess.run([python, "-m", "pip", "install", "--quiet", *packages], check=True)
+        (folder / "complete").touch()
+    os.execv(python, [str(python), *sys.argv])
+
+
+def machine() -> dict[str, object]:
+    cpu = {key.strip(): value.strip() for key, _, value in
+           (line.partition(":") for line in Path("/proc/cpuinfo").read_text().splitlines())}  # fmt: skip
+    return {
+        "cpu": f"{cpu.get('model name')} (family {cpu.get('cpu family')}, model {cpu.get('model')})",
+        "cores": os.cpu_count(),
+        "versions": {name: importlib.metadata.version(name) for name in VERSIONS},
+    }
+
+
+def wanted_rows(options: argparse.Namespace, kind: str) -> Iterator:
+    from comparison.marks import SLOW_TO_START, rows
+
+    marks_of = "A" if kind == "other" else kind
+    for row in rows():
+        if not re.search(options.rows, row.name) or (row.full and not options.full and not options.rows):
+            continue
+        if marks_of not in row.ratio:
+            continue
+        peers = row.peers if options.full else tuple(p for p in row.peers if p not in SLOW_TO_START)
+        yield row.__class__(**(row.__dict__ | {"peers": peers}))
+
+
+def start_all(row, prepared, tools) -> dict:  # noqa: ANN001
+    from comparison.contestants import start_clipon, start_peer
+
+    started = [start_clipon(prepared, row.precision, row.threads, row.isa, tools)]
+    for spec in row.peers:
+        if spec.startswith("clipon:"):
+            _, precision, threads = spec.split(":")
+            started.append(start_clipon(prepared, precision, int(threads), row.isa, tools))
+        else:
+            started.append(start_peer(spec, prepared, row.tower, row.threads, dict(row.peer_environment), tools))
+    return {contestant.name: contestant for contestant in started}
+
+
+class Group:
+    """The contestants of the last row, kept for the next one where it wants the same."""
+
+    def __init__(self) -> None:
+        self.key: object = None
+        self.contestants: dict = {}
+
+    def of(self, row, prepared, tools) -> dict:  # noqa: ANN001
+        key = (row.arch, row.tower, row.precision, row.isa, row.peers, row.peer_environment)
+        if key != self.key:
+            self.close()
+            self.key, self.contestants = key, start_all(row, prepared, tools)
+        return self.contestants
+
+    def close(self) -> None:
+        for contestant in self.contestants.values():
+            contestant.close()
+        self.key, self.contestants = None, {}
+
+
+def nominal_gflop(clipon: Path, arch: str, tower: str) -> float:
+    """What `clipon bench` counts."""
+    line = [clipon, "bench", "--arch", arch, "--tower", "text", "--batch", "1", "--seconds", "0"]
+    head = subprocess.run(line, check=True, capture_output=True, text=True).stdout.splitlines()[0]
+    picture, text = (float(x) for x in re.findall(r"([\d.]+) GFLOP a picture, ([\d.]+) a text", head)[0])
+    return picture if tower == "image" else text
+
+
+def measure_rows(options: argparse.Namespace, tools, chosen: list) -> Iterator:  # noqa: ANN001
+    from comparison.prepare import Prepared
+    from comparison.rounds import cosines, measure
+
+    rounds = options.rounds or (7 if options.full else 5)
+    group, gflop, prepared = Group(), {}, {}
+    for row in chosen:
+        ready = prepared.setdefault(row.arch, Prepared(row.arch, tools.folder, tools.clipon))
+        key = (row.arch, row.tower)
+        gflop.setdefault(key, None)
+        gflop[key] = gflop[key] or nominal_gflop(tools.clipon, *key)
+        contestants = group.of(row, ready, tools)
+        result = measure(row, contestants, gflop[key], rounds, 1.0 if options.full else 0.4)
+        for name, contestant in contestants.items():
+            found = contestant.embed(row.tower, row.batch, tools.folder / "embeddings.f32")
+            if row.batch > 1:  # about the mean of one row there is nothing
+                result.cosines[name] = cosines(found, ready.reference(row.tower)[: row.batch])
+        yield result
+    group.close()
+
+
+def prepare_all(tools, chosen: list) -> None:  # noqa: ANN001
+    """Everything that rows need, before anything is timed."""
+    from comparison.prepare import Prepared
+
+    for row in chosen:
+        ready = Prepared(row.arch, tools.folder, tools.clipon)
+        _ = ready.gguf, ready.pixels_file, ready.inputs_file, ready.reference(row.tower)
+        for spec in row.peers:
+            runtime, precision, *_ = spec.split(":")
+            if runtime == "onnxruntime":
+                ready.onnx(row.tower, precision)
+            elif runtime == "openvino":
+                ready.openvino(row.tower, precision)
+
+
+def main() -> None:
+    options = parse()
+    enter_venv(options.work / "venv")
+    sys.path.insert(0, str(HERE))
+    from comparison import report
+    from comparison.contestants import Tools
+    from comparison.marks import machine_kind
+    from comparison.other_work import OTHER_WORK
+
+    tools = Tools(
+        (options.build / "bench/bench_server").resolve(), (options.build / "clipon").resolve(), options.work.resolve()
+    )
+    kind = machine_kind()
+    chosen = list(wanted_rows(options, kind))
+    start = time.monotonic()
+    prepare_all(tools, chosen)
+    print(f"models and inputs: {time.monotonic() - start:.0f} s", file=sys.stderr)
+    if options.prepare:
+        return
+    start = time.monotonic()
+    about = machine()
+    about["kind"] = kind
+    print(
+        f"{about['cpu']}, {about['cores']} cores, machine kind {kind}; {about['versions']}\n\n{report.HEAD}", flush=True
+    )
+    results, lines = [], []
+    for result in measure_rows(options, tools, chosen):
+        results.append(result)
+        for line in report.lines_of(result, kind):
+            lines.append(line)
+            print(line.markdown(), flush=True)
+    for name, work in OTHER_WORK.items():
+        if options.rows and not re.search(options.rows, name):
+            continue
+        for line in work(tools):
+            lines.append(line)
+            print(line.markdown(), flush=True)
+    missing = "B (AMX)" if kind != "B" else "A (AVX-512 without AMX)"
+    print(f"\nRows of machine kind {missing} are open: this is not one. {time.monotonic() - start:.0f} s")
+    out = options.out or options.work
+    table = "\n".join([report.HEAD, *(line.markdown() for line in lines)])
+    (out / "compare.md").write_text(f"{about['cpu']}, {about['versions']}\n\n{table}\n\n{report.details(results)}\n")
+    (out / "compare.json").write_text(report.to_json(results, lines, about))
+    report.draw(results, out / "compare.svg", f"{about['cpu']}, {about['cores']} threads")
+    print(f"{out}/compare.md, compare.json, compare.svg")
+
+
+if __name__ == "__main__":
+    main()

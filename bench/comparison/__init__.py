@@ -1,0 +1,1 @@
+"""clipon beside other CPU runtimes on the same weights and inputs; bench/compare.py is the program."""

@@ -1,0 +1,100 @@
+"""Processes that stay alive and run when they are told: clipon's bench_server and the peers' worker."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from comparison.prepare import Prepared
+
+PINS = ("NVPL_BLAS_DEBUG_CPU_TYPE", "OPENBLAS_CORETYPE", "CLIPON_ISA", "ONEDNN_MAX_CPU_ISA", "OMP_WAIT_POLICY")
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class Tools:
+    """Where the built programs and the prepared files are."""
+
+    server: Path
+    clipon: Path
+    folder: Path
+
+
+class Contestant:
+    """One runtime with one model."""
+
+    def __init__(self, name: str, line: list[object], environment: dict[str, str]) -> None:
+        self.name = name
+        env = {key: value for key, value in os.environ.items() if key not in PINS} | environment
+        self.process = subprocess.Popen(
+            [str(part) for part in line], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            text=True, env=env,
+        )  # fmt: skip
+        if self.read() != "ready":
+            raise RuntimeError(f"{name}: did not start: {' '.join(map(str, line))}")
+
+    def read(self) -> str:
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().strip()
+
+    def ask(self, line: str) -> str:
+        assert self.process.stdin is not None
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+        answer = self.read()
+        if not answer or answer.startswith("error"):
+            raise RuntimeError(f"{self.name}: {line}: {answer or 'it ended'}")
+        return answer
+
+    def run(self, kind: str, n: int, calls: int) -> list[float]:
+        return [float(word) for word in self.ask(f"run {kind} {n} {calls}").split()]
+
+    def embed(self, kind: str, n: int, out: Path) -> np.ndarray:
+        self.ask(f"embed {kind} {n} {out}")
+        return np.fromfile(out, np.float32).reshape(n, -1)
+
+    def cpu_seconds(self) -> float:
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / TICKS
+
+    def close(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def start_clipon(prepared: Prepared, precision: str, threads: int, isa: str, tools: Tools) -> Contestant:
+    name = (
+        f"clipon {precision}" + ("" if threads == 2 else f", {threads} thread") + ("" if isa == "best" else f", {isa}")
+    )
+    contestant = Contestant(name, [tools.server, prepared.gguf, precision, threads, isa], {})
+    contestant.ask(f"pixels {prepared.pixels_file} {len(prepared.inputs('image'))}")
+    contestant.ask(f"texts {prepared.texts_file}")
+    return contestant
+
+
+def start_peer(
+    spec: str, prepared: Prepared, tower: str, threads: int, environment: dict[str, str], tools: Tools
+) -> Contestant:
+    runtime, precision = spec.split(":")
+    line = [
+        sys.executable,
+        "-m",
+        "comparison.worker",
+        runtime,
+        precision,
+        tower,
+        threads,
+        tools.folder,
+        prepared.arch,
+        tools.clipon,
+    ]
+    path = os.pathsep.join([str(Path(__file__).resolve().parents[1]), os.environ.get("PYTHONPATH", "")])
+    return Contestant(
+        f"{runtime} {precision}", line, {"PYTHONPATH": path, "OMP_NUM_THREADS": str(threads)} | environment
+    )

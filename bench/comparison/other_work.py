@@ -1,0 +1,167 @@
+"""The marks that are no matter of images a second beside a peer: preprocessing, folders, loading, memory."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import statistics
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from comparison.contestants import Tools, start_clipon
+from comparison.prepare import GOLDEN, Prepared
+from comparison.report import Line
+
+ARCH = "ViT-B/32"
+
+
+def prepared(tools: Tools) -> Prepared:
+    return Prepared(ARCH, tools.folder, tools.clipon)
+
+
+def resize(tools: Tools) -> list[Line]:
+    import resize as pillow
+
+    lines = []
+    program = tools.server.with_name("bench_resize")
+    for width, height in ((4000, 3000), (640, 480)):
+        found = pillow.compare(program, width, height)
+        name = f"resize {width} x {height} to 224, 1 thread"
+        ours, theirs = f"{found.ours:.3f} ms", f"Pillow {pillow.pillow_version} {found.theirs:.3f} ms"
+        why = "" if found.identical else "THE PIXELS DIFFER"
+        lines.append(Line(name, ours, theirs, found.ratio if found.identical else 0.0, 5.0, "x", why=why))
+    why = "pillow-simd has releases up to Pillow 9.5 only, as source; bench/resize.py runs under it where it installs"
+    lines.append(Line("resize, against Pillow-SIMD", "", "", None, 1.0, "x", why=why))
+    return lines
+
+
+def folder_of_jpegs(tools: Tools) -> list[Line]:
+    """Decode and resize, compute, and both; each on all threads.  Pictures of 640 x 480."""
+    folder = tools.folder / "jpegs"
+    count = 64
+    if not folder.is_dir():
+        folder.mkdir()
+        sources = [Image.open(p).convert("RGB") for p in sorted((GOLDEN / "inputs/images").iterdir())]
+        for i in range(count):
+            picture = sources[i % len(sources)].resize((640, 480), Image.Resampling.BICUBIC)
+            picture.save(folder / f"{i:03}.jpg", quality=90)
+    lines = []
+    for precision in ("f32", "int8"):
+        clipon = start_clipon(prepared(tools), precision, 2, "best", tools)
+        clipon.ask(f"files {folder}")
+        clipon.run("file", count, 1)
+        rates: dict[str, list[float]] = {"decode": [], "image": [], "file": []}
+        for _ in range(5):
+            for kind, n in (("decode", count), ("image", 32), ("file", count)):
+                rates[kind].append(n * 1e3 / clipon.run(kind, n, 1)[0])
+        clipon.close()
+        decode, compute, joined = (statistics.median(rates[kind]) for kind in ("decode", "image", "file"))
+        slower = f"decode and resize {decode:.0f}/s, compute {compute:.1f}/s"
+        serial = 1 / (1 / decode + 1 / compute)
+        why = f"one after the other on the same threads would be {serial / min(decode, compute):.3f}"
+        name = f"64 JPEGs of 640 x 480, {precision}"
+        lines.append(
+            Line(name, f"{joined:.1f}/s", slower, joined / min(decode, compute), 0.9, "of the slower", why=why)
+        )
+    return lines
+
+
+def loading(tools: Tools) -> list[Line]:
+    """bench_load: from the page cache to the first embedding, over reading the bytes and writing the packed ones."""
+    model = prepared(tools).path("f16.gguf")
+    if not model.is_file():
+        line = ["-m", "clipon_convert", prepared(tools).checkpoint, model, "--dtype", "f16", "--quiet"]
+        import sys
+
+        subprocess.run([sys.executable, *line], cwd=GOLDEN.parents[1] / "weights_converter", check=True)
+    picture = GOLDEN / "inputs/images/02_cat_451x300.png"
+    lines = []
+    for precision in ("f32", "bf16"):
+        line = [tools.server.with_name("bench_load"), model, picture, "5", precision]
+        output = subprocess.run(line, check=True, capture_output=True, text=True).stdout
+        numbers = re.search(r"median ([\d.]+); anonymous ([\d.]+) MB at most, packed weights ([\d.]+) MB", output)
+        assert numbers is not None, output
+        ratio, anonymous, packed = map(float, numbers.groups())
+        name = f"load {ARCH} f16 for {precision}"
+        lines.append(Line(f"{name}: file to first embedding", "", "", ratio, 2.0, "x the copy", at_most=True))
+        limit = 1.1 * packed + 64
+        ours, best = f"{anonymous:.0f} MB", f"packed {packed:.0f} MB"
+        lines.append(
+            Line(
+                f"{name}: anonymous memory", ours, best, anonymous / limit, 1.0, "of 1.1 x packed + 64 MB", at_most=True
+            )
+        )
+    return lines
+
+
+def memory(tools: Tools) -> list[Line]:
+    clipon = start_clipon(prepared(tools), "int8", 2, "best", tools)
+
+    def highest(batch: int) -> float:
+        Path(f"/proc/{clipon.process.pid}/clear_refs").write_text("5")
+        clipon.run("image", batch, 2)
+        return float(clipon.ask("memory").split()[1])
+
+    one, many = highest(1), highest(32)
+    before = float(clipon.ask("memory").split()[0])
+    clipon.run("image", 1, 1000)
+    growth = float(clipon.ask("memory").split()[0]) - before
+    clipon.close()
+    found, an_image = f"{one:.0f} MB at 1, {many:.0f} MB at 32", (many - one) / 31
+    return [
+        Line(f"memory of a batch, {ARCH}", found, "", an_image, 8.0, "MB an image", at_most=True),
+        Line("memory after 1,000 calls more", "", "", max(growth, 0.0), 1.0, "MB more", at_most=True),
+    ]
+
+
+def imagenet_prompts() -> list[str]:
+    """OpenAI's 1,000 class names in every tenth of its 80 templates: as many texts share each beginning as with all."""
+    (package,) = importlib.util.find_spec(
+        "open_clip"
+    ).submodule_search_locations  # the package itself wants torchvision
+    spec = importlib.util.spec_from_file_location("metadata", Path(package) / "zero_shot_metadata.py")
+    metadata = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(metadata)
+    templates, names = metadata.OPENAI_IMAGENET_TEMPLATES, metadata.IMAGENET_CLASSNAMES
+    return [template(name) for template in templates[::10] for name in names]
+
+
+def prefixes(tools: Tools) -> list[Line]:
+    prompts = imagenet_prompts()
+    file = tools.folder / "prompts.txt"
+    file.write_text("\n".join(prompts) + "\n")
+    clipon = start_clipon(prepared(tools), "int8", 2, "best", tools)
+    clipon.ask(f"texts {file}")
+    n = len(prompts)
+    rates: dict[str, list[float]] = {"text": [], "unshared": []}
+    for _ in range(3):
+        for kind in rates:
+            rates[kind].append(n * 1e3 / clipon.run(kind, n, 1)[0])
+    same = np.array_equal(*(clipon.embed(kind, n, tools.folder / "embeddings.f32") for kind in rates))
+    clipon.close()
+    ratio = statistics.median(a / b for a, b in zip(*rates.values(), strict=True))
+    shared, unshared = (statistics.median(values) for values in rates.values())
+    why = f"{n} of the 80,000 texts" + ("" if same else "; THE VECTORS DIFFER")
+    name = "1,000 classes x 80 templates, int8, prefixes shared"
+    return [Line(name, f"{shared:.0f}/s", f"unshared {unshared:.0f}/s", ratio if same else 0.0, 1.8, "x", why=why)]
+
+
+def clip_cpp(tools: Tools) -> list[Line]:
+    why = "clip.cpp is in no registry; it was measured once on machine A: 70.7 texts/s at f32"
+    return [
+        Line("64 labels, f32, over clip.cpp", "", "clip.cpp f32 70.7/s, not measured here", None, 3.5, "x", why=why)
+    ]
+
+
+OTHER_WORK: dict[str, Callable[[Tools], list[Line]]] = {
+    "clip.cpp": clip_cpp,
+    "prefixes": prefixes,
+    "resize": resize,
+    "folder": folder_of_jpegs,
+    "load": loading,
+    "memory": memory,
+}

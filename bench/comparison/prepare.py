@@ -1,0 +1,176 @@
+"""One set of made-up weights in every runtime's own form, and the inputs that all get.  Made once, kept in a folder."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[2]
+GOLDEN = ROOT / "tests/golden"
+CONVERTER = ROOT / "weights_converter"
+sys.path.insert(0, str(CONVERTER))
+PICTURES = 32
+CALIBRATION = 32  # pictures or texts that static quantisation sees: with 16 of them the worst cosine is 0.984
+
+
+def labels() -> list[str]:
+    """64 different texts of about ten tokens with different beginnings: no shared prefix to profit from."""
+    openings = (
+        "a photo of the",
+        "my old",
+        "one more small",
+        "the big",
+        "two drawings of a",
+        "look at this",
+        "some",
+        "here is a",
+    )
+    things = ("dog in the garden", "house on a hill", "red car at night", "guitar on a table", "bicycle by the wall",
+              "glass of cold water", "tall green tree", "boat on the sea")  # fmt: skip
+    return [f"{a} {b}" for a in openings for b in things]
+
+
+class Prepared:
+    """The files of one architecture; each is made when it is first asked for."""
+
+    def __init__(self, arch: str, folder: Path, clipon: Path) -> None:
+        self.arch, self.clipon = arch, clipon
+        self.folder = folder / arch.replace("/", "-").replace("@", "-")
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    def path(self, name: str) -> Path:
+        return self.folder / name
+
+    @property
+    def checkpoint(self) -> Path:
+        path = self.path("checkpoint.safetensors")
+        if not path.is_file():
+            subprocess.run(
+                [sys.executable, GOLDEN / "make_checkpoint.py", self.arch, path], check=True, stdout=subprocess.DEVNULL
+            )
+        return path
+
+    @property
+    def gguf(self) -> Path:
+        path = self.path("f32.gguf")
+        if not path.is_file():
+            line = [sys.executable, "-m", "clipon_convert", self.checkpoint, path, "--quiet"]
+            subprocess.run(line, cwd=CONVERTER, check=True)
+        return path
+
+    @cached_property
+    def torch_model(self):  # noqa: ANN201
+        from clipon_convert.sources import openai
+        from comparison.torch_model import TorchClip
+
+        return TorchClip(openai.read(self.checkpoint, None))
+
+    def tower(self, tower: str):  # noqa: ANN201
+        from comparison.torch_model import ImageTower, TextTower
+
+        return ImageTower(self.torch_model) if tower == "image" else TextTower(self.torch_model)
+
+    @cached_property
+    def image_size(self) -> int:
+        return int(self.torch_model.checkpoint.vision.image_size)
+
+    @property
+    def pixels_file(self) -> Path:
+        """float32 [32, 3, S, S]: the test suite's pictures, and their mirror images, as CLIP normalises them."""
+        path = self.path("pixels.f32")
+        if not path.is_file():
+            size, pre = self.image_size, self.torch_model.checkpoint.preprocessing
+            rows = []
+            for file in sorted((GOLDEN / "inputs/images").iterdir()):
+                picture = Image.open(file).convert("RGB").resize((size, size), Image.Resampling.BICUBIC)
+                x = (np.asarray(picture, np.float32) / 255 - np.float32(pre.mean)) / np.float32(pre.std)
+                rows += [x.transpose(2, 0, 1), x[:, ::-1].transpose(2, 0, 1)]
+            rows = (rows * 2)[:PICTURES]
+            np.ascontiguousarray(np.stack(rows), np.float32).tofile(path)
+        return path
+
+    @property
+    def texts_file(self) -> Path:
+        path = self.path("texts.txt")
+        path.write_text("\n".join(labels()) + "\n")
+        return path
+
+    @property
+    def inputs_file(self) -> Path:
+        """What peers read: pixels [32, 3, S, S] and padded ids [64, 77]."""
+        path = self.path("inputs.npz")
+        if not path.is_file():
+            pixels = np.fromfile(self.pixels_file, np.float32).reshape(PICTURES, 3, self.image_size, self.image_size)
+            line = [self.clipon, "--model", self.gguf, "tokenize", "--texts", self.texts_file]
+            lines = subprocess.run(line, check=True, capture_output=True, text=True).stdout.splitlines()
+            ids = np.zeros((len(lines), 77), np.int64)
+            for row, text in zip(ids, lines, strict=True):
+                values = json.loads(text)
+                row[: len(values)] = values
+            np.savez(path, image=pixels, text=ids)
+        return path
+
+    def inputs(self, tower: str) -> np.ndarray:
+        return np.load(self.inputs_file)[tower]
+
+    def reference(self, tower: str) -> np.ndarray:
+        """PyTorch's features in float32, [n, embed_dim]."""
+        path = self.path(f"{tower}.reference.npy")
+        if not path.is_file():
+            import torch
+
+            with torch.no_grad():
+                parts = [self.tower(tower)(torch.from_numpy(x)).numpy() for x in np.array_split(self.inputs(tower), 8)]
+            np.save(path, np.concatenate(parts))
+        return np.load(path)
+
+    def onnx(self, tower: str, precision: str) -> Path:
+        path = self.path(f"{tower}.{precision}.onnx")
+        if path.is_file():
+            return path
+        if precision == "int8":
+            from onnxruntime.quantization import QuantType, quantize_dynamic
+            from onnxruntime.quantization.shape_inference import quant_pre_process
+
+            folded = self.path(f"{tower}.folded.onnx")  # weights as initializers: only those are quantised
+            quant_pre_process(self.onnx(tower, "f32"), folded, skip_symbolic_shape=True)
+            quantize_dynamic(folded, path, per_channel=True, weight_type=QuantType.QInt8)
+            return path
+        import torch
+
+        sample = torch.from_numpy(self.inputs(tower)[:2])
+        names = {"input_names": ["input"], "output_names": ["features"]}
+        torch.onnx.export(
+            self.tower(tower), (sample,), str(path), dynamo=False, opset_version=18,
+            dynamic_axes={"input": {0: "batch"}, "features": {0: "batch"}}, **names,
+        )  # fmt: skip
+        return path
+
+    def openvino(self, tower: str, precision: str) -> Path:
+        """bf16 and f32 are one file: which of them computes is said when it is compiled."""
+        stored = "int8" if precision == "int8" else "f32"
+        path = self.path(f"{tower}.{stored}.xml")
+        if path.is_file():
+            return path
+        import openvino
+
+        if stored == "f32":
+            import torch
+
+            sample = torch.from_numpy(self.inputs(tower)[:2])
+            model = openvino.convert_model(self.tower(tower), example_input=sample)
+        else:
+            import nncf
+
+            model = openvino.Core().read_model(self.openvino(tower, "f32"))
+            samples = nncf.Dataset([x[None] for x in self.inputs(tower)[:CALIBRATION]])
+            kind = None if self.arch.startswith("RN") and tower == "image" else nncf.ModelType.TRANSFORMER
+            model = nncf.quantize(model, samples, model_type=kind, preset=nncf.QuantizationPreset.MIXED)
+        openvino.save_model(model, path, compress_to_fp16=False)
+        return path

@@ -1,0 +1,134 @@
+"""From results to a table in Markdown, JSON and a bar chart."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from dataclasses import dataclass
+from pathlib import Path
+
+from comparison.rounds import Result
+
+
+@dataclass
+class Line:
+    """A row of the table of marks."""
+
+    name: str
+    ours: str  # "25.3/s"
+    best: str  # "OpenVINO f32 21.4/s"
+    value: float | None  # of what the mark asks for; None: open
+    mark: float | None
+    unit: str  # "x the best peer", "of peak"
+    at_most: bool = False
+    why: str = ""  # it is open, or what else must be said
+
+    @property
+    def verdict(self) -> str:
+        if self.value is None:
+            return "open"
+        if self.mark is None:
+            return "no mark"
+        return "met" if (self.value <= self.mark if self.at_most else self.value >= self.mark) else "missed"
+
+    def markdown(self) -> str:
+        sign = "<=" if self.at_most else ">="
+        found = "" if self.value is None else f"{self.value:.3g} {self.unit}"
+        mark = "" if self.mark is None else f"{sign} {self.mark:g}"
+        verdict = self.verdict + (": " + self.why if self.why else "")
+        return f"| {self.name} | {self.ours} | {self.best} | {found} | {mark} | {verdict} |"
+
+
+HEAD = "| work | clipon | best peer | found | mark | |\n| --- | --- | --- | --- | --- | --- |"
+
+
+def lines_of(result: Result, kind: str) -> list[Line]:
+    """One line for the ratio, one for the share of the peak where there is a mark for it."""
+    row = result.row
+    medians = {name: statistics.median(rates) for name, rates in result.rates.items()}
+    peers = {name: rate for name, rate in medians.items() if name != result.ours}
+    best = max(peers, key=lambda name: peers[name])
+    ours = f"{medians[result.ours]:.1f}/s"
+    disturbed = f"others used up to {result.other_load:.0%} of the CPU" if result.other_load > 0.04 else ""
+    why = "; ".join(part for part in (row.note, disturbed) if part)
+    lines = [Line(row.name, ours, f"{best} {peers[best]:.1f}/s", result.ratio, row.ratio.get(kind), "x", why=why)]
+    if kind in row.peak:
+        share = result.share(result.ours)
+        peak = f"{max(result.peaks):.0f} GFLOP/s"
+        lines.append(Line(f"{row.name}, share of peak", ours, peak, share, row.peak[kind], "of peak", why=disturbed))
+    return lines
+
+
+def details(results: list[Result]) -> str:
+    """Every contestant's rate, share of the peak of clipon's precision, and agreement with PyTorch."""
+    text = [
+        "| work | runtime | items/s, median (least - most round) | of peak | worst cosine | about the mean |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for result in results:
+        for name, rates in result.rates.items():
+            worst = result.cosines.get(name)
+            agreement = f"{worst[0]:.5f} | {worst[1]:.4f}" if worst else " | "
+            spread = f"{statistics.median(rates):.1f} ({min(rates):.1f} - {max(rates):.1f})"
+            share = f"{result.share(name):.3f}" if name.split()[1].rstrip(",") == result.row.precision else ""
+            text.append(f"| {result.row.name} | {name} | {spread} | {share} | {agreement} |")
+    return "\n".join(text)
+
+
+def to_json(results: list[Result], lines: list[Line], machine: dict[str, object]) -> str:
+    of_row = ("name", "arch", "tower", "precision", "batch", "isa", "threads")
+    rows = [
+        {key: getattr(r.row, key) for key in of_row}
+        | {"rates": r.rates, "ratio": r.ratio, "cosines": r.cosines, "other_load": r.other_load}
+        | {"peak_gflops": r.peaks, "gflop_an_item": r.gflop, "share_of_peak": r.share(r.ours)}
+        for r in results
+    ]
+    marks = [line.__dict__ | {"verdict": line.verdict} for line in lines]
+    return json.dumps({"machine": machine, "results": rows, "marks": marks}, indent=1)
+
+
+def draw(results: list[Result], out: Path, title: str) -> None:
+    """Bars of items a second, a group a row of pictures; the peak as a line over each group."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    shown = [r for r in results if r.row.tower == "image" and r.row.isa == "best" and len(r.rates) > 1]
+    shown = [r for r in shown if not any(name.startswith("clipon") and name != r.ours for name in r.rates)]
+    if not shown:
+        return
+    colours = {
+        "clipon": "#1b6ca8",
+        "openvino": "#e07b39",
+        "onnxruntime": "#6aa84f",
+        "torch": "#a64d79",
+        "torch-compiled": "#c27ba0",
+    }
+    figure, axes = plt.subplots(
+        1, len({r.row.arch for r in shown}), squeeze=False, figsize=(4.5 * len(shown) ** 0.5 + 3, 4.5)
+    )
+    for axis, arch in zip(axes[0], dict.fromkeys(r.row.arch for r in shown), strict=True):
+        at, ticks = 0.0, []
+        for result in (r for r in shown if r.row.arch == arch):
+            start = at
+            for name, rates in sorted(result.rates.items(), key=lambda item: item[0] != result.ours):
+                height, runtime = statistics.median(rates), name.split()[0]
+                axis.bar(at, height, 0.9, color=colours[runtime], label=runtime)
+                axis.text(at, height, f"{height:.3g}", ha="center", va="bottom", fontsize=6)
+                at += 1
+            peak = max(result.peaks) / result.gflop
+            axis.plot([start - 0.6, at - 0.4], [peak, peak], color="black", linewidth=1.2, label="peak")
+            ticks.append(((start + at - 1) / 2, f"{result.row.precision}\nbatch {result.row.batch}"))
+            at += 1
+        axis.set_xticks([x for x, _ in ticks], [text for _, text in ticks], fontsize=7)
+        axis.set_title(arch, fontsize=9)
+        axis.set_ylabel("images/s")
+    handles = {
+        label: handle for axis in axes[0] for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(handles.values(), handles.keys(), loc="lower center", ncols=6, fontsize=7, frameon=False)
+    figure.suptitle(title, fontsize=9)
+    figure.tight_layout(rect=(0, 0.05, 1, 1))
+    figure.savefig(out, metadata={"Date": None})
+    plt.close(figure)

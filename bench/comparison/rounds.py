@@ -1,0 +1,98 @@
+"""Measures a row: every contestant once a round, in turn, and the peak beside them; ratios are taken within a round."""
+
+from __future__ import annotations
+
+import math
+import os
+import statistics
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from comparison.contestants import TICKS, Contestant
+from comparison.marks import Row
+
+PAUSE = 0.2  # seconds: threads of the one before may spin a while before they sleep
+DISTURBED = 0.04  # of the machine's CPU time in the hands of others: measure again
+TRIES = 3
+
+
+@dataclass
+class Result:
+    row: Row
+    rates: dict[str, list[float]]  # items a second of each round; clipon first
+    peaks: list[float]  # GFLOP/s of each round
+    gflop: float  # nominal, an item
+    cosines: dict[str, tuple[float, float]] = field(default_factory=dict)  # worst, worst about the mean
+    other_load: float = 0.0  # the greatest share of the CPU that others had in a run that counts
+
+    @property
+    def ours(self) -> str:
+        return next(iter(self.rates))
+
+    @property
+    def ratio(self) -> float:
+        """Median over rounds of clipon's rate over the best peer's."""
+        peers = [rates for name, rates in self.rates.items() if name != self.ours]
+        return statistics.median(own / max(best) for own, *best in zip(self.rates[self.ours], *peers, strict=True))
+
+    def share(self, name: str) -> float:
+        return statistics.median(self.rates[name]) * self.gflop / max(self.peaks)
+
+
+def machine_busy() -> float:
+    """Seconds that all processors have worked."""
+    user, nice, system, _, _, irq, softirq, steal = map(int, Path("/proc/stat").read_text().split(maxsplit=9)[1:9])
+    return (user + nice + system + irq + softirq + steal) / TICKS
+
+
+def timed_run(contestant: Contestant, row: Row, calls: int) -> tuple[float, float]:
+    """Items a second by the median call, and the share of the machine that others used meanwhile."""
+    time.sleep(PAUSE)
+    start, busy, own = time.perf_counter(), machine_busy(), contestant.cpu_seconds()
+    milliseconds = contestant.run(row.tower, row.batch, calls)
+    elapsed = time.perf_counter() - start
+    others = (machine_busy() - busy) - (contestant.cpu_seconds() - own)
+    return row.batch * 1e3 / statistics.median(milliseconds), max(others, 0.0) / elapsed / (os.cpu_count() or 1)
+
+
+def undisturbed_run(contestant: Contestant, row: Row, calls: int) -> tuple[float, float]:
+    """The least disturbed of up to TRIES runs."""
+    best = (0.0, math.inf)
+    for _ in range(TRIES):
+        found = timed_run(contestant, row, calls)
+        best = min(best, found, key=lambda run: run[1])
+        if best[1] <= DISTURBED:
+            break
+    return best
+
+
+def measure(row: Row, contestants: dict[str, Contestant], gflop: float, rounds: int, seconds: float) -> Result:
+    """`contestants`: clipon's first.  Each gets about `seconds` a round."""
+    calls = {}
+    for name, contestant in contestants.items():
+        warm = contestant.run(row.tower, row.batch, 2)[-1]
+        calls[name] = max(1, math.ceil(1e3 * seconds / warm))
+    ours = next(iter(contestants.values()))
+    result = Result(row, {name: [] for name in contestants}, [], gflop)
+    for _ in range(rounds):
+        result.peaks.append(float(ours.ask("peak")))
+        for name, contestant in contestants.items():
+            rate, others = undisturbed_run(contestant, row, calls[name])
+            result.rates[name].append(rate)
+            result.other_load = max(result.other_load, others)
+    return result
+
+
+def cosines(found: np.ndarray, expected: np.ndarray) -> tuple[float, float]:
+    """The worst row's cosine, as they are and after the mean of the expected rows is taken from both."""
+
+    def worst(a: np.ndarray, b: np.ndarray) -> float:
+        return float(((a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)).min())
+
+    a, b = (
+        x / np.linalg.norm(x, axis=1, keepdims=True) for x in (found.astype(np.float64), expected.astype(np.float64))
+    )
+    return worst(a, b), worst(a - b.mean(0), b - b.mean(0))

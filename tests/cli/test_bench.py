@@ -1,0 +1,62 @@
+"""clipon bench: its --json as docs/cli.md describes it, the published operations, its mistakes."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from conftest import SAMPLES, Command
+
+MODEL = SAMPLES.parent / "clipon-demo.gguf"
+
+
+def test_results_and_profile(clipon: Command) -> None:
+    out = clipon.work / "bench.json"
+    done = clipon(
+        "bench", "--model", MODEL, "--seconds", "0", "--batch", "1,3", "--threads", "1,2", "--precision", "f32,int8",
+        "--profile", "--json", out,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    results = json.loads(out.read_text())["results"]
+    wanted = [(p, t, n, tower) for p in ("f32", "int8") for t in (1, 2) for n in (1, 3) for tower in ("image", "text")]
+    assert [(r["precision"], r["threads"], r["batch"], r["tower"]) for r in results] == wanted
+    for r in results:
+        assert r["items_a_second"] == pytest.approx(1e3 * r["batch"] / r["p50_ms"])
+        assert r["gflops"] == pytest.approx(r["items_a_second"] * r["gflop_an_item"])
+        assert r["share_of_peak"] == pytest.approx(r["gflops"] / r["peak_gflops"])
+        assert 0 < r["p50_ms"] <= r["p95_ms"] <= r["p99_ms"]
+        assert sum(row["share_of_time"] for row in r["profile"]) == pytest.approx(1)
+        assert all(row["milliseconds"] >= 0 for row in r["profile"])
+        products = [row for row in r["profile"] if row["operator"] == "gemm"]
+        assert {"attention", "layer_norm"} < {row["operator"] for row in r["profile"]}
+        done_work = sum(row["gflops"] * row["milliseconds"] for row in products) * 1e-3 / r["batch"]
+        assert done_work < 1.001 * r["gflop_an_item"]  # the last block's and the padding's work is not done
+        if r["tower"] == "image":
+            assert done_work > 0.7 * r["gflop_an_item"]
+
+
+@pytest.mark.parametrize(("arch", "picture", "text"), [("ViT-B/32", 8.82, 5.96), ("RN50", 12.22, 5.96)])
+def test_published_operations(clipon: Command, arch: str, picture: float, text: float) -> None:
+    """OpenCLIP's docs/model_profile.csv, in GFLOPs."""
+    done = clipon("bench", "--arch", arch, "--tower", "text", "--batch", "1", "--seconds", "0")
+    assert done.returncode == 0, done.stderr
+    assert f"{picture:.2f} GFLOP a picture, {text:.2f} a text" in done.stdout
+    assert f"{arch} (random weights), f32" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        ((), "--arch NAME or --model FILE"),
+        (("--arch", "ViT-Z/1"), "ViT-Z/1"),
+        (("--arch", "RN50", "--batch", "0"), "--batch"),
+        (("--arch", "RN50", "--precision", "f8"), "f8"),
+    ],
+)
+def test_mistakes(clipon: Command, arguments: tuple[str, ...], word: str) -> None:
+    done = clipon("bench", *arguments)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert word in done.stderr
+    assert done.stderr.count("\n") == 1
