@@ -45,8 +45,8 @@ inline OperatorTime attention_operation(const AttentionWeights& weights, const Q
                                         std::span<const Sequence> sequences, DataType type) {
   OperatorTime operation{"attention", type, weights.width()};
   for (const Sequence& sequence : sequences) {
-    const auto keys = static_cast<double>(sequence.length);
-    const double rows = queries.last_block ? 1.0 : keys;
+    const auto keys = static_cast<double>(sequence.keys);
+    const double rows = queries.last_block ? 1.0 : static_cast<double>(sequence.length);
     operation.rows += rows;
     operation.operations += 4.0 * rows * keys * static_cast<double>(weights.width());
   }
