@@ -148,6 +148,12 @@ struct ResizeColumns {
   std::uint8_t* out = nullptr;         // [n]
 };
 
+/// A row's greatest value, and the sum of exp(scale (x - greatest)) over it.
+struct RowExp {
+  float greatest = 0.0f;
+  float sum = 0.0f;
+};
+
 /// A matrix as a file stores it, row-major; int8 has one scale a row.
 struct StoredMatrix {
   const void* data = nullptr;

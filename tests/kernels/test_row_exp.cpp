@@ -1,0 +1,49 @@
+// Softmax sums and the best few of a row, on every instruction set.
+#include <clipon/kernels/reference.hpp>
+#include <cmath>
+
+#include "support.hpp"
+
+using namespace clipon;
+
+TEST_CASE("the sum of a row's exponentials and each of them, as in double") {
+  support::Random random(31);
+  support::for_each_isa([&](const kernels::KernelTable& table) {
+    for (const index_t n : {1, 2, 7, 8, 15, 16, 17, 48, 63, 64, 65, 1000}) {
+      auto x = random.normals(n, 0.3f);
+      const float scale = 20.0f;
+      const auto found = table.row_exp(x.data(), n, scale);
+      const auto expected = kernels::reference::row_exp(x.data(), n, scale);
+      CHECK(found.greatest == expected.greatest);
+      // each term: 2 ulp of exp and, through the rounded exponent (up to 50), 50 ulp; the sum's own error is smaller
+      CHECK(found.sum == doctest::Approx(double{expected.sum}).epsilon(60 * 1.2e-7));
+      std::vector<float> e(x.size() + 1, 7.0f);
+      table.exponentials(x.data(), n, scale, 0.1f, e.data());
+      for (std::size_t i = 0; i < x.size(); ++i) {
+        CHECK(double{e[i]} == doctest::Approx(std::exp(20.0 * (double{x[i]} - double{0.1f}))).epsilon(60 * 1.2e-7));
+      }
+      CHECK(e.back() == 7.0f);  // nothing past the row
+    }
+  });
+}
+
+TEST_CASE("the best few of a row in order; of equal ones the first") {
+  support::Random random(32);
+  support::for_each_isa([&](const kernels::KernelTable& table) {
+    for (const index_t n : {1, 3, 16, 64, 65, 200, 1000}) {
+      for (const index_t k : {1, 2, 5, 64}) {
+        if (k > n) continue;
+        auto x = random.normals(n);
+        for (float& value : x) value = std::round(value * 4.0f) / 4.0f;  // many ties
+        std::vector<float> values(static_cast<std::size_t>(k));
+        std::vector<float> expected_values(values.size());
+        std::vector<std::int32_t> indices(values.size());
+        std::vector<std::int32_t> expected(values.size());
+        table.best_of_row(x.data(), n, k, values.data(), indices.data());
+        kernels::reference::best_of_row(x.data(), n, k, expected_values.data(), expected.data());
+        CHECK(indices == expected);
+        CHECK(values == expected_values);
+      }
+    }
+  });
+}
