@@ -7,19 +7,6 @@ namespace clipon::inline CLIPON_ABI {
 
 namespace detail {
 
-inline std::size_t index_of_greatest(const float* x, Eigen::Index n) {
-  return static_cast<std::size_t>(std::max_element(x, x + n) - x);
-}
-
-/// The share of rows of logits whose greatest element is their class's.
-inline double share_right(const Matrix& logits, std::span<const std::size_t> classes) {
-  std::size_t right = 0;
-  for (std::size_t i = 0; i < classes.size(); ++i) {
-    right += index_of_greatest(&logits(static_cast<Eigen::Index>(i), 0), logits.cols()) == classes[i] ? 1 : 0;
-  }
-  return classes.empty() ? 0.0 : static_cast<double>(right) / static_cast<double>(classes.size());
-}
-
 inline void check_examples(const ConstMatrixRef& embeddings, std::span<const std::size_t> classes,
                            const std::vector<std::string>& labels) {
   if (labels.empty() || classes.empty() || classes.size() != static_cast<std::size_t>(embeddings.rows())) {
@@ -111,7 +98,6 @@ inline std::vector<std::vector<Prediction>> LinearProbe::classify_embeddings(con
 }
 
 inline double LinearProbe::accuracy(const ConstMatrixRef& embeddings, std::span<const std::size_t> classes) const {
-  detail::check_examples(embeddings, classes, labels_);
   return detail::share_right(logits(embeddings), classes);
 }
 
@@ -147,6 +133,7 @@ inline double choose_c(const Model& model, const ConstMatrixRef& embeddings, std
                        const ConstMatrixRef& validation, std::span<const std::size_t> validation_classes,
                        const std::vector<std::string>& labels, const ProbeOptions& options,
                        std::vector<SweepStep>* tried) {
+  detail::check_examples(validation, validation_classes, labels);
   std::map<int, double> accuracy;  // by eighths of a decade
   const auto c_at = [](int eighths) { return std::pow(10.0, eighths / 8.0); };
   const auto best = [&] {

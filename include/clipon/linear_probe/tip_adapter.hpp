@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "clipon/linear_probe/few_shot.hpp"
 #include "clipon/zero_shot.hpp"
 
 namespace clipon::inline CLIPON_ABI {
@@ -62,6 +63,11 @@ class TipAdapter {
           }
         });
     return out;
+  }
+
+  /// The share of rows whose greatest logit is their class's.
+  [[nodiscard]] double accuracy(const ConstMatrixRef& embeddings, std::span<const std::size_t> classes) const {
+    return detail::share_right(logits(embeddings), classes);
   }
 
  private:
