@@ -50,11 +50,14 @@ nlohmann::ordered_json calibrate(clipon::Classifier& classifier, const Options& 
                      {"threshold", report.threshold},
                      {"precision", report.precision},
                      {"coverage", report.coverage},
-                     {"auroc", report.auroc}});
+                     {"auroc_right", report.auroc_right},
+                     {"auroc_known", report.auroc_known}});
     if (settings.json) continue;
-    std::printf("by %-10s from %7.4f on: right %5.1f %%, accepts %5.1f %%, AUROC %.3f\n",
-                clipon::to_string(report.rule), static_cast<double>(report.threshold), 100.0 * report.precision,
-                100.0 * report.coverage, report.auroc);
+    std::printf(
+        "by %-10s from %7.4f on: right %5.1f %%, accepts %5.1f %%; AUROC %.3f of right answers, %.3f of known "
+        "pictures\n",
+        clipon::to_string(report.rule), static_cast<double>(report.threshold), 100.0 * report.precision,
+        100.0 * report.coverage, report.auroc_right, report.auroc_known);
   }
   return rules;
 }

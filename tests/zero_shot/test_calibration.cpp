@@ -21,15 +21,18 @@ TEST_CASE("AUROC: the share of pairs in the right order, ties half") {
 TEST_CASE("the threshold accepts as much as the wanted precision allows, equal scores together") {
   const std::vector<float> scores = {0.9f, 0.8f, 0.7f, 0.7f, 0.5f, 0.4f};
   const std::vector<char> right = {1, 1, 0, 1, 1, 0};
+  const std::vector<char> known = {1, 1, 1, 1, 1, 0};
   const auto at = [&](double precision) {
-    return detail::cut_for_precision(RejectRule::cosine, scores, right, precision);
+    return detail::cut_for_precision(RejectRule::cosine, scores, right, known, precision);
   };
   CHECK(at(1.0).threshold == 0.8f);
   CHECK(at(1.0).coverage == doctest::Approx(2.0 / 6.0));
   CHECK(at(0.75).threshold == 0.5f);  // 4 of 5
   CHECK(at(0.75).precision == doctest::Approx(0.8));
   CHECK(at(0.1).coverage == 1.0);
-  const auto none = detail::cut_for_precision(RejectRule::cosine, scores, std::vector<char>(6, 0), 0.5);
+  CHECK(at(0.1).auroc_right == doctest::Approx((2.0 * 2.0 + 1.5 + 1.0) / 8.0));  // 0.7 ties with 0.7; 0.5 beats 0.4
+  CHECK(at(0.1).auroc_known == 1.0);
+  const auto none = detail::cut_for_precision(RejectRule::cosine, scores, std::vector<char>(6, 0), known, 0.5);
   CHECK(none.coverage == 0.0);
   CHECK(none.threshold > 0.9f);
 }
@@ -50,7 +53,8 @@ TEST_CASE("a calibrated classifier keeps the precision on the pictures that it w
     double most = 0.0;
     for (const RuleReport& report : reports) {
       CHECK(report.precision >= wanted);
-      CHECK(report.auroc > 0.5);
+      CHECK(report.auroc_right > 0.5);
+      CHECK(report.auroc_known > 0.5);
       most = std::max(most, report.coverage);
     }
     const auto ranked = classifier.classify_embeddings(rows);

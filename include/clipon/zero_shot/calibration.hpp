@@ -34,9 +34,10 @@ constexpr const char* to_string(RejectRule rule) {
 struct RuleReport {
   RejectRule rule = RejectRule::cosine;
   float threshold = 0.0f;
-  double precision = 0.0;  ///< share of the accepted answers that are right; 1 where none is accepted
-  double coverage = 0.0;   ///< share of the pictures whose answer is accepted
-  double auroc = 0.5;      ///< chance that a right answer's score lies above a wrong one's
+  double precision = 0.0;    ///< share of the accepted answers that are right; 1 where none is accepted
+  double coverage = 0.0;     ///< share of the pictures whose answer is accepted
+  double auroc_right = 0.5;  ///< chance that a right answer scores above one that is not
+  double auroc_known = 0.5;  ///< chance that a picture of one of the labels scores above one of none, right or not
 };
 
 /// The chance that a random element of `positive` is above one of `negative`, ties counting half: the area under the
@@ -56,9 +57,17 @@ inline double auroc(std::span<const float> positive, std::span<const float> nega
 
 namespace detail {
 
+/// Of the scores where `is` holds against the others.
+inline double auroc_by(const std::vector<float>& scores, const std::vector<char>& is) {
+  std::vector<float> positive;
+  std::vector<float> negative;
+  for (std::size_t i = 0; i < scores.size(); ++i) (is[i] != 0 ? positive : negative).push_back(scores[i]);
+  return auroc(positive, negative);
+}
+
 /// The lowest threshold at which the answers that score at least it reach the precision; above all scores if none does.
 inline RuleReport cut_for_precision(RejectRule rule, const std::vector<float>& scores, const std::vector<char>& right,
-                                    double precision) {
+                                    const std::vector<char>& known, double precision) {
   std::vector<std::size_t> order(scores.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return scores[a] > scores[b]; });
@@ -76,10 +85,8 @@ inline RuleReport cut_for_precision(RejectRule rule, const std::vector<float>& s
     report.precision = share;
     report.coverage = static_cast<double>(i + 1) / static_cast<double>(order.size());
   }
-  std::vector<float> positive;
-  std::vector<float> negative;
-  for (std::size_t i = 0; i < scores.size(); ++i) (right[i] != 0 ? positive : negative).push_back(scores[i]);
-  report.auroc = auroc(positive, negative);
+  report.auroc_right = auroc_by(scores, right);
+  report.auroc_known = auroc_by(scores, known);
   return report;
 }
 

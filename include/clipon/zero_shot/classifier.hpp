@@ -133,14 +133,16 @@ inline std::vector<RuleReport> Classifier::calibrate(const ConstMatrixRef& embed
   if (!(precision > 0.0 && precision <= 1.0)) fail("precision: expected a share above 0, at most 1");
   const Ranking ranking = rank(embeddings, 1);
   std::vector<char> right;
+  std::vector<char> known;
   std::vector<float> above_background;
   for (std::size_t i = 0; i < truth.size(); ++i) {
     right.push_back(static_cast<std::size_t>(ranking.index[i]) == truth[i] ? 1 : 0);
+    known.push_back(truth[i] != kUnknown ? 1 : 0);
     above_background.push_back(ranking.cosine[i] - ranking.background[i]);
   }
   std::vector<RuleReport> reports;
   const auto cut = [&](RejectRule rule, const std::vector<float>& scores) {
-    reports.push_back(detail::cut_for_precision(rule, scores, right, precision));
+    reports.push_back(detail::cut_for_precision(rule, scores, right, known, precision));
   };
   cut(RejectRule::cosine, ranking.cosine);
   cut(RejectRule::margin, ranking.margin);
