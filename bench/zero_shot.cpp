@@ -76,7 +76,7 @@ double seconds_to_rank(const clipon::kernels::Context& context, const clipon::Ma
   job.top = top;
   job.scale = 100.0f;
   const bench::Stopwatch watch;
-  const auto ranking = clipon::detail::rank_rows(context, rows, packed, job);
+  const auto ranking = clipon::detail::rank_rows(context, rows, prototypes, packed, job);
   const double seconds = watch.milliseconds() * 1e-3;
   if (ranking.index.front() < 0) std::printf("impossible\n");  // the answers are used
   return seconds;

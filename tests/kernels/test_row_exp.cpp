@@ -27,6 +27,36 @@ TEST_CASE("the sum of a row's exponentials and each of them, as in double") {
   });
 }
 
+TEST_CASE("products with a few rows, and the same bits whatever the number of rows") {
+  support::Random random(33);
+  support::for_each_isa([&](const kernels::KernelTable& table) {
+    for (const index_t depth : {1, 15, 16, 33, 192, 512}) {
+      for (const index_t columns : {1, 2, 5, 16}) {
+        const index_t rows = 11;
+        const auto x = random.normals(rows * (depth + 3));
+        const auto w = random.normals(columns * depth);
+        std::vector<float> found(static_cast<std::size_t>(rows * columns + 1), 7.0f);
+        std::vector<float> expected = found;
+        kernels::RowDots job{x.data(), depth + 3, rows, w.data(), columns, depth, found.data()};
+        table.row_dots(job);
+        job.out = expected.data();
+        kernels::reference::row_dots(job);
+        for (std::size_t i = 0; i < found.size(); ++i) {
+          // each of `depth` additions of terms of about 1 rounds by half an ulp of a sum of about sqrt(depth)
+          CHECK(std::fabs(found[i] - expected[i]) <= 6e-8f * static_cast<float>(depth) * 2.0f + 1e-6f);
+        }
+        std::vector<float> alone(static_cast<std::size_t>(columns));
+        job.x += 2 * (depth + 3);
+        job.rows = 1;
+        job.out = alone.data();
+        table.row_dots(job);
+        for (index_t c = 0; c < columns; ++c)
+          CHECK(alone[static_cast<std::size_t>(c)] == found[static_cast<std::size_t>(2 * columns + c)]);
+      }
+    }
+  });
+}
+
 TEST_CASE("the best few of a row in order; of equal ones the first") {
   support::Random random(32);
   support::for_each_isa([&](const kernels::KernelTable& table) {

@@ -116,6 +116,18 @@ inline void attention_head(const AttentionHead& head) {
   }
 }
 
+/// out = X W^T.
+inline void row_dots(const RowDots& job) {
+  for (index_t r = 0; r < job.rows; ++r) {
+    for (index_t c = 0; c < job.columns; ++c) {
+      double sum = 0.0;
+      for (index_t k = 0; k < job.depth; ++k)
+        sum += double{job.x[r * job.x_stride + k]} * double{job.w[c * job.depth + k]};
+      job.out[r * job.columns + c] = static_cast<float>(sum);
+    }
+  }
+}
+
 /// The greatest of a row, and the sum of exp(scale (x - greatest)).
 inline RowExp row_exp(const float* x, index_t n, float scale) {
   const float greatest = *std::max_element(x, x + n);

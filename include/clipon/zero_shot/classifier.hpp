@@ -96,7 +96,7 @@ inline Ranking Classifier::rank(const ConstMatrixRef& embeddings, std::size_t to
   job.top = top == 0 ? labels_.size() : std::min(top, labels_.size());
   job.scale = model_.logit_scale() / options_.temperature;  // a bias would cancel in the softmax
   job.multi_label = options_.multi_label;
-  return detail::rank_rows(model_.context(), embeddings, *packed_, job);
+  return detail::rank_rows(model_.context(), embeddings, prototypes_, *packed_, job);
 }
 
 inline bool Classifier::accepts(const Ranking& ranking, std::size_t row) const {

@@ -86,9 +86,12 @@ inline void rank_row(const kernels::KernelTable& kernels, const RankJob& job, co
   }
 }
 
-/// embeddings [n, d] against the packed prototypes of labels and background.
-inline Ranking rank_rows(const kernels::Context& context, const ConstMatrixRef& embeddings,
-                         const kernels::PackedMatrix& prototypes, const RankJob& job) {
+// Up to so many prototypes a row's products cost less than reading the row: no panels are needed.
+constexpr index_t kFewPrototypes = 16;
+
+/// embeddings [n, d] against the prototypes of labels and background [m, d], and the same packed.
+inline Ranking rank_rows(const kernels::Context& context, const ConstMatrixRef& embeddings, const Matrix& prototypes,
+                         const kernels::PackedMatrix& packed, const RankJob& job) {
   Ranking out;
   out.rows = static_cast<std::size_t>(embeddings.rows());
   out.top = job.top;
@@ -98,11 +101,32 @@ inline Ranking rank_rows(const kernels::Context& context, const ConstMatrixRef& 
   out.probability.resize(cells);
   out.margin.resize(cells);
   out.background.resize(out.rows);
-  const auto all = static_cast<std::size_t>(prototypes.rows());
-  for_each_product_block(context, embeddings, prototypes, [&](index_t first, index_t count, const float* cosines) {
+  const index_t all = prototypes.rows();
+  const auto rank_block = [&](index_t first, index_t count, const float* cosines) {
     for (index_t i = 0; i < count; ++i) {
-      rank_row(*context.kernels, job, cosines + i * prototypes.rows(), all, static_cast<std::size_t>(first + i), out);
+      const auto row = static_cast<std::size_t>(first + i);
+      rank_row(*context.kernels, job, cosines + i * all, static_cast<std::size_t>(all), row, out);
     }
+  };
+  if (all > kFewPrototypes) {
+    for_each_product_block(context, embeddings, packed, rank_block);
+    return out;
+  }
+  constexpr index_t height = 64;  // rows whose products stay in L1 until they are ranked
+  const index_t blocks = (embeddings.rows() + height - 1) / height;
+  parallel::parallel_for(context.threads, blocks, [&](index_t block) {
+    float cosines[height * kFewPrototypes];
+    kernels::RowDots dots;
+    const index_t first = block * height;
+    dots.rows = std::min(height, embeddings.rows() - first);
+    dots.x = embeddings.data() + first * embeddings.outerStride();
+    dots.x_stride = embeddings.outerStride();
+    dots.w = prototypes.data();
+    dots.columns = all;
+    dots.depth = prototypes.cols();
+    dots.out = cosines;
+    context.kernels->row_dots(dots);
+    rank_block(first, dots.rows, cosines);
   });
   return out;
 }
