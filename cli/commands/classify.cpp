@@ -4,9 +4,12 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "classifier_options.hpp"
 #include "commands/commands.hpp"
 #include "commands/embed_all.hpp"
 #include "inputs.hpp"
+#include "probe/labelled.hpp"
+#include "ranked_output.hpp"
 
 namespace cli {
 
@@ -14,77 +17,80 @@ namespace {
 
 struct Options {
   std::vector<std::string> pictures;
-  std::vector<std::string> labels;
-  std::string labels_file;
-  std::vector<std::string> templates;
+  ClassifierOptions classifier;
+  std::string load;
+  std::string save;
+  std::string calibrate;
+  double precision = 0.95;
   std::size_t top = 3;
 };
 
-using Ranked = std::vector<std::vector<clipon::Prediction>>;
-
-void print_table(const std::vector<std::string>& paths, const Embedded& embedded, const Ranked& ranked) {
-  std::size_t path_width = 0;
-  std::size_t label_width = 0;
-  for (std::size_t i = 0; i < paths.size(); ++i) {
-    if (!embedded.status[i].ok) continue;
-    path_width = std::max(path_width, paths[i].size());
-    for (const auto& p : ranked[i]) label_width = std::max(label_width, p.label.size());
+clipon::Classifier make_classifier(const Options& options, const Settings& settings, const clipon::Model& model) {
+  if (!options.load.empty()) {
+    if (options.classifier.has_labels()) throw UsageError("classify: expected --classifier or labels, found both");
+    auto classifier = clipon::Classifier::load(model, options.load);
+    classifier.set_reject(options.classifier.reject_rules(classifier.options().reject));
+    return classifier;
   }
-  for (std::size_t i = 0; i < paths.size(); ++i) {
-    if (!embedded.status[i].ok) continue;
-    std::printf("%-*s", static_cast<int>(path_width), paths[i].c_str());
-    for (const auto& p : ranked[i]) {
-      std::printf("  %5.1f %% %-*s", 100.0 * static_cast<double>(p.probability), static_cast<int>(label_width),
-                  p.label.c_str());
-    }
-    std::printf("\n");
-  }
+  const auto labels = options.classifier.read_labels();
+  clipon::ClassifyOptions how = options.classifier.classify_options(settings);
+  how.top = how.multi_label ? 0 : options.top;
+  Progress progress("labels", labels.size() * how.templates.size());
+  how.progress = [&](std::size_t done, std::size_t) { progress.show(done); };
+  return {model, labels, how};
 }
 
-void print_json(const clipon::Model& model, const std::vector<std::string>& paths,
-                const std::vector<std::string>& labels, const Embedded& embedded, const Ranked& ranked) {
-  nlohmann::ordered_json out;
-  out["model"] = model.info().name;
-  out["precision"] = to_string(model.precision());
-  out["isa"] = clipon::simd::to_string(model.isa());
-  out["labels"] = labels;
-  out["results"] = nlohmann::ordered_json::array();
-  for (std::size_t i = 0; i < paths.size(); ++i) {
-    nlohmann::ordered_json result = {{"path", paths[i]}, {"ok", embedded.status[i].ok}};
-    if (!embedded.status[i].ok) result["error"] = embedded.status[i].message;
-    result["predictions"] = nlohmann::ordered_json::array();
-    for (const auto& p : ranked[i]) {
-      result["predictions"].push_back(
-          {{"label", p.label}, {"index", p.index}, {"probability", p.probability}, {"cosine", p.cosine}});
-    }
-    out["results"].push_back(result);
+// Sets the thresholds from labelled pictures; labels that the classifier lacks count as unknown.
+nlohmann::ordered_json calibrate(clipon::Classifier& classifier, const Options& options, const Settings& settings) {
+  const Labelled data = read_labelled(options.calibrate);
+  const auto examples = embed_examples(classifier.model(), settings, data, classes_among(data, classifier.labels()));
+  nlohmann::ordered_json rules = nlohmann::ordered_json::array();
+  for (const auto& report : classifier.calibrate(examples.rows, examples.classes, options.precision)) {
+    rules.push_back({{"rule", clipon::to_string(report.rule)},
+                     {"threshold", report.threshold},
+                     {"precision", report.precision},
+                     {"coverage", report.coverage},
+                     {"auroc_right", report.auroc_right},
+                     {"auroc_known", report.auroc_known}});
+    if (settings.json) continue;
+    std::printf(
+        "by %-10s from %7.4f on: right %5.1f %%, accepts %5.1f %%; AUROC %.3f of right answers, %.3f of known "
+        "pictures\n",
+        clipon::to_string(report.rule), static_cast<double>(report.threshold), 100.0 * report.precision,
+        100.0 * report.coverage, report.auroc_right, report.auroc_known);
   }
-  std::cout << out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
+  return rules;
 }
 
 ExitCode run(const Options& options, const Settings& settings) {
-  std::vector<std::string> labels = options.labels;
-  if (!options.labels_file.empty()) {
-    const auto more = read_texts(options.labels_file);
-    labels.insert(labels.end(), more.begin(), more.end());
+  if (options.pictures.empty() && options.save.empty() && options.calibrate.empty()) {
+    throw UsageError("classify: expected pictures, --save FILE or --calibrate DATA");
   }
-  if (labels.empty()) throw UsageError("labels: expected at least one (--labels a,b,c or --labels-file FILE)");
-  const auto paths = expand_pictures(options.pictures);
+  const auto paths = options.pictures.empty() ? std::vector<std::string>() : expand_pictures(options.pictures);
   const clipon::Model model = load_model(settings);
-  clipon::ClassifyOptions how;
-  how.top = options.top;
-  how.tokenize.truncate = settings.truncate;
-  if (!options.templates.empty()) how.templates = options.templates;
-  const clipon::Classifier classifier(model, labels, how);
+  clipon::Classifier classifier = make_classifier(options, settings, model);
+  nlohmann::ordered_json calibration;
+  if (!options.calibrate.empty()) calibration = calibrate(classifier, options, settings);
+  if (!options.save.empty()) classifier.save(options.save);
+
   const Embedded embedded = embed_pictures(model, settings, paths, true);
   Ranked ranked = classifier.classify_embeddings(embedded.rows);
   for (std::size_t i = 0; i < paths.size(); ++i) {
     if (!embedded.status[i].ok) ranked[i].clear();
   }
   if (settings.json) {
-    print_json(model, paths, labels, embedded, ranked);
+    nlohmann::ordered_json out = {{"model", model.info().name},
+                                  {"precision", to_string(model.precision())},
+                                  {"isa", clipon::simd::to_string(model.isa())},
+                                  {"labels", classifier.labels()}};
+    if (!calibration.is_null()) out["calibration"] = calibration;
+    out["results"] = ranked_json(paths, embedded, ranked, options.top);
+    std::cout << out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
   } else {
-    print_table(paths, embedded, ranked);
+    const auto& how = classifier.options();
+    const bool decisions =
+        how.multi_label || !how.background.empty() || how.reject.min_cosine > -1.0f || how.reject.min_margin > 0.0f;
+    print_ranked(paths, embedded, ranked, options.top, decisions);
   }
   return report_failures(paths, embedded.status) == 0 ? ExitCode::success : ExitCode::some_failed;
 }
@@ -94,12 +100,18 @@ ExitCode run(const Options& options, const Settings& settings) {
 void add_classify(CLI::App& app, const Settings& settings, Action& action) {
   auto* command = app.add_subcommand("classify", "Rank labels of your choice for pictures");
   auto options = std::make_shared<Options>();
-  command->add_option("pictures", options->pictures, "Picture files, or folders of them")->required();
-  command->add_option("--labels", options->labels, "Labels, separated by commas")->delimiter(',');
-  command->add_option("--labels-file", options->labels_file, "Labels, one a line or a .json array");
-  command->add_option("--template", options->templates,
-                      "A sentence with {} for the label; several are averaged (default: {})");
+  command->add_option("pictures", options->pictures, "Picture files, or folders of them");
+  options->classifier.add_labels_to(*command);
+  options->classifier.add_prompts_to(*command);
+  options->classifier.add_decisions_to(*command);
   command->add_option("--top", options->top, "Labels to show for each picture")->capture_default_str();
+  command->add_option("--classifier", options->load, "A classifier saved by --save, instead of labels");
+  command->add_option("--save", options->save, "Write the classifier, for this model, to a file");
+  command->add_option("--calibrate", options->calibrate,
+                      "Labelled pictures (a folder a class, or .csv) that set when an answer is unknown");
+  command->add_option("--precision", options->precision, "The share of accepted answers that --calibrate wants right")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
   command->callback([=, &settings, &action] { action = [=, &settings] { return run(*options, settings); }; });
 }
 

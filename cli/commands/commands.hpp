@@ -17,6 +17,7 @@ void add_tokenize(CLI::App& app, const Settings& settings, Action& action);
 void add_preprocess(CLI::App& app, const Settings& settings, Action& action);
 void add_similarity(CLI::App& app, const Settings& settings, Action& action);
 void add_bench(CLI::App& app, const Settings& settings, Action& action);
+void add_probe(CLI::App& app, const Settings& settings, Action& action);
 void add_info(CLI::App& app, const Settings& settings, Action& action);
 
 }  // namespace cli

@@ -10,8 +10,9 @@
 // image.hpp       Image: read, decode, from_rgb, from_rgba, from_gray
 // batch.hpp       BatchOptions, ItemStatus
 // model.hpp       Model: load, embed_image(s), embed_text(s), embed_pixels, zero_shot_classify
-// similarity.hpp  similarity, logits, softmax, contrastive_loss
-// zero_shot.hpp   Classifier: labels x templates, kept
+// similarity.hpp  similarity, logits, softmax, contrastive_loss and its gradients, recall_at
+// zero_shot.hpp   Classifier: labels x templates, kept; unknowns, several labels, calibration
+// linear_probe.hpp  LinearProbe, TipAdapter: from a few labelled pictures
 // cpu_report.hpp  cpu_report: which instructions run, and why
 #pragma once
 
@@ -19,6 +20,7 @@
 #include "clipon/cpu_report.hpp"
 #include "clipon/error.hpp"
 #include "clipon/image.hpp"
+#include "clipon/linear_probe.hpp"
 #include "clipon/model.hpp"
 #include "clipon/options.hpp"
 #include "clipon/similarity.hpp"

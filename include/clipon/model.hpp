@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <mutex>
@@ -34,15 +35,33 @@ using MatrixRef = Eigen::Ref<Matrix>;
 struct Prediction {
   std::string label;
   std::size_t index = 0;     ///< of the label in the caller's list
-  float probability = 0.0f;  ///< softmax over the labels, at the model's own scale
+  float probability = 0.0f;  ///< softmax over the labels, at the model's own scale; multi-label: independent
   float cosine = 0.0f;       ///< of the picture's embedding and the label's
+  float margin = 0.0f;       ///< cosine above the best other label's; multi-label: above the background's
+  bool chosen = false;  ///< the decision: the best label where no rule rejects it; multi-label: each that is likely
+};
+
+/// When the best label is not believed.  As set here, no rule rejects anything.
+struct RejectRules {
+  float min_cosine = -2.0f;     ///< of the best label
+  float min_margin = 0.0f;      ///< cosine of the best label above the second
+  float min_background = 0.0f;  ///< cosine of the best label above the best background text, where there are any
 };
 
 struct ClassifyOptions {
   std::vector<std::string> templates = {"{}"};  ///< each {} becomes the label; several are averaged
-  std::size_t top = 0;                          ///< how many predictions to return; 0: all
-  float temperature = 1.0f;                     ///< divides the logits; above 1 is softer
+  /// Texts that stand for anything else ("a photo", "something"), used as they are.  They take their part of the
+  /// softmax; with multi_label, each label is weighed against them alone.
+  std::vector<std::string> background;
+  std::size_t top = 0;       ///< how many predictions to return; 0: all
+  float temperature = 1.0f;  ///< divides the logits; above 1 is softer
+  RejectRules reject;
+  /// Each label for itself: probability = sigmoid(logit - log mean exp(background logits)), the softmax of the label
+  /// against the background.  Without background texts, default_background() is taken.
+  bool multi_label = false;
+  float multi_label_threshold = 0.5f;  ///< probability from which a label is chosen
   TokenizeOptions tokenize;
+  std::function<void(std::size_t, std::size_t)> progress;  ///< (texts done, texts in all) while labels are embedded
 };
 
 /// Immutable after loading: any number of threads may call it at once.  Cheap to copy; copies share the weights.

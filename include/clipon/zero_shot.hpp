@@ -1,60 +1,53 @@
 // Classification without training: labels become prototypes, a picture takes the nearest.  PUBLIC, layer 6.
 // Radford et al. 2021, figure 1 (2) and (3), section 3.1.4 (prompt ensembles).
+//
+// zero_shot/templates.hpp    Label, fill_template, template_set, read_templates, read_labels
+// zero_shot/ranking.hpp      Ranking: the best labels of many pictures as plain arrays
+// zero_shot/calibration.hpp  RejectRule, RuleReport, auroc
 #pragma once
 
 #include <algorithm>
 #include <cstddef>
-#include <numeric>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "clipon/similarity.hpp"
+#include "clipon/zero_shot/calibration.hpp"
+#include "clipon/zero_shot/ranking.hpp"
+#include "clipon/zero_shot/saved_file.hpp"
+#include "clipon/zero_shot/templates.hpp"
 
 namespace clipon::inline CLIPON_ABI {
 
-/// Every {} of the template becomes the label.
-inline std::string fill_template(const std::string& text, const std::string& label) {
-  std::string out;
-  std::size_t at = 0;
-  for (std::size_t found = text.find("{}"); found != std::string::npos; found = text.find("{}", at)) {
-    out.append(text, at, found - at).append(label);
-    at = found + 2;
-  }
-  return out.append(text, at);
-}
-
-/// Labels x templates -> prototypes.  Immutable after construction; any number of threads may use one.
+/// Labels x templates -> prototypes.  Any number of threads may call its const members at once.
 class Classifier {
  public:
+  /// In calibrate: the picture shows none of the labels.
+  static constexpr std::size_t kUnknown = static_cast<std::size_t>(-1);
+
   /// Each label's prototype: its texts' unit vectors averaged, and that to unit length again.
   /// Throws Error invalid_argument: no labels, an empty label, no templates, a template without {}.
-  Classifier(const Model& model, std::vector<std::string> labels, ClassifyOptions options = {})
-      : model_(model), labels_(std::move(labels)), options_(std::move(options)) {
-    check();
-    const std::size_t ways = options_.templates.size();
-    std::vector<std::string> texts;
-    for (const std::string& label : labels_) {
-      for (const std::string& text : options_.templates) texts.push_back(fill_template(text, label));
-    }
-    BatchOptions batch;
-    batch.tokenize = options_.tokenize;
-    const Matrix embedded = model_.embed_texts(texts, batch);
-    prototypes_.resize(static_cast<Eigen::Index>(labels_.size()), model_.embed_dim());
-    const Eigen::Index width = prototypes_.cols();
-    const float* row = embedded.data();
-    for (Eigen::Index label = 0; label < prototypes_.rows(); ++label) {
-      float* prototype = &prototypes_(label, 0);
-      std::fill_n(prototype, width, 0.0f);
-      for (std::size_t way = 0; way < ways; ++way, row += width) {
-        for (Eigen::Index i = 0; i < width; ++i) prototype[i] += row[i] / static_cast<float>(ways);
-      }
-      detail::finish_row(prototype, width, true);
-    }
+  Classifier(const Model& model, std::vector<Label> labels, ClassifyOptions options = {})
+      : model_(model), options_(std::move(options)) {
+    if (options_.multi_label && options_.background.empty()) options_.background = default_background();
+    check_options();
+    if (labels.empty()) fail("labels: expected at least one, found none");
+    prototypes_ = embed(labels, options_.background);
+    labels_ = std::move(labels);
+    update();
   }
+  Classifier(const Model& model, const std::vector<std::string>& labels, ClassifyOptions options = {})
+      : Classifier(model, to_labels(labels), std::move(options)) {}
+  Classifier(const Model& model, const std::vector<std::string>& labels, std::vector<std::string> templates)
+      : Classifier(model, labels, with_templates(std::move(templates))) {}
 
-  [[nodiscard]] const std::vector<std::string>& labels() const { return labels_; }
-  [[nodiscard]] const Matrix& prototypes() const { return prototypes_; }  ///< [labels, embed_dim], unit rows
+  [[nodiscard]] const std::vector<std::string>& labels() const { return names_; }
+  /// [labels + background texts, embed_dim], unit rows.
+  [[nodiscard]] const Matrix& prototypes() const { return prototypes_; }
+  [[nodiscard]] const ClassifyOptions& options() const { return options_; }
+  [[nodiscard]] const Model& model() const { return model_; }
 
   /// Best first.
   [[nodiscard]] std::vector<Prediction> classify(const Image& image) const {
@@ -65,55 +58,56 @@ class Classifier {
     return classify_embeddings(model_.embed_images(images));
   }
   /// The same for embeddings [n, embed_dim] of unit length.
-  [[nodiscard]] std::vector<std::vector<Prediction>> classify_embeddings(const ConstMatrixRef& embeddings) const {
-    const Matrix cosines = similarity(model_, embeddings, prototypes_);
-    std::vector<std::vector<Prediction>> all;
-    for (Eigen::Index i = 0; i < cosines.rows(); ++i) all.push_back(rank(&cosines(i, 0)));
-    return all;
+  [[nodiscard]] std::vector<std::vector<Prediction>> classify_embeddings(const ConstMatrixRef& embeddings) const;
+  /// The same as plain arrays, for many pictures: `top` labels of each, 0: options().top.
+  [[nodiscard]] Ranking rank(const ConstMatrixRef& embeddings, std::size_t top = 0) const;
+
+  /// Further labels, at the end of the list; the others' prototypes stay.
+  void add_labels(const std::vector<Label>& labels);
+  void add_labels(const std::vector<std::string>& labels) { add_labels(to_labels(labels)); }
+  /// Those that follow move up.  Throws Error invalid_argument for a name that is not there, and if none would be left.
+  void remove_labels(const std::vector<std::string>& names);
+
+  void set_reject(const RejectRules& rules) { options_.reject = rules; }
+
+  /// Finds for each rule the lowest threshold at which the accepted answers are right with the wanted precision, and
+  /// keeps that of the rule that accepts most (the others off).  truth [n]: each picture's label, or kUnknown; some
+  /// pictures of no label make the thresholds mean something.  Throws Error invalid_argument, also for multi_label.
+  std::vector<RuleReport> calibrate(const ConstMatrixRef& embeddings, std::span<const std::size_t> truth,
+                                    double precision);
+  std::vector<RuleReport> calibrate(std::span<const Image> images, std::span<const std::size_t> truth,
+                                    double precision) {
+    return calibrate(model_.embed_images(images), truth, precision);
   }
+
+  /// Labels, options and prototypes, with the model's fingerprint.  Throws Error io.
+  void save(const std::string& path) const;
+  /// Throws Error: what a broken model file gives, and bad_value if another model made it.
+  static Classifier load(const Model& model, const std::string& path);
 
  private:
-  void check() const {
-    const auto fail = [](const std::string& why) { throw Error(ErrorCode::invalid_argument, why); };
-    if (labels_.empty()) fail("labels: expected at least one, found none");
-    for (const std::string& label : labels_) {
-      if (label.find_first_not_of(" \t\r\n") == std::string::npos) fail("labels: expected words, found an empty label");
-    }
-    if (options_.templates.empty()) fail("templates: expected at least one, found none");
-    for (const std::string& text : options_.templates) {
-      if (text.find("{}") == std::string::npos) fail("template '" + text + "': expected {} where the label goes");
-    }
-    if (!(options_.temperature > 0.0f)) fail("temperature: expected a number above 0");
-  }
+  explicit Classifier(const Model& model) : model_(model) {}
 
-  [[nodiscard]] std::vector<Prediction> rank(const float* cosines) const {
-    const std::size_t n = labels_.size();
-    std::vector<float> probabilities(n);
-    const float scale = model_.logit_scale() / options_.temperature;  // a bias would cancel in the softmax
-    for (std::size_t i = 0; i < n; ++i) probabilities[i] = scale * cosines[i];
-    softmax(probabilities.data(), n);
-    std::vector<std::size_t> order(n);
-    std::iota(order.begin(), order.end(), std::size_t{0});
-    const std::size_t top = options_.top == 0 ? n : std::min(options_.top, n);
-    std::partial_sort(
-        order.begin(), order.begin() + static_cast<std::ptrdiff_t>(top), order.end(),
-        [&](std::size_t a, std::size_t b) { return cosines[a] != cosines[b] ? cosines[a] > cosines[b] : a < b; });
-    std::vector<Prediction> ranked;
-    for (std::size_t i = 0; i < top; ++i) {
-      ranked.push_back({labels_[order[i]], order[i], probabilities[order[i]], cosines[order[i]]});
-    }
-    return ranked;
+  [[noreturn]] static void fail(const std::string& why) { throw Error(ErrorCode::invalid_argument, why); }
+  static ClassifyOptions with_templates(std::vector<std::string> templates) {
+    ClassifyOptions options;
+    options.templates = std::move(templates);
+    return options;
   }
+  void check_options() const;
+  void update();  // names_ and packed_ from labels_ and prototypes_
+  [[nodiscard]] Matrix embed(const std::vector<Label>& labels, const std::vector<std::string>& background) const;
+  [[nodiscard]] bool accepts(const Ranking& ranking, std::size_t row) const;
 
   Model model_;
-  std::vector<std::string> labels_;
   ClassifyOptions options_;
-  Matrix prototypes_;
+  std::vector<Label> labels_;
+  std::vector<std::string> names_;
+  Matrix prototypes_;  // [labels + background, embed_dim]
+  std::shared_ptr<const kernels::PackedMatrix> packed_;
 };
 
-inline std::vector<Prediction> Model::zero_shot_classify(const Image& image, const std::vector<std::string>& labels,
-                                                         const ClassifyOptions& options) const {
-  return Classifier(*this, labels, options).classify(image);
-}
-
 }  // namespace clipon::inline CLIPON_ABI
+
+#include "clipon/zero_shot/classifier.hpp"
+#include "clipon/zero_shot/classifier_file.hpp"

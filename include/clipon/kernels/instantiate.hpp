@@ -12,6 +12,8 @@
 #include "clipon/kernels/micro/pool.hpp"
 #include "clipon/kernels/micro/quantise.hpp"
 #include "clipon/kernels/micro/resize_pass.hpp"
+#include "clipon/kernels/micro/row_dots.hpp"
+#include "clipon/kernels/micro/row_exp.hpp"
 #include "clipon/kernels/table.hpp"
 
 namespace clipon::inline CLIPON_ABI::kernels {
@@ -35,6 +37,10 @@ const KernelTable& kernel_table() {
       .normalise_pixels = normalise_pixels<Arch>,
       .resize_rows = resize_rows<Arch>,
       .resize_columns = resize_columns<Arch>,
+      .row_dots = row_dots<Arch>,
+      .row_exp = row_exp<Arch>,
+      .exponentials = exponentials<Arch>,
+      .best_of_row = best_of_row<Arch>,
       .average_pool_2x2 = average_pool_2x2<Arch>,
   };
   return table;

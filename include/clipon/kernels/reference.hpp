@@ -116,6 +116,37 @@ inline void attention_head(const AttentionHead& head) {
   }
 }
 
+/// out = X W^T.
+inline void row_dots(const RowDots& job) {
+  for (index_t r = 0; r < job.rows; ++r) {
+    for (index_t c = 0; c < job.columns; ++c) {
+      double sum = 0.0;
+      for (index_t k = 0; k < job.depth; ++k)
+        sum += double{job.x[r * job.x_stride + k]} * double{job.w[c * job.depth + k]};
+      job.out[r * job.columns + c] = static_cast<float>(sum);
+    }
+  }
+}
+
+/// The greatest of a row, and the sum of exp(scale (x - greatest)).
+inline RowExp row_exp(const float* x, index_t n, float scale) {
+  const float greatest = *std::max_element(x, x + n);
+  double sum = 0.0;
+  for (index_t i = 0; i < n; ++i) sum += std::exp(double{scale} * (double{x[i]} - double{greatest}));
+  return {greatest, static_cast<float>(sum)};
+}
+
+/// The k greatest, best first; of equal ones the first.
+inline void best_of_row(const float* x, index_t n, index_t k, float* values, std::int32_t* indices) {
+  std::vector<std::int32_t> order(static_cast<std::size_t>(n));
+  for (index_t i = 0; i < n; ++i) order[static_cast<std::size_t>(i)] = static_cast<std::int32_t>(i);
+  std::stable_sort(order.begin(), order.end(), [&](std::int32_t a, std::int32_t b) { return x[a] > x[b]; });
+  for (index_t i = 0; i < k; ++i) {
+    indices[i] = order[static_cast<std::size_t>(i)];
+    values[i] = x[indices[i]];
+  }
+}
+
 /// torch.nn.AvgPool2d(2) on [height, width, channels].
 inline void average_pool_2x2(const float* in, index_t height, index_t width, index_t channels, float* out) {
   for (index_t y = 0; y < height / 2; ++y) {

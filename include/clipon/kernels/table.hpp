@@ -24,6 +24,10 @@ struct KernelTable {
   void (*normalise_pixels)(const std::uint8_t* pixels, const float* scale, const float* offset, index_t n, float* out);
   void (*resize_rows)(const ResizeRows& job);
   void (*resize_columns)(const ResizeColumns& job);
+  void (*row_dots)(const RowDots& job);
+  RowExp (*row_exp)(const float* x, index_t n, float scale);
+  void (*exponentials)(const float* x, index_t n, float scale, float shift, float* out);
+  void (*best_of_row)(const float* x, index_t n, index_t k, float* values, std::int32_t* indices);
   void (*average_pool_2x2)(const float* in, index_t height, index_t width, index_t channels, float* out);
 };
 

@@ -148,6 +148,23 @@ struct ResizeColumns {
   std::uint8_t* out = nullptr;         // [n]
 };
 
+/// A row's greatest value, and the sum of exp(scale (x - greatest)) over it.
+struct RowExp {
+  float greatest = 0.0f;
+  float sum = 0.0f;
+};
+
+/// out [rows, columns] = X W^T for a few columns: X [rows, depth], W [columns, depth] contiguous.
+struct RowDots {
+  const float* x = nullptr;
+  index_t x_stride = 0;
+  index_t rows = 0;
+  const float* w = nullptr;
+  index_t columns = 0;
+  index_t depth = 0;
+  float* out = nullptr;
+};
+
 /// A matrix as a file stores it, row-major; int8 has one scale a row.
 struct StoredMatrix {
   const void* data = nullptr;

@@ -1,0 +1,114 @@
+// bench_zero_shot [THREADS] [ROUNDS]: 100,000 random unit vectors of 512 floats classified against 1,000 labels, beside
+// the peak of f32 products on registers alone, and against 8 labels, beside the rate of reading the vectors; each in
+// turn, ROUNDS times.  Ends with the medians.
+#include <algorithm>
+#include <clipon/clipon.hpp>
+#include <cstdio>
+#include <cstdlib>
+#include <random>
+#include <vector>
+
+#include "stopwatch.hpp"
+
+namespace {
+
+constexpr Eigen::Index kVectors = 100000;
+constexpr Eigen::Index kWidth = 512;
+
+clipon::Matrix unit_rows(Eigen::Index n, unsigned seed) {
+  std::mt19937 engine(seed);
+  std::uniform_real_distribution<float> uniform(-1.0f, 1.0f);
+  clipon::Matrix rows(n, kWidth);
+  for (Eigen::Index i = 0; i < n; ++i) {
+    for (Eigen::Index k = 0; k < kWidth; ++k) rows(i, k) = uniform(engine);
+    clipon::detail::finish_row(&rows(i, 0), kWidth, true);
+  }
+  return rows;
+}
+
+double median(std::vector<double> x) {
+  std::nth_element(x.begin(), x.begin() + static_cast<std::ptrdiff_t>(x.size() / 2), x.end());
+  return x[x.size() / 2];
+}
+
+// Operations a second of products on registers, all threads together.
+double peak(const clipon::kernels::Context& context) {
+  constexpr clipon::index_t steps = 20'000'000;
+  std::vector<double> operations(static_cast<std::size_t>(context.threads.count));
+  const bench::Stopwatch watch;
+  clipon::parallel::parallel_for(context.threads, context.threads.count, [&](clipon::index_t t) {
+    operations[static_cast<std::size_t>(t)] = context.kernels->peak(clipon::DataType::f32, steps);
+  });
+  double all = 0.0;
+  for (const double x : operations) all += x;
+  return all / watch.milliseconds() * 1e3;
+}
+
+// Bytes a second of reading `rows`, all threads together: eight sums a thread, enough to keep loads in flight.
+double read_rate(const clipon::kernels::Context& context, const clipon::Matrix& rows) {
+  constexpr clipon::index_t pieces = 64;
+  const clipon::index_t floats = rows.size() / pieces / 8 * 8;
+  std::vector<float> sums(pieces);
+  const bench::Stopwatch watch;
+  clipon::parallel::parallel_for(context.threads, pieces, [&](clipon::index_t piece) {
+    const float* x = rows.data() + piece * floats;
+    float lane[8][8] = {};
+    for (clipon::index_t i = 0; i + 64 <= floats; i += 64) {
+      for (int v = 0; v < 8; ++v) {
+        for (int l = 0; l < 8; ++l) lane[v][l] += x[i + 8 * v + l];
+      }
+    }
+    for (const auto& vector : lane) {
+      for (const float s : vector) sums[static_cast<std::size_t>(piece)] += s;
+    }
+  });
+  const double bytes = 4.0 * static_cast<double>(floats * pieces);
+  volatile float keep = 0.0f;
+  for (const float s : sums) keep = keep + s;
+  return bytes / watch.milliseconds() * 1e3;
+}
+
+double seconds_to_rank(const clipon::kernels::Context& context, const clipon::Matrix& rows,
+                       const clipon::Matrix& prototypes, std::size_t top) {
+  const auto packed = clipon::detail::pack_rows(context, prototypes);
+  clipon::detail::RankJob job;
+  job.labels = static_cast<std::size_t>(prototypes.rows());
+  job.top = top;
+  job.scale = 100.0f;
+  const bench::Stopwatch watch;
+  const auto ranking = clipon::detail::rank_rows(context, rows, prototypes, packed, job);
+  const double seconds = watch.milliseconds() * 1e-3;
+  if (ranking.index.front() < 0) std::printf("impossible\n");  // the answers are used
+  return seconds;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const int threads = argc > 1 ? std::atoi(argv[1]) : 0;
+  const int rounds = argc > 2 ? std::max(std::atoi(argv[2]), 1) : 5;
+  const clipon::kernels::Context context{&clipon::kernels::select_table(clipon::Isa::best),
+                                         {threads > 0 ? threads : clipon::parallel::available_threads()}};
+  std::printf("%s, %d threads\n", clipon::simd::to_string(context.kernels->isa), context.threads.count);
+  const clipon::Matrix rows = unit_rows(kVectors, 1);
+  const clipon::Matrix many = unit_rows(1000, 2);
+  const clipon::Matrix few = unit_rows(8, 3);
+  std::vector<double> of_peak;
+  std::vector<double> of_reading;
+  for (int round = 0; round < rounds; ++round) {
+    const double limit = peak(context);
+    const double wide = seconds_to_rank(context, rows, many, 5);
+    const double rate = 2.0 * static_cast<double>(kVectors * 1000 * kWidth) / wide;
+    of_peak.push_back(rate / limit);
+    std::printf("1,000 labels: %6.3f s, %6.1f of %6.1f GFLOP/s: %.3f\n", wide, rate * 1e-9, limit * 1e-9, rate / limit);
+    const double reading = read_rate(context, rows);
+    const double narrow = seconds_to_rank(context, rows, few, 1);
+    const double read = 4.0 * static_cast<double>(rows.size()) / narrow;
+    of_reading.push_back(read / reading);
+    std::printf("    8 labels: %6.3f s, %6.2f of %6.2f GB/s:     %.3f\n", narrow, read * 1e-9, reading * 1e-9,
+                read / reading);
+  }
+  std::printf("medians: 1,000 labels at %.3f of the f32 peak, 8 labels at %.3f of the read rate\n", median(of_peak),
+              median(of_reading));
+  return 0;
+}

@@ -1,0 +1,92 @@
+#include "classifier_options.hpp"
+
+#include <clipon/format/read_file.hpp>
+#include <nlohmann/json.hpp>
+
+namespace cli {
+
+namespace {
+
+// ["cat", "dog"], or {"cat": ["kitten"], "dog": []}: a label's synonyms.
+std::vector<clipon::Label> read_json_labels(const std::string& path) {
+  const auto bytes = clipon::format::read_file(path, 1u << 30, "labels");
+  const auto* text = reinterpret_cast<const char*>(bytes.data());
+  const auto json = nlohmann::ordered_json::parse(text, text + bytes.size(), nullptr, false);
+  std::vector<clipon::Label> labels;
+  try {
+    if (json.is_array()) return clipon::to_labels(json.get<std::vector<std::string>>());
+    if (json.is_object()) {
+      for (const auto& [name, synonyms] : json.items()) {
+        labels.push_back({name, synonyms.get<std::vector<std::string>>()});
+      }
+      return labels;
+    }
+  } catch (const nlohmann::json::exception&) {  // an element of another type
+  }
+  throw UsageError(path + ": expected a JSON array of labels, or an object of labels and arrays of their synonyms");
+}
+
+}  // namespace
+
+void ClassifierOptions::add_labels_to(CLI::App& command) {
+  command.add_option("--labels", labels, "Labels, separated by commas")->delimiter(',');
+  command.add_option("--labels-file", labels_file,
+                     "Labels, one a line, synonyms after it separated by tabs; or .json: an array, or an object of "
+                     "labels and arrays of synonyms");
+}
+
+void ClassifierOptions::add_prompts_to(CLI::App& command) {
+  command.add_option("--template", templates, "A sentence with {} for the label; several are averaged (default: {})");
+  command.add_option("--templates", template_set, "A set of them: none, plain, ensemble, or a file with one a line");
+}
+
+void ClassifierOptions::add_decisions_to(CLI::App& command) {
+  command.add_option("--background", background, "Texts that stand for anything else, separated by commas")
+      ->delimiter(',');
+  command.add_option("--temperature", temperature, "Divides the logits: above 1 is less sure")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command.add_flag("--multi-label", multi_label, "Each label for itself, weighed against the background");
+  command.add_option("--threshold", threshold, "With --multi-label: the probability that chooses a label")
+      ->capture_default_str();
+  command.add_option("--min-cosine", min_cosine, "Unknown if the best label's cosine is below");
+  command.add_option("--min-margin", min_margin, "Unknown if the best label's cosine is not this much above the next");
+  command.add_option("--min-background", min_background,
+                     "Unknown if the best label's cosine is not this much above the background's");
+}
+
+std::vector<clipon::Label> ClassifierOptions::read_labels() const {
+  std::vector<clipon::Label> all = clipon::to_labels(labels);
+  if (!labels_file.empty()) {
+    const auto more = labels_file.ends_with(".json") ? read_json_labels(labels_file) : clipon::read_labels(labels_file);
+    all.insert(all.end(), more.begin(), more.end());
+  }
+  if (all.empty()) throw UsageError("labels: expected at least one (--labels a,b,c or --labels-file FILE)");
+  return all;
+}
+
+clipon::ClassifyOptions ClassifierOptions::classify_options(const Settings& settings) const {
+  clipon::ClassifyOptions options;
+  options.tokenize.truncate = settings.truncate;
+  options.background = background;
+  options.temperature = temperature;
+  options.multi_label = multi_label;
+  options.multi_label_threshold = threshold;
+  options.reject = reject_rules({});
+  if (!templates.empty()) options.templates = templates;
+  if (template_set.empty()) return options;
+  const bool built_in = template_set == "none" || template_set == "plain" || template_set == "ensemble";
+  auto set = built_in ? clipon::template_set(template_set) : clipon::read_templates(template_set);
+  if (!templates.empty()) set.insert(set.begin(), templates.begin(), templates.end());
+  options.templates = std::move(set);
+  return options;
+}
+
+clipon::RejectRules ClassifierOptions::reject_rules(clipon::RejectRules rules) const {
+  rules.min_cosine = min_cosine.value_or(rules.min_cosine);
+  rules.min_margin = min_margin.value_or(rules.min_margin);
+  rules.min_background = min_background.value_or(rules.min_background);
+  return rules;
+}
+
+}  // namespace cli

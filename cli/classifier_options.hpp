@@ -1,0 +1,38 @@
+// The options that make a classifier: labels, templates, what to do with pictures of none of the labels.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "settings.hpp"
+
+namespace cli {
+
+struct ClassifierOptions {
+  std::vector<std::string> labels;
+  std::string labels_file;
+  std::vector<std::string> templates;
+  std::string template_set;  // none, plain, ensemble, or a file
+  std::vector<std::string> background;
+  float temperature = 1.0f;
+  bool multi_label = false;
+  float threshold = 0.5f;
+  std::optional<float> min_cosine;
+  std::optional<float> min_margin;
+  std::optional<float> min_background;
+
+  void add_labels_to(CLI::App& command);
+  void add_prompts_to(CLI::App& command);
+  void add_decisions_to(CLI::App& command);
+  [[nodiscard]] bool has_labels() const { return !labels.empty() || !labels_file.empty(); }
+
+  /// Throws UsageError without labels.
+  [[nodiscard]] std::vector<clipon::Label> read_labels() const;
+  [[nodiscard]] clipon::ClassifyOptions classify_options(const Settings& settings) const;
+  /// Those of `rules` that were given on the command line replaced.
+  [[nodiscard]] clipon::RejectRules reject_rules(clipon::RejectRules rules) const;
+};
+
+}  // namespace cli

@@ -1,0 +1,153 @@
+// clipon probe curve: accuracy by the number of labelled pictures a class, as in the paper's figure 6.
+#include <cmath>
+#include <cstdio>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "classifier_options.hpp"
+#include "probe/labelled.hpp"
+#include "probe/probe.hpp"
+
+namespace cli {
+
+namespace {
+
+struct Options {
+  std::string data;
+  std::string test;
+  double holdout = 0.5;
+  std::vector<std::size_t> shots = {1, 2, 4, 8, 16};
+  std::size_t repeats = 5;
+  double c = 31.6;
+  ClassifierOptions classifier;
+};
+
+// What is compared: a name for people, a key for JSON.
+constexpr const char* kMethods[] = {"probe", "probe from zero-shot", "Tip-Adapter"};
+constexpr const char* kKeys[] = {"probe", "probe_zero_shot", "tip_adapter"};
+constexpr std::size_t kMethodCount = 3;
+
+struct Run {
+  std::size_t shots = 0;
+  std::size_t seed = 0;
+  std::vector<std::string> paths;
+  double accuracy[kMethodCount] = {};
+};
+
+Run measure(const clipon::Classifier& zero_shot, const Options& options, const Examples& shots, const Examples& test) {
+  Run run;
+  clipon::ProbeOptions how;
+  how.c = options.c;
+  const auto& labels = zero_shot.labels();
+  const clipon::Model& model = zero_shot.model();
+  const auto fit = [&] { return clipon::LinearProbe::train(model, shots.rows, shots.classes, labels, how); };
+  run.accuracy[0] = fit().accuracy(test.rows, test.classes);
+  how.zero_shot = &zero_shot;
+  run.accuracy[1] = fit().accuracy(test.rows, test.classes);
+  const clipon::TipAdapter adapter(zero_shot, shots.rows, shots.classes);
+  run.accuracy[2] = adapter.accuracy(test.rows, test.classes);
+  run.paths = shots.paths;
+  return run;
+}
+
+void print_table(const std::vector<Run>& runs, const Options& options, double zero_shot, std::size_t pictures) {
+  std::printf("%zu test pictures, zero-shot %.1f %%\n%5s", pictures, 100.0 * zero_shot, "shots");
+  for (const char* method : kMethods) std::printf("  %22s", method);
+  std::printf("\n");
+  for (const std::size_t shots : options.shots) {
+    std::printf("%5zu", shots);
+    for (std::size_t m = 0; m < kMethodCount; ++m) {
+      double sum = 0.0;
+      double squares = 0.0;
+      double count = 0.0;
+      for (const Run& run : runs) {
+        if (run.shots != shots) continue;
+        sum += run.accuracy[m];
+        squares += run.accuracy[m] * run.accuracy[m];
+        count += 1.0;
+      }
+      const double mean = sum / count;
+      std::printf("  %12.1f %% +- %4.1f", 100.0 * mean,
+                  100.0 * std::sqrt(std::max(0.0, squares / count - mean * mean)));
+    }
+    std::printf("\n");
+  }
+}
+
+ExitCode run(const Options& options, const Settings& settings) {
+  const Labelled data = read_labelled(options.data);
+  const clipon::Model model = load_model(settings);
+  Examples pool = embed_examples(model, settings, data, data.classes);
+  Examples test;
+  std::size_t failed = pool.failed;
+  if (options.test.empty()) {
+    const Split split = hold_out(pool.classes, data.labels.size(), options.holdout, 0);
+    test = pool.part(split.held);
+    pool = pool.part(split.kept);
+  } else {
+    const Labelled other = read_labelled(options.test);
+    test = embed_examples(model, settings, other, classes_among(other, data.labels));
+    failed += test.failed;
+  }
+  if (test.paths.empty()) throw UsageError(options.data + ": expected a class with two pictures or more, found none");
+  const clipon::Classifier zero_shot(model, data.labels, options.classifier.classify_options(settings));
+  const clipon::Ranking ranking = zero_shot.rank(test.rows, 1);
+  double right = 0.0;
+  for (std::size_t i = 0; i < test.classes.size(); ++i) {
+    right += static_cast<std::size_t>(ranking.index[i]) == test.classes[i] ? 1.0 : 0.0;
+  }
+  const double zero_shot_accuracy = right / static_cast<double>(test.classes.size());
+
+  std::vector<Run> runs;
+  Progress progress("runs", options.shots.size() * options.repeats);
+  for (const std::size_t shots : options.shots) {
+    for (std::size_t seed = 0; seed < options.repeats; ++seed) {
+      const auto chosen = clipon::choose_shots(pool.classes, data.labels.size(), shots, seed);
+      runs.push_back(measure(zero_shot, options, pool.part(chosen), test));
+      runs.back().shots = shots;
+      runs.back().seed = seed;
+      progress.show(runs.size());
+    }
+  }
+  if (settings.json) {
+    nlohmann::ordered_json out = {{"model", model.info().name},
+                                  {"labels", data.labels},
+                                  {"c", options.c},
+                                  {"zero_shot", zero_shot_accuracy},
+                                  {"test", test.paths}};
+    out["runs"] = nlohmann::ordered_json::array();
+    for (const Run& one : runs) {
+      nlohmann::ordered_json row = {{"shots", one.shots}, {"seed", one.seed}, {"train", one.paths}};
+      for (std::size_t m = 0; m < kMethodCount; ++m) row[kKeys[m]] = one.accuracy[m];
+      out["runs"].push_back(std::move(row));
+    }
+    std::cout << out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
+  } else {
+    print_table(runs, options, zero_shot_accuracy, test.paths.size());
+  }
+  return failed == 0 ? ExitCode::success : ExitCode::some_failed;
+}
+
+}  // namespace
+
+void add_probe_curve(CLI::App& probe, const Settings& settings, Action& action) {
+  auto* command = probe.add_subcommand("curve", "Accuracy for 1, 2, 4, 8, 16 labelled pictures a class");
+  auto options = std::make_shared<Options>();
+  command->add_option("data", options->data, "A folder with a folder a class, or .csv with columns path and label")
+      ->required();
+  command->add_option("--test", options->test, "Pictures to be right about; absent: a share of the data");
+  command->add_option("--holdout", options->holdout, "Without --test: that share")
+      ->check(CLI::Range(0.01, 0.9))
+      ->capture_default_str();
+  command->add_option("--shots", options->shots, "Pictures a class")->delimiter(',')->capture_default_str();
+  command->add_option("--repeats", options->repeats, "Draws of the pictures for each number")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  command->add_option("--c", options->c, "Inverse of the probes' penalty")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  options->classifier.add_prompts_to(*command);
+  command->callback([=, &settings, &action] { action = [=, &settings] { return run(*options, settings); }; });
+}
+
+}  // namespace cli

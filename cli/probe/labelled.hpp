@@ -1,0 +1,45 @@
+// Pictures with a class each, and their embeddings.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "commands/embed_all.hpp"
+
+namespace cli {
+
+struct Labelled {
+  std::vector<std::string> labels;
+  std::vector<std::string> paths;
+  std::vector<std::size_t> classes;  // of labels
+};
+
+/// A folder with a folder a class, or a .csv file with the columns path and label (paths relative to it).
+/// Throws UsageError.
+Labelled read_labelled(const std::string& path);
+
+/// The same classes under other labels' indices; a label that is not among them: clipon::Classifier::kUnknown.
+std::vector<std::size_t> classes_among(const Labelled& data, const std::vector<std::string>& labels);
+
+struct Examples {
+  clipon::Matrix rows;               // [n, embed_dim]
+  std::vector<std::size_t> classes;  // [n]
+  std::vector<std::string> paths;    // [n]
+  std::size_t failed = 0;            // pictures that could not be read; reported and left out
+
+  [[nodiscard]] Examples part(const std::vector<std::size_t>& indices) const;
+};
+
+Examples embed_examples(const clipon::Model& model, const Settings& settings, const Labelled& data,
+                        const std::vector<std::size_t>& classes);
+
+struct Split {
+  std::vector<std::size_t> kept;
+  std::vector<std::size_t> held;
+};
+
+/// Of each class, the share `fraction` (rounded up, at least one kept) is held out; the same for the same seed.
+Split hold_out(const std::vector<std::size_t>& classes, std::size_t class_count, double fraction, std::uint64_t seed);
+
+}  // namespace cli

@@ -1,0 +1,73 @@
+#include "ranked_output.hpp"
+
+#include <algorithm>
+#include <cstdio>
+
+namespace cli {
+
+namespace {
+
+std::size_t shown(const std::vector<clipon::Prediction>& ranked, std::size_t top) {
+  return top == 0 ? ranked.size() : std::min(top, ranked.size());
+}
+
+std::string decision(const std::vector<clipon::Prediction>& ranked) {
+  std::string chosen;
+  for (const auto& p : ranked) {
+    if (p.chosen) chosen += (chosen.empty() ? "" : ", ") + p.label;
+  }
+  return chosen.empty() ? "unknown" : chosen;
+}
+
+}  // namespace
+
+void print_ranked(const std::vector<std::string>& paths, const Embedded& embedded, const Ranked& ranked,
+                  std::size_t top, bool decisions) {
+  std::size_t path_width = 0;
+  std::size_t label_width = 0;
+  std::size_t decision_width = 0;
+  for (std::size_t i = 0; i < paths.size(); ++i) {
+    if (!embedded.status[i].ok) continue;
+    path_width = std::max(path_width, paths[i].size());
+    decision_width = std::max(decision_width, decision(ranked[i]).size());
+    for (std::size_t k = 0; k < shown(ranked[i], top); ++k) {
+      label_width = std::max(label_width, ranked[i][k].label.size());
+    }
+  }
+  for (std::size_t i = 0; i < paths.size(); ++i) {
+    if (!embedded.status[i].ok) continue;
+    std::printf("%-*s", static_cast<int>(path_width), paths[i].c_str());
+    if (decisions) std::printf("  %-*s", static_cast<int>(decision_width), decision(ranked[i]).c_str());
+    for (std::size_t k = 0; k < shown(ranked[i], top); ++k) {
+      std::printf("  %5.1f %% %-*s", 100.0 * static_cast<double>(ranked[i][k].probability),
+                  static_cast<int>(label_width), ranked[i][k].label.c_str());
+    }
+    std::printf("\n");
+  }
+}
+
+nlohmann::ordered_json ranked_json(const std::vector<std::string>& paths, const Embedded& embedded,
+                                   const Ranked& ranked, std::size_t top) {
+  nlohmann::ordered_json results = nlohmann::ordered_json::array();
+  for (std::size_t i = 0; i < paths.size(); ++i) {
+    nlohmann::ordered_json result = {{"path", paths[i]}, {"ok", embedded.status[i].ok}};
+    if (!embedded.status[i].ok) result["error"] = embedded.status[i].message;
+    result["chosen"] = nlohmann::ordered_json::array();
+    for (const auto& p : ranked[i]) {
+      if (p.chosen) result["chosen"].push_back(p.label);
+    }
+    result["predictions"] = nlohmann::ordered_json::array();
+    for (std::size_t k = 0; k < shown(ranked[i], top); ++k) {
+      const auto& p = ranked[i][k];
+      result["predictions"].push_back({{"label", p.label},
+                                       {"index", p.index},
+                                       {"probability", p.probability},
+                                       {"cosine", p.cosine},
+                                       {"margin", p.margin}});
+    }
+    results.push_back(std::move(result));
+  }
+  return results;
+}
+
+}  // namespace cli

@@ -1,0 +1,115 @@
+// Writes small GGUF v3 files of clipon's strict form: metadata, f32 tensors, a CRC32C each.  Layer 3; called by what is
+// saved and loaded again (classifiers, linear probes).  The reader is format/gguf.hpp.
+#pragma once
+
+#include <cstdio>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "clipon/error.hpp"
+#include "clipon/format/crc32c.hpp"
+
+namespace clipon::inline CLIPON_ABI::format {
+
+class GgufWriter {
+ public:
+  explicit GgufWriter(const std::string& architecture) {
+    string("general.architecture", architecture);
+    u32("clipon.format_version", 1);
+  }
+
+  void u32(const std::string& name, std::uint32_t value) { key(name, 4), raw(value); }
+  void f64(const std::string& name, double value) { key(name, 12), raw(value); }
+  void boolean(const std::string& name, bool value) { key(name, 7), raw(static_cast<std::uint8_t>(value ? 1 : 0)); }
+  void string(const std::string& name, const std::string& value) { key(name, 8), text(value); }
+  void strings(const std::string& name, std::span<const std::string> values) {
+    array(name, 8, values.size());
+    for (const std::string& value : values) text(value);
+  }
+  void numbers(const std::string& name, std::span<const std::uint32_t> values) {
+    array(name, 4, values.size());
+    for (const std::uint32_t value : values) raw(value);
+  }
+  /// shape: slowest dimension first; all above 0.  The values must live until write().
+  void tensor(const std::string& name, std::vector<std::uint64_t> shape, std::span<const float> values) {
+    tensors_.push_back({name, std::move(shape), std::as_bytes(values)});
+  }
+
+  /// Under a temporary name, then renamed.  Throws Error io.  Once only.
+  void write(const std::string& path) {
+    const std::vector<std::byte> bytes = build();
+    const std::string temporary = path + ".part";
+    std::FILE* file = std::fopen(temporary.c_str(), "wbe");
+    if (file == nullptr) throw Error(ErrorCode::io, path + ": can't write it: " + std::strerror(errno));
+    const bool whole = std::fwrite(bytes.data(), 1, bytes.size(), file) == bytes.size();
+    const bool closed = std::fclose(file) == 0;
+    if (whole && closed && std::rename(temporary.c_str(), path.c_str()) == 0) return;
+    const std::string why = std::strerror(errno);
+    std::remove(temporary.c_str());
+    throw Error(ErrorCode::io, path + ": can't write it: " + why);
+  }
+
+ private:
+  struct Tensor {
+    std::string name;
+    std::vector<std::uint64_t> shape;
+    std::span<const std::byte> bytes;
+  };
+
+  template <class T>
+  void raw(const T& value) {
+    const auto* bytes = reinterpret_cast<const std::byte*>(&value);
+    body_.insert(body_.end(), bytes, bytes + sizeof value);
+  }
+  void text(const std::string& value) {
+    raw(std::uint64_t{value.size()});
+    const auto* bytes = reinterpret_cast<const std::byte*>(value.data());
+    body_.insert(body_.end(), bytes, bytes + value.size());
+  }
+  void key(const std::string& name, std::uint32_t type) {
+    ++keys_;
+    text(name);
+    raw(type);
+  }
+  void array(const std::string& name, std::uint32_t type, std::size_t length) {
+    key(name, 9);
+    raw(type);
+    raw(std::uint64_t{length});
+  }
+  void pad() { body_.resize((body_.size() + 31) / 32 * 32); }
+
+  [[nodiscard]] std::vector<std::byte> build() {
+    std::vector<std::uint32_t> checksums;
+    for (const Tensor& tensor : tensors_) checksums.push_back(crc32c(tensor.bytes));
+    numbers("clipon.crc32c", checksums);
+    std::vector<std::byte> metadata = std::move(body_);
+    body_.clear();
+    raw(std::uint32_t{0x46554747});  // "GGUF"
+    raw(std::uint32_t{3});
+    raw(std::uint64_t{tensors_.size()});
+    raw(keys_);
+    body_.insert(body_.end(), metadata.begin(), metadata.end());
+    std::uint64_t offset = 0;
+    for (const Tensor& tensor : tensors_) {
+      text(tensor.name);
+      raw(static_cast<std::uint32_t>(tensor.shape.size()));
+      for (std::size_t d = tensor.shape.size(); d-- > 0;) raw(tensor.shape[d]);  // the file's order is reversed
+      raw(std::uint32_t{0});                                                     // f32
+      raw(offset);
+      offset += (tensor.bytes.size() + 31) / 32 * 32;
+    }
+    pad();
+    for (const Tensor& tensor : tensors_) {
+      body_.insert(body_.end(), tensor.bytes.begin(), tensor.bytes.end());
+      pad();
+    }
+    return std::move(body_);
+  }
+
+  std::vector<std::byte> body_;
+  std::uint64_t keys_ = 0;
+  std::vector<Tensor> tensors_;
+};
+
+}  // namespace clipon::inline CLIPON_ABI::format

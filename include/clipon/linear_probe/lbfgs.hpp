@@ -1,0 +1,151 @@
+// L-BFGS: the minimum of a smooth function of many variables from its gradients.  Layer 6; called by
+// logistic_regression.hpp.  Nocedal and Wright 2006, algorithm 7.4 (two loops) and section 3.1 (Wolfe conditions); the
+// line search by bisection is that of Lewis and Overton 2013, algorithm 2.6.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <deque>
+#include <vector>
+
+#include "clipon/core/config.hpp"
+
+namespace clipon::inline CLIPON_ABI {
+
+struct LbfgsOptions {
+  int max_iterations = 1000;
+  double gradient_tolerance = 1e-5;  ///< stop when no element of the gradient is larger
+  std::size_t memory = 10;           ///< pairs of steps and gradient changes that are kept
+};
+
+struct LbfgsResult {
+  double value = 0.0;
+  double greatest_gradient = 0.0;
+  int iterations = 0;
+  bool converged = false;  ///< by the tolerance, or because the numbers' precision allows no further descent
+};
+
+namespace detail {
+
+using Point = std::vector<double>;
+
+inline double dot(const Point& a, const Point& b) {
+  double sum = 0.0;
+  for (std::size_t i = 0; i < a.size(); ++i) sum += a[i] * b[i];
+  return sum;
+}
+
+inline double greatest_magnitude(const Point& a) {
+  double most = 0.0;
+  for (const double x : a) most = std::max(most, std::fabs(x));
+  return most;
+}
+
+/// The last steps and gradient changes, and the direction that they make of a gradient.
+class LbfgsMemory {
+ public:
+  explicit LbfgsMemory(std::size_t most) : most_(most) {}
+
+  void add(Point step, Point change) {
+    const double curvature = dot(step, change);
+    if (!(curvature > 0.0)) return;  // the pair would spoil positive definiteness
+    if (pairs_.size() == most_) pairs_.pop_front();
+    pairs_.push_back({std::move(step), std::move(change), curvature});
+  }
+  [[nodiscard]] bool empty() const { return pairs_.empty(); }
+  void clear() { pairs_.clear(); }
+
+  [[nodiscard]] Point direction(const Point& gradient) const {
+    Point q = gradient;
+    std::vector<double> alpha(pairs_.size());
+    for (std::size_t i = pairs_.size(); i-- > 0;) {
+      alpha[i] = dot(pairs_[i].step, q) / pairs_[i].curvature;
+      for (std::size_t k = 0; k < q.size(); ++k) q[k] -= alpha[i] * pairs_[i].change[k];
+    }
+    if (!pairs_.empty()) {
+      const double scale = pairs_.back().curvature / dot(pairs_.back().change, pairs_.back().change);
+      for (double& x : q) x *= scale;
+    }
+    for (std::size_t i = 0; i < pairs_.size(); ++i) {
+      const double beta = dot(pairs_[i].change, q) / pairs_[i].curvature;
+      for (std::size_t k = 0; k < q.size(); ++k) q[k] += (alpha[i] - beta) * pairs_[i].step[k];
+    }
+    for (double& x : q) x = -x;
+    return q;
+  }
+
+ private:
+  struct Pair {
+    Point step;
+    Point change;
+    double curvature;
+  };
+  std::size_t most_;
+  std::deque<Pair> pairs_;
+};
+
+}  // namespace detail
+
+/// Minimises `function(x, gradient)`, which returns the value and fills the gradient, from x on; x becomes the minimum.
+template <class Function>
+LbfgsResult minimise_lbfgs(const Function& function, std::vector<double>& x, const LbfgsOptions& options = {}) {
+  using detail::Point;
+  LbfgsResult result;
+  Point gradient(x.size());
+  result.value = function(x, gradient);
+  detail::LbfgsMemory memory(options.memory);
+  Point next(x.size());
+  Point next_gradient(x.size());
+  for (; result.iterations < options.max_iterations; ++result.iterations) {
+    result.greatest_gradient = detail::greatest_magnitude(gradient);
+    if (result.greatest_gradient <= options.gradient_tolerance) {
+      result.converged = true;
+      return result;
+    }
+    Point direction = memory.direction(gradient);
+    double slope = detail::dot(direction, gradient);
+    if (!(slope < 0.0)) {  // rounding has spoilt the memory
+      memory.clear();
+      direction = memory.direction(gradient);
+      slope = detail::dot(direction, gradient);
+    }
+    // The first step has no scale yet: one of unit length.
+    double step = memory.empty() ? 1.0 / std::sqrt(-slope) : 1.0;
+    double low = 0.0;
+    double high = 0.0;  // 0: none yet
+    bool found = false;
+    double value = 0.0;
+    for (int attempt = 0; attempt < 40 && !found; ++attempt) {
+      for (std::size_t i = 0; i < x.size(); ++i) next[i] = x[i] + step * direction[i];
+      value = function(next, next_gradient);
+      if (!(value <= result.value + 1e-4 * step * slope)) {
+        high = step;  // too far: no sufficient decrease
+      } else if (detail::dot(direction, next_gradient) < 0.9 * slope) {
+        low = step;  // too near: it still falls steeply
+      } else {
+        found = true;
+        break;
+      }
+      step = high > 0.0 ? 0.5 * (low + high) : 2.0 * low;
+    }
+    if (!found && !(value < result.value)) {  // the decrease is below the rounding of the value
+      result.converged = true;
+      return result;
+    }
+    Point moved(x.size());
+    Point change(x.size());
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      moved[i] = next[i] - x[i];
+      change[i] = next_gradient[i] - gradient[i];
+    }
+    memory.add(std::move(moved), std::move(change));
+    x.swap(next);
+    gradient.swap(next_gradient);
+    result.value = value;
+  }
+  result.greatest_gradient = detail::greatest_magnitude(gradient);
+  return result;
+}
+
+}  // namespace clipon::inline CLIPON_ABI

@@ -1,0 +1,166 @@
+// The bodies of LinearProbe's calls.  Layer 6; part of clipon/linear_probe.hpp, include that.
+#pragma once
+
+#include "clipon/linear_probe.hpp"
+
+namespace clipon::inline CLIPON_ABI {
+
+namespace detail {
+
+inline void check_examples(const ConstMatrixRef& embeddings, std::span<const std::size_t> classes,
+                           const std::vector<std::string>& labels) {
+  if (labels.empty() || classes.empty() || classes.size() != static_cast<std::size_t>(embeddings.rows())) {
+    throw Error(ErrorCode::invalid_argument, "examples: expected labels and a class for each embedding, found " +
+                                                 std::to_string(labels.size()) + " labels, " +
+                                                 std::to_string(embeddings.rows()) + " embeddings, " +
+                                                 std::to_string(classes.size()) + " classes");
+  }
+  for (const std::size_t one : classes) {
+    if (one >= labels.size()) {
+      throw Error(ErrorCode::invalid_argument, "classes: expected indices of " + std::to_string(labels.size()) +
+                                                   " labels, found " + std::to_string(one));
+    }
+  }
+  for (Eigen::Index i = 0; i < embeddings.rows(); ++i) {
+    for (Eigen::Index k = 0; k < embeddings.cols(); ++k) {
+      if ((std::bit_cast<std::uint32_t>(embeddings(i, k)) & 0x7f800000u) == 0x7f800000u) {
+        throw Error(ErrorCode::not_finite, "embedding " + std::to_string(i) + ": expected finite numbers");
+      }
+    }
+  }
+}
+
+}  // namespace detail
+
+inline LinearProbe LinearProbe::train(const Model& model, const ConstMatrixRef& embeddings,
+                                      std::span<const std::size_t> classes, std::vector<std::string> labels,
+                                      const ProbeOptions& options) {
+  detail::check_examples(embeddings, classes, labels);
+  if (!(options.c > 0.0)) throw Error(ErrorCode::invalid_argument, "C: expected a number above 0");
+  std::vector<float> prior;
+  if (options.zero_shot != nullptr) {
+    if (options.zero_shot->labels() != labels || options.zero_shot->prototypes().cols() != embeddings.cols()) {
+      throw Error(ErrorCode::invalid_argument, "zero-shot start: expected a classifier of the same labels");
+    }
+    const float* prototypes = options.zero_shot->prototypes().data();
+    prior.assign(prototypes, prototypes + labels.size() * static_cast<std::size_t>(embeddings.cols()));
+    for (float& x : prior) x *= model.logit_scale();
+  }
+  const detail::LogisticRegression regression(model.context(), embeddings, classes, labels.size(), std::move(prior));
+  std::vector<double> point = regression.start();
+  LbfgsOptions how;
+  how.max_iterations = options.max_iterations;
+  how.gradient_tolerance = options.gradient_tolerance;
+  const LbfgsResult result = regression.fit(options.c, point, how);
+
+  LinearProbe probe(model);
+  probe.labels_ = std::move(labels);
+  probe.c_ = options.c;
+  probe.fit_ = {result.value, result.iterations, result.converged};
+  probe.weights_.resize(static_cast<Eigen::Index>(probe.labels_.size()), embeddings.cols());
+  float* weight = probe.weights_.data();
+  for (Eigen::Index i = 0; i < probe.weights_.size(); ++i)
+    weight[i] = static_cast<float>(point[static_cast<std::size_t>(i)]);
+  probe.bias_.assign(point.begin() + probe.weights_.size(), point.end());
+  return probe;
+}
+
+inline Matrix LinearProbe::logits(const ConstMatrixRef& embeddings) const {
+  detail::check_same_width(embeddings, weights_);
+  Matrix out(embeddings.rows(), weights_.rows());
+  const kernels::PackedMatrix packed = detail::pack_rows(model_.context(), weights_);
+  kernels::Epilogue epilogue;
+  epilogue.out = out.data();
+  epilogue.out_stride = out.cols();
+  epilogue.bias = bias_.data();
+  kernels::gemm(model_.context(), {embeddings.data(), embeddings.outerStride()}, embeddings.rows(), packed, epilogue);
+  return out;
+}
+
+inline std::vector<std::vector<Prediction>> LinearProbe::classify_embeddings(const ConstMatrixRef& embeddings,
+                                                                             std::size_t top) const {
+  Matrix values = logits(embeddings);
+  const auto n = static_cast<std::size_t>(values.cols());
+  if (top == 0 || top > n) top = n;
+  std::vector<std::vector<Prediction>> all(static_cast<std::size_t>(values.rows()));
+  std::vector<float> best(top);
+  std::vector<std::int32_t> indices(top);
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    float* row = &values(static_cast<Eigen::Index>(i), 0);
+    softmax(row, n);
+    model_.context().kernels->best_of_row(row, values.cols(), static_cast<index_t>(top), best.data(), indices.data());
+    for (std::size_t k = 0; k < top; ++k) {
+      const auto label = static_cast<std::size_t>(indices[k]);
+      all[i].push_back({labels_[label], label, best[k], 0.0f, 0.0f, k == 0});
+    }
+  }
+  return all;
+}
+
+inline double LinearProbe::accuracy(const ConstMatrixRef& embeddings, std::span<const std::size_t> classes) const {
+  return detail::share_right(logits(embeddings), classes);
+}
+
+inline void LinearProbe::save(const std::string& path) const {
+  format::GgufWriter writer("clipon.linear_probe");
+  detail::write_model_keys(writer, model_);
+  writer.strings("clipon.labels", labels_);
+  writer.f64("clipon.c", c_);
+  const auto rows = static_cast<std::uint64_t>(weights_.rows());
+  writer.tensor("weight", {rows, static_cast<std::uint64_t>(weights_.cols())},
+                {weights_.data(), static_cast<std::size_t>(weights_.size())});
+  writer.tensor("bias", {rows}, bias_);
+  writer.write(path);
+}
+
+inline LinearProbe LinearProbe::load(const Model& model, const std::string& path) {
+  return detail::read_saved_file(model, path, "clipon.linear_probe", [&](const format::Gguf& file, auto& weights) {
+    LinearProbe probe(model);
+    probe.labels_ = detail::strings_of(file, "clipon.labels");
+    probe.c_ = file.get<double>("clipon.c");
+    if (probe.labels_.empty()) throw Error(ErrorCode::bad_value, "labels: expected at least one, found none");
+    const auto rows = static_cast<index_t>(probe.labels_.size());
+    const std::vector<float> values = weights.get_vector("weight", {rows, model.embed_dim()});
+    probe.bias_ = weights.get_vector("bias", {rows});
+    weights.finish();
+    probe.weights_.resize(rows, model.embed_dim());
+    std::copy(values.begin(), values.end(), probe.weights_.data());
+    return probe;
+  });
+}
+
+inline double choose_c(const Model& model, const ConstMatrixRef& embeddings, std::span<const std::size_t> classes,
+                       const ConstMatrixRef& validation, std::span<const std::size_t> validation_classes,
+                       const std::vector<std::string>& labels, const ProbeOptions& options,
+                       std::vector<SweepStep>* tried) {
+  detail::check_examples(validation, validation_classes, labels);
+  std::map<int, double> accuracy;  // by eighths of a decade
+  const auto c_at = [](int eighths) { return std::pow(10.0, eighths / 8.0); };
+  const auto best = [&] {
+    auto found = accuracy.begin();
+    for (auto step = accuracy.begin(); step != accuracy.end(); ++step) {
+      if (step->second > found->second) found = step;
+    }
+    return found->first;
+  };
+  const auto attempt = [&](int eighths) {
+    if (accuracy.contains(eighths)) return;
+    ProbeOptions how = options;
+    how.c = c_at(eighths);
+    const auto probe = LinearProbe::train(model, embeddings, classes, labels, how);
+    accuracy[eighths] = probe.accuracy(validation, validation_classes);
+  };
+  for (int decade = -6; decade <= 6; decade += 2) attempt(8 * decade);
+  for (int step = 8; step >= 1; step /= 2) {
+    const int centre = best();
+    attempt(centre - step);
+    attempt(centre + step);
+  }
+  if (tried != nullptr) {
+    tried->clear();
+    for (const auto& [eighths, share] : accuracy) tried->push_back({c_at(eighths), share});
+  }
+  return c_at(best());
+}
+
+}  // namespace clipon::inline CLIPON_ABI

@@ -1,0 +1,80 @@
+// A few labelled pictures added to a zero-shot classifier without training: each votes for its label by its nearness.
+// Layer 6; part of linear_probe.hpp.  Zhang et al. 2022, Tip-Adapter, equations 3 to 5 (the training-free form).
+#pragma once
+
+#include <cmath>
+#include <cstddef>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "clipon/linear_probe/few_shot.hpp"
+#include "clipon/zero_shot.hpp"
+
+namespace clipon::inline CLIPON_ABI {
+
+struct TipAdapterOptions {
+  float alpha = 1.0f;  ///< weight of the pictures' votes beside the zero-shot logits
+  float beta = 5.5f;   ///< how fast a vote falls with the distance: exp(-beta (1 - cosine))
+};
+
+class TipAdapter {
+ public:
+  /// shots [n, embed_dim], unit rows; labels [n]: each one's index among the classifier's labels.
+  /// Throws Error invalid_argument.
+  TipAdapter(const Classifier& classifier, const ConstMatrixRef& shots, std::span<const std::size_t> labels,
+             const TipAdapterOptions& options = {})
+      : classifier_(classifier),
+        shots_(detail::pack_rows(classifier.model().context(), shots)),
+        labels_(labels.begin(), labels.end()),
+        options_(options) {
+    bool good =
+        labels_.size() == static_cast<std::size_t>(shots.rows()) && shots.cols() == classifier.prototypes().cols();
+    for (const std::size_t label : labels_) good = good && label < classifier.labels().size();
+    if (!good) throw Error(ErrorCode::invalid_argument, "shots: expected unit rows, each with the index of a label");
+  }
+
+  /// [n, labels]: scale * cosine + alpha * sum over the label's shots of exp(-beta (1 - cosine with the shot)).
+  [[nodiscard]] Matrix logits(const ConstMatrixRef& embeddings) const {
+    const Model& model = classifier_.model();
+    const kernels::Context& context = model.context();
+    const auto classes = static_cast<Eigen::Index>(classifier_.labels().size());
+    const ConstMatrixRef prototypes(classifier_.prototypes());
+    Matrix out(embeddings.rows(), classes);
+    const kernels::PackedMatrix packed = detail::pack_rows(context, prototypes);
+    detail::check_same_width(embeddings, prototypes);
+    detail::for_each_product_block(context, embeddings, packed,
+                                   [&](index_t first, index_t count, const float* cosines) {
+                                     for (index_t i = 0; i < count; ++i) {
+                                       for (index_t j = 0; j < classes; ++j)
+                                         out(first + i, j) = model.logit_scale() * cosines[i * packed.rows() + j];
+                                     }
+                                   });
+    detail::for_each_product_block(
+        context, embeddings, shots_, [&](index_t first, index_t count, const float* nearness) {
+          std::vector<float> votes(labels_.size());
+          for (index_t i = 0; i < count; ++i) {
+            context.kernels->exponentials(nearness + i * shots_.rows(), shots_.rows(), options_.beta, 1.0f,
+                                          votes.data());
+            for (std::size_t s = 0; s < votes.size(); ++s) {
+              out(first + i, static_cast<Eigen::Index>(labels_[s])) += options_.alpha * votes[s];
+            }
+          }
+        });
+    return out;
+  }
+
+  /// The share of rows whose greatest logit is their class's.
+  [[nodiscard]] double accuracy(const ConstMatrixRef& embeddings, std::span<const std::size_t> classes) const {
+    return detail::share_right(logits(embeddings), classes);
+  }
+
+ private:
+  Classifier classifier_;
+  kernels::PackedMatrix shots_;
+  std::vector<std::size_t> labels_;
+  TipAdapterOptions options_;
+};
+
+}  // namespace clipon::inline CLIPON_ABI

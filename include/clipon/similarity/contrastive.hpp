@@ -1,0 +1,148 @@
+// The objective that CLIP is trained with: symmetric cross-entropy over the cosines of a batch's pairs.  Layer 6; part
+// of similarity.hpp.  Radford et al. 2021, figure 3; van den Oord et al. 2018 (InfoNCE); open_clip loss.py, ClipLoss.
+#pragma once
+
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "clipon/similarity/cosine.hpp"
+
+namespace clipon::inline CLIPON_ABI {
+
+/// The symmetric cross-entropy over n pairs: logits [n, n], row i's partner is column i.
+/// (mean_i -log softmax_row(i)[i] + mean_i -log softmax_column(i)[i]) / 2.  Throws Error invalid_argument if not
+/// square.
+inline double contrastive_loss(const ConstMatrixRef& logits_per_image) {
+  const Eigen::Index n = logits_per_image.rows();
+  if (n == 0 || logits_per_image.cols() != n) {
+    throw Error(ErrorCode::invalid_argument, "logits: expected a square matrix, found [" + std::to_string(n) + ", " +
+                                                 std::to_string(logits_per_image.cols()) + "]");
+  }
+  const auto log_sum_exp = [n](const auto& x) {
+    double greatest = double{x(0)};
+    for (Eigen::Index i = 1; i < n; ++i) greatest = std::max(greatest, double{x(i)});
+    double sum = 0.0;
+    for (Eigen::Index i = 0; i < n; ++i) sum += std::exp(double{x(i)} - greatest);
+    return greatest + std::log(sum);
+  };
+  double loss = 0.0;
+  for (Eigen::Index i = 0; i < n; ++i) {
+    const double own = double{logits_per_image(i, i)};
+    loss += log_sum_exp([&](Eigen::Index j) { return logits_per_image(i, j); }) - own;
+    loss += log_sum_exp([&](Eigen::Index j) { return logits_per_image(j, i); }) - own;
+  }
+  return loss / (2.0 * static_cast<double>(n));
+}
+
+struct ContrastiveGradients {
+  double loss = 0.0;
+  Matrix images;             ///< [n, d]: the loss's derivative by each element of the image embeddings
+  Matrix texts;              ///< [n, d]
+  double logit_scale = 0.0;  ///< by the scale s of logits = s cosine; by the logarithm that CLIP learns: s times this
+};
+
+namespace detail {
+
+inline void check_pairs(const ConstMatrixRef& images, const ConstMatrixRef& texts, float scale) {
+  check_same_width(images, texts);
+  if (images.rows() == 0 || images.rows() != texts.rows()) {
+    throw Error(ErrorCode::invalid_argument, "pairs: expected as many pictures as texts, at least one, found " +
+                                                 std::to_string(images.rows()) + " and " +
+                                                 std::to_string(texts.rows()));
+  }
+  if (!(scale > 0.0f)) throw Error(ErrorCode::invalid_argument, "logit scale: expected a number above 0");
+}
+
+/// r with softmax of row i = exp(scale (cosine - r_i)): the greatest cosine plus log(sum) / scale.
+inline std::vector<double> softmax_shifts(const kernels::Context& context, const ConstMatrixRef& a,
+                                          const kernels::PackedMatrix& b, float scale) {
+  std::vector<double> shifts(static_cast<std::size_t>(a.rows()));
+  for_each_product_block(context, a, b, [&](index_t first, index_t count, const float* cosines) {
+    for (index_t i = 0; i < count; ++i) {
+      const auto row = context.kernels->row_exp(cosines + i * b.rows(), b.rows(), scale);
+      shifts[static_cast<std::size_t>(first + i)] = double{row.greatest} + std::log(double{row.sum}) / double{scale};
+    }
+  });
+  return shifts;
+}
+
+/// The loss from both directions' shifts.
+inline double loss_of_shifts(const ConstMatrixRef& images, const ConstMatrixRef& texts,
+                             const std::vector<double>& by_image, const std::vector<double>& by_text, float scale) {
+  double sum = 0.0;
+  for (Eigen::Index i = 0; i < images.rows(); ++i) {
+    double own = 0.0;
+    for (Eigen::Index k = 0; k < images.cols(); ++k) own += double{images(i, k)} * double{texts(i, k)};
+    sum += by_image[static_cast<std::size_t>(i)] + by_text[static_cast<std::size_t>(i)] - 2.0 * own;
+  }
+  return double{scale} * sum / (2.0 * static_cast<double>(images.rows()));
+}
+
+/// d loss / d a_i = scale / 2n sum_j (softmax over row i + softmax over column j - 2 [i = j]) b_j.
+inline Matrix gradient_of_rows(const kernels::Context& context, const ConstMatrixRef& a, const ConstMatrixRef& b,
+                               const kernels::PackedMatrix& packed_b, const std::vector<double>& row_shift,
+                               const std::vector<double>& column_shift, float scale) {
+  const index_t n = b.rows();
+  const kernels::PackedMatrix columns_of_b = pack_columns(context, b);
+  const std::vector<float> shift(column_shift.begin(), column_shift.end());
+  Matrix out(a.rows(), a.cols());
+  for_each_product_block(context, a, packed_b, [&](index_t first, index_t count, const float* cosines) {
+    std::vector<float> weights(static_cast<std::size_t>(count * n));
+    std::vector<float> by_column(static_cast<std::size_t>(n));
+    const float factor = scale / (2.0f * static_cast<float>(n));
+    for (index_t i = 0; i < count; ++i) {
+      const float* cosine = cosines + i * n;
+      float* weight = weights.data() + i * n;
+      const auto own = static_cast<float>(row_shift[static_cast<std::size_t>(first + i)]);
+      context.kernels->exponentials(cosine, n, scale, own, weight);
+      for (index_t j = 0; j < n; ++j)
+        by_column[static_cast<std::size_t>(j)] = cosine[j] - shift[static_cast<std::size_t>(j)];
+      context.kernels->exponentials(by_column.data(), n, scale, 0.0f, by_column.data());
+      weight[first + i] -= 2.0f;
+      for (index_t j = 0; j < n; ++j) weight[j] = factor * (weight[j] + by_column[static_cast<std::size_t>(j)]);
+    }
+    kernels::Epilogue epilogue;
+    epilogue.out = &out(first, 0);
+    epilogue.out_stride = out.cols();
+    kernels::gemm({context.kernels, {1}}, {weights.data(), n}, count, columns_of_b, epilogue);
+  });
+  return out;
+}
+
+}  // namespace detail
+
+/// The same loss from unit rows, images [n, d] and texts [n, d], pair i in both rows i; logits = scale * cosine.
+/// Computed in blocks: memory grows with n, not with n x n.  A bias would cancel.
+inline double contrastive_loss(const Model& model, const ConstMatrixRef& images, const ConstMatrixRef& texts,
+                               float scale) {
+  detail::check_pairs(images, texts, scale);
+  const kernels::Context& context = model.context();
+  const auto by_image = detail::softmax_shifts(context, images, detail::pack_rows(context, texts), scale);
+  const auto by_text = detail::softmax_shifts(context, texts, detail::pack_rows(context, images), scale);
+  return detail::loss_of_shifts(images, texts, by_image, by_text, scale);
+}
+
+/// The loss and its derivatives by both matrices, as they stand (not through their normalisation), and by the scale.
+inline ContrastiveGradients contrastive_gradients(const Model& model, const ConstMatrixRef& images,
+                                                  const ConstMatrixRef& texts, float scale) {
+  detail::check_pairs(images, texts, scale);
+  const kernels::Context& context = model.context();
+  const kernels::PackedMatrix packed_images = detail::pack_rows(context, images);
+  const kernels::PackedMatrix packed_texts = detail::pack_rows(context, texts);
+  const auto by_image = detail::softmax_shifts(context, images, packed_texts, scale);
+  const auto by_text = detail::softmax_shifts(context, texts, packed_images, scale);
+  ContrastiveGradients out;
+  out.loss = detail::loss_of_shifts(images, texts, by_image, by_text, scale);
+  out.images = detail::gradient_of_rows(context, images, texts, packed_texts, by_image, by_text, scale);
+  out.texts = detail::gradient_of_rows(context, texts, images, packed_images, by_text, by_image, scale);
+  // sum_i a_i . dL/da_i = s dL/ds, since both sum the same weights times the cosines.
+  for (Eigen::Index i = 0; i < images.rows(); ++i) {
+    for (Eigen::Index k = 0; k < images.cols(); ++k) {
+      out.logit_scale += double{images(i, k)} * double{out.images(i, k)} / double{scale};
+    }
+  }
+  return out;
+}
+
+}  // namespace clipon::inline CLIPON_ABI

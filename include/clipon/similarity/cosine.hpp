@@ -1,0 +1,97 @@
+// Cosines and logits of pictures and texts.  Layer 6; part of similarity.hpp.
+// openai/CLIP clip/model.py, CLIP.forward.
+#pragma once
+
+#include <Eigen/Core>
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "clipon/model.hpp"
+
+namespace clipon::inline CLIPON_ABI {
+
+namespace detail {
+inline void check_same_width(const ConstMatrixRef& a, const ConstMatrixRef& b) {
+  if (a.cols() != b.cols()) {
+    throw Error(ErrorCode::invalid_argument, "embeddings: expected the same width, found " + std::to_string(a.cols()) +
+                                                 " and " + std::to_string(b.cols()));
+  }
+}
+
+/// The rows of m, packed as the right side of a product.
+inline kernels::PackedMatrix pack_rows(const kernels::Context& context, const ConstMatrixRef& m) {
+  std::vector<float> rows;  // contiguous
+  rows.reserve(static_cast<std::size_t>(m.size()));
+  for (Eigen::Index i = 0; i < m.rows(); ++i) {
+    const float* row = m.data() + i * m.outerStride();
+    rows.insert(rows.end(), row, row + m.cols());
+  }
+  return {context, kernels::StoredMatrix{rows.data(), nullptr, DataType::f32, m.rows(), m.cols()}};
+}
+
+/// The columns of m [n, d], packed as the right side of a product: a row of it stands for a column of m.
+inline kernels::PackedMatrix pack_columns(const kernels::Context& context, const ConstMatrixRef& m) {
+  std::vector<float> columns(static_cast<std::size_t>(m.size()));
+  for (Eigen::Index i = 0; i < m.rows(); ++i) {
+    for (Eigen::Index k = 0; k < m.cols(); ++k) columns[static_cast<std::size_t>(k * m.rows() + i)] = m(i, k);
+  }
+  return {context, kernels::StoredMatrix{columns.data(), nullptr, DataType::f32, m.cols(), m.rows()}};
+}
+
+/// body(first, count, products) for blocks of rows of a [n, d]: products [count, w.rows()] of a's rows first .. and
+/// W's. No [n, w.rows()] matrix exists, so n may be large; blocks run on the context's threads, in no particular order.
+template <class Body>
+void for_each_product_block(const kernels::Context& context, const ConstMatrixRef& a, const kernels::PackedMatrix& w,
+                            const Body& body) {
+  if (w.rows() == 0) return;
+  constexpr index_t few = 64;                 // rows that pay for reading all of W once
+  constexpr index_t floats = 256 * 1024 / 4;  // a quarter of a 1 MiB L2: the products are read again at once
+  const index_t height = std::max(few, std::min<index_t>(floats / w.rows(), 512));
+  const index_t blocks = (a.rows() + height - 1) / height;
+  parallel::parallel_for(context.threads, blocks, [&](index_t block) {
+    const index_t first = block * a.rows() / blocks;
+    const index_t count = (block + 1) * a.rows() / blocks - first;
+    AlignedBuffer<float> products(static_cast<std::size_t>(count * w.rows()));
+    kernels::Epilogue epilogue;
+    epilogue.out = products.data();
+    epilogue.out_stride = w.rows();
+    const kernels::Operand rows{a.data() + first * a.outerStride(), a.outerStride()};
+    kernels::gemm({context.kernels, {1}}, rows, count, w, epilogue);
+    body(first, count, products.data());
+  });
+}
+}  // namespace detail
+
+/// Cosines of unit rows: images [n, d], texts [m, d] -> [n, m], in -1..1.
+inline Matrix similarity(const Model& model, const ConstMatrixRef& images, const ConstMatrixRef& texts) {
+  detail::check_same_width(images, texts);
+  Matrix out(images.rows(), texts.rows());
+  if (out.size() == 0) return out;
+  const kernels::PackedMatrix packed = detail::pack_rows(model.context(), texts);
+  kernels::Epilogue epilogue;
+  epilogue.out = out.data();
+  epilogue.out_stride = out.cols();
+  kernels::gemm(model.context(), {images.data(), images.outerStride()}, images.rows(), packed, epilogue);
+  return out;
+}
+
+/// logits_per_image [n, m] = scale * cosine + bias; logits_per_text is its transpose.
+inline Matrix logits(const Model& model, const ConstMatrixRef& images, const ConstMatrixRef& texts) {
+  Matrix out = similarity(model, images, texts);
+  for (float* x = out.data(); x != out.data() + out.size(); ++x) *x = *x * model.logit_scale() + model.logit_bias();
+  return out;
+}
+
+/// softmax of n numbers, in place, in double: exp(x - max) over its sum.
+inline void softmax(float* x, std::size_t n) {
+  if (n == 0) return;
+  const float greatest = *std::max_element(x, x + n);
+  double sum = 0.0;
+  std::vector<double> e(n);
+  for (std::size_t i = 0; i < n; ++i) sum += e[i] = std::exp(double{x[i]} - double{greatest});
+  for (std::size_t i = 0; i < n; ++i) x[i] = static_cast<float>(e[i] / sum);
+}
+
+}  // namespace clipon::inline CLIPON_ABI

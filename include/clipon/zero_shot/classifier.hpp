@@ -1,0 +1,175 @@
+// The bodies of Classifier's calls.  Layer 6; part of zero_shot.hpp, include that.
+#pragma once
+
+#include "clipon/zero_shot.hpp"
+
+namespace clipon::inline CLIPON_ABI {
+
+inline void Classifier::check_options() const {
+  if (options_.templates.empty()) fail("templates: expected at least one, found none");
+  for (const std::string& text : options_.templates) {
+    if (text.find("{}") == std::string::npos) fail("template '" + text + "': expected {} where the label goes");
+  }
+  if (!(options_.temperature > 0.0f)) fail("temperature: expected a number above 0");
+}
+
+inline void Classifier::update() {
+  names_.clear();
+  for (const Label& label : labels_) names_.push_back(label.name);
+  packed_ = std::make_shared<const kernels::PackedMatrix>(detail::pack_rows(model_.context(), prototypes_));
+}
+
+inline Matrix Classifier::embed(const std::vector<Label>& labels, const std::vector<std::string>& background) const {
+  std::vector<std::string> texts;
+  std::vector<std::size_t> texts_of;  // how many of them make each prototype
+  for (const Label& label : labels) {
+    const std::size_t before = texts.size();
+    const auto add = [&](const std::string& words) {
+      if (words.find_first_not_of(" \t\r\n") == std::string::npos) fail("labels: expected words, found an empty label");
+      for (const std::string& text : options_.templates) texts.push_back(fill_template(text, words));
+    };
+    add(label.name);
+    for (const std::string& synonym : label.synonyms) add(synonym);
+    texts_of.push_back(texts.size() - before);
+  }
+  texts.insert(texts.end(), background.begin(), background.end());
+  texts_of.insert(texts_of.end(), background.size(), 1);
+
+  BatchOptions batch;
+  batch.tokenize = options_.tokenize;
+  batch.progress = options_.progress;
+  const Matrix embedded = model_.embed_texts(texts, batch);
+  Matrix prototypes(static_cast<Eigen::Index>(texts_of.size()), model_.embed_dim());
+  const Eigen::Index width = prototypes.cols();
+  const float* row = embedded.data();
+  for (Eigen::Index i = 0; i < prototypes.rows(); ++i) {
+    float* prototype = &prototypes(i, 0);
+    const std::size_t ways = texts_of[static_cast<std::size_t>(i)];
+    std::fill_n(prototype, width, 0.0f);
+    for (std::size_t way = 0; way < ways; ++way, row += width) {
+      for (Eigen::Index k = 0; k < width; ++k) prototype[k] += row[k] / static_cast<float>(ways);
+    }
+    detail::finish_row(prototype, width, true);
+  }
+  return prototypes;
+}
+
+inline void Classifier::add_labels(const std::vector<Label>& labels) {
+  const Matrix more = embed(labels, {});
+  const auto before = static_cast<Eigen::Index>(labels_.size()) * prototypes_.cols();
+  Matrix all(prototypes_.rows() + more.rows(), prototypes_.cols());
+  float* end = std::copy_n(prototypes_.data(), before, all.data());
+  end = std::copy_n(more.data(), more.size(), end);
+  std::copy_n(prototypes_.data() + before, prototypes_.size() - before, end);
+  prototypes_ = std::move(all);
+  labels_.insert(labels_.end(), labels.begin(), labels.end());
+  update();
+}
+
+inline void Classifier::remove_labels(const std::vector<std::string>& names) {
+  for (const std::string& name : names) {
+    if (std::find(names_.begin(), names_.end(), name) == names_.end()) {
+      fail("label '" + name + "': expected one of this classifier's, found none of this name");
+    }
+  }
+  std::vector<Label> kept;
+  std::vector<float> rows;
+  for (std::size_t i = 0; i < static_cast<std::size_t>(prototypes_.rows()); ++i) {
+    const bool is_label = i < labels_.size();
+    if (is_label && std::find(names.begin(), names.end(), names_[i]) != names.end()) continue;
+    if (is_label) kept.push_back(labels_[i]);
+    const float* row = prototypes_.data() + static_cast<Eigen::Index>(i) * prototypes_.cols();
+    rows.insert(rows.end(), row, row + prototypes_.cols());
+  }
+  if (kept.empty()) fail("labels: expected to keep at least one, found all of them removed");
+  labels_ = std::move(kept);
+  prototypes_.resize(static_cast<Eigen::Index>(rows.size()) / prototypes_.cols(), prototypes_.cols());
+  std::copy(rows.begin(), rows.end(), prototypes_.data());
+  update();
+}
+
+inline Ranking Classifier::rank(const ConstMatrixRef& embeddings, std::size_t top) const {
+  detail::check_same_width(embeddings, prototypes_);
+  if (top == 0) top = options_.top;
+  detail::RankJob job;
+  job.labels = labels_.size();
+  job.top = top == 0 ? labels_.size() : std::min(top, labels_.size());
+  job.scale = model_.logit_scale() / options_.temperature;  // a bias would cancel in the softmax
+  job.multi_label = options_.multi_label;
+  return detail::rank_rows(model_.context(), embeddings, prototypes_, *packed_, job);
+}
+
+inline bool Classifier::accepts(const Ranking& ranking, std::size_t row) const {
+  const std::size_t best = row * ranking.top;
+  const RejectRules& rules = options_.reject;
+  const bool above =
+      options_.background.empty() || ranking.cosine[best] - ranking.background[row] >= rules.min_background;
+  return ranking.cosine[best] >= rules.min_cosine && ranking.margin[best] >= rules.min_margin && above;
+}
+
+inline std::vector<std::vector<Prediction>> Classifier::classify_embeddings(const ConstMatrixRef& embeddings) const {
+  const Ranking ranking = rank(embeddings);
+  std::vector<std::vector<Prediction>> all(ranking.rows);
+  for (std::size_t row = 0; row < ranking.rows; ++row) {
+    const bool accepted = accepts(ranking, row);
+    for (std::size_t k = 0; k < ranking.top; ++k) {
+      const std::size_t at = row * ranking.top + k;
+      const auto label = static_cast<std::size_t>(ranking.index[at]);
+      const float probability = ranking.probability[at];
+      const bool chosen = options_.multi_label ? probability >= options_.multi_label_threshold : k == 0 && accepted;
+      all[row].push_back({names_[label], label, probability, ranking.cosine[at], ranking.margin[at], chosen});
+    }
+  }
+  return all;
+}
+
+inline std::vector<RuleReport> Classifier::calibrate(const ConstMatrixRef& embeddings,
+                                                     std::span<const std::size_t> truth, double precision) {
+  if (options_.multi_label) fail("calibrate: expected one label a picture, found a multi-label classifier");
+  if (truth.empty() || truth.size() != static_cast<std::size_t>(embeddings.rows())) {
+    fail("calibrate: expected a label for each of " + std::to_string(embeddings.rows()) + " pictures, found " +
+         std::to_string(truth.size()));
+  }
+  if (!(precision > 0.0 && precision <= 1.0)) fail("precision: expected a share above 0, at most 1");
+  const Ranking ranking = rank(embeddings, 1);
+  std::vector<char> right;
+  std::vector<char> known;
+  std::vector<float> above_background;
+  for (std::size_t i = 0; i < truth.size(); ++i) {
+    right.push_back(static_cast<std::size_t>(ranking.index[i]) == truth[i] ? 1 : 0);
+    known.push_back(truth[i] != kUnknown ? 1 : 0);
+    above_background.push_back(ranking.cosine[i] - ranking.background[i]);
+  }
+  std::vector<RuleReport> reports;
+  const auto cut = [&](RejectRule rule, const std::vector<float>& scores) {
+    reports.push_back(detail::cut_for_precision(rule, scores, right, known, precision));
+  };
+  cut(RejectRule::cosine, ranking.cosine);
+  cut(RejectRule::margin, ranking.margin);
+  if (!options_.background.empty()) cut(RejectRule::background, above_background);
+
+  const auto best = std::max_element(reports.begin(), reports.end(),
+                                     [](const RuleReport& a, const RuleReport& b) { return a.coverage < b.coverage; });
+  RejectRules rules;
+  rules.min_background = -3.0f;  // off: two cosines differ by 2 at most
+  switch (best->rule) {
+    case RejectRule::cosine:
+      rules.min_cosine = best->threshold;
+      break;
+    case RejectRule::margin:
+      rules.min_margin = best->threshold;
+      break;
+    case RejectRule::background:
+      rules.min_background = best->threshold;
+      break;
+  }
+  options_.reject = rules;
+  return reports;
+}
+
+inline std::vector<Prediction> Model::zero_shot_classify(const Image& image, const std::vector<std::string>& labels,
+                                                         const ClassifyOptions& options) const {
+  return Classifier(*this, labels, options).classify(image);
+}
+
+}  // namespace clipon::inline CLIPON_ABI

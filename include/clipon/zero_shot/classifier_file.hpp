@@ -1,0 +1,74 @@
+// Classifier::save and load: a strict GGUF file (format/gguf_writer.hpp).  Layer 6; part of zero_shot.hpp, include
+// that.
+#pragma once
+
+#include "clipon/zero_shot.hpp"
+
+namespace clipon::inline CLIPON_ABI {
+
+inline void Classifier::save(const std::string& path) const {
+  format::GgufWriter writer("clipon.classifier");
+  detail::write_model_keys(writer, model_);
+  writer.strings("clipon.labels", names_);
+  std::vector<std::string> synonyms;
+  std::vector<std::uint32_t> counts;
+  for (const Label& label : labels_) {
+    synonyms.insert(synonyms.end(), label.synonyms.begin(), label.synonyms.end());
+    counts.push_back(static_cast<std::uint32_t>(label.synonyms.size()));
+  }
+  writer.strings("clipon.synonyms", synonyms);
+  writer.numbers("clipon.synonym_counts", counts);
+  writer.strings("clipon.templates", options_.templates);
+  writer.strings("clipon.background", options_.background);
+  writer.u32("clipon.top", static_cast<std::uint32_t>(options_.top));
+  writer.f64("clipon.temperature", double{options_.temperature});
+  writer.f64("clipon.min_cosine", double{options_.reject.min_cosine});
+  writer.f64("clipon.min_margin", double{options_.reject.min_margin});
+  writer.f64("clipon.min_background", double{options_.reject.min_background});
+  writer.boolean("clipon.multi_label", options_.multi_label);
+  writer.f64("clipon.multi_label_threshold", double{options_.multi_label_threshold});
+  writer.boolean("clipon.truncate", options_.tokenize.truncate);
+  writer.tensor("prototypes",
+                {static_cast<std::uint64_t>(prototypes_.rows()), static_cast<std::uint64_t>(prototypes_.cols())},
+                {prototypes_.data(), static_cast<std::size_t>(prototypes_.size())});
+  writer.write(path);
+}
+
+inline Classifier Classifier::load(const Model& model, const std::string& path) {
+  return detail::read_saved_file(model, path, "clipon.classifier", [&](const format::Gguf& file, auto& weights) {
+    Classifier out(model);
+    const auto number = [&](const char* key) { return static_cast<float>(file.get<double>(key)); };
+    out.options_.templates = detail::strings_of(file, "clipon.templates");
+    out.options_.background = detail::strings_of(file, "clipon.background");
+    out.options_.top = static_cast<std::size_t>(file.get<std::uint64_t>("clipon.top"));
+    out.options_.temperature = number("clipon.temperature");
+    out.options_.reject = {number("clipon.min_cosine"), number("clipon.min_margin"), number("clipon.min_background")};
+    out.options_.multi_label = file.get<bool>("clipon.multi_label");
+    out.options_.multi_label_threshold = number("clipon.multi_label_threshold");
+    out.options_.tokenize.truncate = file.get<bool>("clipon.truncate");
+    out.check_options();
+
+    out.labels_ = to_labels(detail::strings_of(file, "clipon.labels"));
+    const auto synonyms = detail::strings_of(file, "clipon.synonyms");
+    const auto& counts = file.get<std::vector<std::uint64_t>>("clipon.synonym_counts");
+    std::size_t next = 0;
+    for (std::size_t i = 0; i < counts.size() && i < out.labels_.size(); ++i) {
+      if (counts[i] > synonyms.size() - next) break;
+      out.labels_[i].synonyms.assign(synonyms.begin() + static_cast<std::ptrdiff_t>(next),
+                                     synonyms.begin() + static_cast<std::ptrdiff_t>(next + counts[i]));
+      next += static_cast<std::size_t>(counts[i]);
+    }
+    if (out.labels_.empty() || counts.size() != out.labels_.size() || next != synonyms.size()) {
+      throw Error(ErrorCode::bad_value, "labels: expected at least one, each with its count of synonyms");
+    }
+    const auto rows = static_cast<index_t>(out.labels_.size() + out.options_.background.size());
+    const std::vector<float> values = weights.get_vector("prototypes", {rows, model.embed_dim()});
+    weights.finish();
+    out.prototypes_.resize(rows, model.embed_dim());
+    std::copy(values.begin(), values.end(), out.prototypes_.data());
+    out.update();
+    return out;
+  });
+}
+
+}  // namespace clipon::inline CLIPON_ABI

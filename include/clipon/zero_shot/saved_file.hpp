@@ -1,0 +1,59 @@
+// A classifier's or probe's file: opened, checked, known to belong to the model at hand.  Layer 6; called by
+// Classifier::load and LinearProbe::load.
+#pragma once
+
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "clipon/format/gguf_writer.hpp"
+#include "clipon/format/read_file.hpp"
+#include "clipon/format/weights.hpp"
+#include "clipon/model.hpp"
+
+namespace clipon::inline CLIPON_ABI::detail {
+
+inline std::string hexadecimal(std::uint64_t value) {
+  char text[20];
+  std::snprintf(text, sizeof text, "%08llx", static_cast<unsigned long long>(value));
+  return text;
+}
+
+inline void write_model_keys(format::GgufWriter& writer, const Model& model) {
+  writer.u32("clipon.model_fingerprint", model.info().fingerprint);
+  writer.string("clipon.model_name", model.info().name);
+}
+
+/// Strings of a metadata array, copied out of the file.
+inline std::vector<std::string> strings_of(const format::Gguf& file, const char* key) {
+  const auto& views = file.get<std::vector<std::string_view>>(key);
+  return {views.begin(), views.end()};
+}
+
+/// body(file, weights) for the strict GGUF file at `path`, of this architecture, made with this model.  Throws Error of
+/// every code that a model file can give, bad_value for another kind of file or another model's; each names the path.
+template <class Body>
+auto read_saved_file(const Model& model, const std::string& path, const char* architecture, const Body& body) {
+  constexpr std::uint64_t most = 2ull << 30;
+  const std::vector<std::byte> bytes = format::read_file(path, most, architecture);
+  try {
+    const format::Gguf file(bytes, LoadOptions{});
+    const auto found = std::string(file.get<std::string_view>("general.architecture"));
+    if (!file.strict() || found != architecture) {
+      throw Error(ErrorCode::bad_value, "expected a file of kind " + std::string(architecture) + ", found " + found);
+    }
+    const auto fingerprint = file.get<std::uint64_t>("clipon.model_fingerprint");
+    if (fingerprint != model.info().fingerprint) {
+      throw Error(ErrorCode::bad_value, "made with model '" +
+                                            std::string(file.get<std::string_view>("clipon.model_name")) +
+                                            "', fingerprint " + hexadecimal(fingerprint) + ", expected '" +
+                                            model.info().name + "', " + hexadecimal(model.info().fingerprint));
+    }
+    format::Weights weights(file, LoadOptions{});
+    return body(file, weights);
+  } catch (const Error& error) {
+    throw Error(error.code(), path + ": " + error.what());
+  }
+}
+
+}  // namespace clipon::inline CLIPON_ABI::detail

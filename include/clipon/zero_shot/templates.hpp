@@ -1,0 +1,108 @@
+// Labels, the sentences they are put into, and files of both.  Layer 6; part of zero_shot.hpp.
+// Radford et al. 2021, section 3.1.4 (prompt engineering and ensembling).
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "clipon/error.hpp"
+#include "clipon/format/read_file.hpp"
+
+namespace clipon::inline CLIPON_ABI {
+
+/// A class by name; its synonyms are averaged into its prototype as further texts.
+struct Label {
+  std::string name;
+  std::vector<std::string> synonyms;
+};
+
+inline std::vector<Label> to_labels(const std::vector<std::string>& names) {
+  std::vector<Label> labels;
+  labels.reserve(names.size());
+  for (const std::string& name : names) labels.push_back({name, {}});
+  return labels;
+}
+
+/// Every {} of the template becomes the label.
+inline std::string fill_template(const std::string& text, const std::string& label) {
+  std::string out;
+  std::size_t at = 0;
+  for (std::size_t found = text.find("{}"); found != std::string::npos; found = text.find("{}", at)) {
+    out.append(text, at, found - at).append(label);
+    at = found + 2;
+  }
+  return out.append(text, at);
+}
+
+/// The built-in sets: "none" is the label alone, "plain" the paper's first sentence, "ensemble" eight of our own for
+/// photographs and drawings alike.  Throws Error invalid_argument for another name.
+inline std::vector<std::string> template_set(const std::string& name) {
+  if (name == "none") return {"{}"};
+  if (name == "plain") return {"a photo of a {}."};
+  if (name == "ensemble") {
+    return {"{}",
+            "a photo of a {}.",
+            "a close-up photo of the {}.",
+            "a small picture of {}",
+            "a drawing of a {}.",
+            "an icon of {}",
+            "a blurry photo of a {}.",
+            "this is a {}."};
+  }
+  throw Error(ErrorCode::invalid_argument, "template set: expected none, plain or ensemble, found '" + name + "'");
+}
+
+/// What ClassifyOptions::background is when multi-label classification is asked for and nothing was said.
+inline std::vector<std::string> default_background() {
+  return {"a photo", "a picture", "an image", "a photo of something", "a drawing", "an object"};
+}
+
+namespace detail {
+
+/// The lines of a text file without line ends; empty ones are left out.
+inline std::vector<std::string> read_lines(const std::string& path, const char* what) {
+  constexpr std::uint64_t most = 64u << 20;
+  const auto bytes = format::read_file(path, most, what);
+  const std::string content(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  std::vector<std::string> lines;
+  for (std::size_t at = 0; at < content.size();) {
+    const std::size_t end = std::min(content.find('\n', at), content.size());
+    std::string line = content.substr(at, end - at);
+    if (!line.empty() && line.back() == '\r') line.pop_back();
+    if (!line.empty()) lines.push_back(std::move(line));
+    at = end + 1;
+  }
+  return lines;
+}
+
+}  // namespace detail
+
+/// One template a line.  Throws Error io, or invalid_argument for a file without one and for a line without {}.
+inline std::vector<std::string> read_templates(const std::string& path) {
+  std::vector<std::string> lines = detail::read_lines(path, "templates");
+  if (lines.empty()) throw Error(ErrorCode::invalid_argument, path + ": expected a template a line, found none");
+  for (const std::string& line : lines) {
+    if (line.find("{}") == std::string::npos) {
+      throw Error(ErrorCode::invalid_argument, path + ": template '" + line + "': expected {} where the label goes");
+    }
+  }
+  return lines;
+}
+
+/// One label a line, its synonyms after it, separated by tabs.  Throws Error io, or invalid_argument for none.
+inline std::vector<Label> read_labels(const std::string& path) {
+  std::vector<Label> labels;
+  for (const std::string& line : detail::read_lines(path, "labels")) {
+    Label label;
+    for (std::size_t at = 0; at <= line.size();) {
+      const std::size_t end = std::min(line.find('\t', at), line.size());
+      (at == 0 ? label.name : label.synonyms.emplace_back()) = line.substr(at, end - at);
+      at = end + 1;
+    }
+    labels.push_back(std::move(label));
+  }
+  if (labels.empty()) throw Error(ErrorCode::invalid_argument, path + ": expected a label a line, found none");
+  return labels;
+}
+
+}  // namespace clipon::inline CLIPON_ABI

@@ -1,0 +1,160 @@
+"""classify beyond the best label, and probe: as docs/cli.md describes them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from test_commands import one_line
+
+from conftest import SAMPLES, Command
+
+PIZZA = SAMPLES / "pizza.png"
+
+
+def chosen(clipon: Command, *arguments: object) -> list[list[str]]:
+    done = clipon("classify", *arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    return [result["chosen"] for result in json.loads(done.stdout)["results"]]
+
+
+def test_unknown_by_each_rule(clipon: Command) -> None:
+    labels = ("--labels", "pizza,guitar,house")
+    done = clipon("classify", PIZZA, *labels, "--json")
+    best = json.loads(done.stdout)["results"][0]["predictions"][0]
+    assert best["label"] == "pizza"
+    assert best["margin"] > 0.05
+    assert chosen(clipon, PIZZA, *labels) == [["pizza"]]
+    assert chosen(clipon, PIZZA, *labels, "--min-cosine", best["cosine"] + 0.01) == [[]]
+    assert chosen(clipon, PIZZA, *labels, "--min-margin", best["margin"] + 0.01) == [[]]
+    assert chosen(clipon, PIZZA, "--labels", "guitar,house", "--background", "pizza,something") == [[]]
+    assert chosen(clipon, PIZZA, *labels, "--background", "a symbol") == [["pizza"]]
+    assert chosen(clipon, PIZZA, *labels, "--background", "a symbol", "--min-background", 1) == [[]]
+    table = clipon("classify", PIZZA, *labels, "--min-cosine", "0.99").stdout
+    assert table.split()[1] == "unknown"
+
+
+def test_several_labels_and_temperature(clipon: Command) -> None:
+    labels = ("--labels", "pizza,food,guitar")
+    found = chosen(clipon, PIZZA, *labels, "--multi-label", "--background", "a picture,something", "--top", 1)
+    assert "pizza" in found[0]
+    assert "guitar" not in found[0]
+    assert chosen(clipon, PIZZA, *labels, "--multi-label", "--threshold", 1.1) == [[]]
+    soft = json.loads(clipon("classify", PIZZA, *labels, "--temperature", 10, "--json").stdout)
+    assert soft["results"][0]["predictions"][0]["probability"] < 0.9
+
+
+def test_templates_and_synonyms_from_files(clipon: Command) -> None:
+    templates = clipon.work / "templates.txt"
+    templates.write_text("{}\nan emoji of {}\n")
+    labels = clipon.work / "labels.txt"
+    labels.write_text("Gericht\tpizza\nInstrument\tguitar\n")
+    as_json = clipon.work / "labels.json"
+    as_json.write_text(json.dumps({"Gericht": ["pizza"], "Instrument": ["guitar"]}))
+    for file in (labels, as_json):
+        assert chosen(clipon, PIZZA, "--labels-file", file, "--templates", templates) == [["Gericht"]]
+    for name in ("none", "plain", "ensemble"):
+        assert chosen(clipon, PIZZA, "--labels", "pizza,guitar", "--templates", name) == [["pizza"]]
+    templates.write_text("no place\n")
+    done = clipon("classify", PIZZA, "--labels", "a,b", "--templates", templates)
+    assert done.returncode == 2
+    one_line(done.stderr, "no place", "expected {}")
+    as_json.write_text('{"a": 3}')
+    done = clipon("classify", PIZZA, "--labels-file", as_json)
+    assert done.returncode == 2
+    one_line(done.stderr, "labels.json", "synonyms")
+
+
+def folders(root: Path) -> Path:
+    """Three classes of two samples each."""
+    for label, names in {
+        "food": ("pizza", "red-apple"),
+        "animal": ("cat-face", "dog-face"),
+        "vehicle": ("automobile", "bicycle"),
+    }.items():
+        (root / label).mkdir(parents=True)
+        for name in names:
+            shutil.copy(SAMPLES / f"{name}.png", root / label)
+    return root
+
+
+def test_calibrate_save_and_load(clipon: Command) -> None:
+    data = folders(clipon.work / "data")
+    saved = clipon.work / "saved.gguf"
+    done = clipon(
+        "classify", "--labels", "food,animal", "--background", "a car", "--calibrate", data, "--precision", "0.75",
+        "--save", saved, "--json",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    rules = {rule["rule"]: rule for rule in json.loads(done.stdout)["calibration"]}
+    assert set(rules) == {"cosine", "margin", "background"}
+    assert all(rule["precision"] >= 0.75 for rule in rules.values())
+    assert all(0 <= rule["auroc_known"] <= 1 for rule in rules.values())
+    again = json.loads(clipon("classify", data / "food", "--classifier", saved, "--json").stdout)
+    assert again["labels"] == ["food", "animal"]
+    assert clipon("classify", PIZZA, "--classifier", saved, "--labels", "a").returncode == 2
+    done = clipon("classify")
+    assert done.returncode == 2
+    one_line(done.stderr, "expected pictures")
+
+
+def test_a_file_of_another_model_is_refused(clipon: Command, clipon32: Command) -> None:
+    saved = clipon.work / "saved.gguf"
+    assert clipon("classify", "--labels", "a,b", "--save", saved).returncode == 0
+    done = clipon32("classify", PIZZA, "--classifier", saved)
+    assert done.returncode == 1
+    one_line(done.stderr, "saved.gguf", "fingerprint")
+    done = clipon("probe", "predict", saved, PIZZA)
+    assert done.returncode == 1
+    one_line(done.stderr, "expected a file of kind clipon.linear_probe, found clipon.classifier")
+
+
+@pytest.mark.parametrize("form", ["folder", "csv"])
+def test_probe_train_and_predict(clipon: Command, form: str) -> None:
+    data = folders(clipon.work / "data")
+    source = data
+    if form == "csv":
+        source = clipon.work / "data.csv"
+        rows = [f'"data/{path.parent.name}/{path.name}",{path.parent.name}' for path in sorted(data.rglob("*.png"))]
+        source.write_text("path,label\n" + "\n".join(rows) + "\n")
+    probe = clipon.work / "probe.gguf"
+    done = clipon("probe", "train", source, "-o", probe, "--c", 100, "--json")
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)
+    assert summary["pictures"] == 6
+    assert summary["training_accuracy"] == 1.0
+    assert summary["converged"]
+    done = clipon("probe", "predict", probe, data, "--json", "--top", 1)
+    for result in json.loads(done.stdout)["results"]:
+        assert result["predictions"][0]["label"] == Path(result["path"]).parent.name
+    table = clipon("probe", "train", source, "-o", probe, "--zero-shot", "--template", "{}", "--holdout", "0.5")
+    assert table.returncode == 0
+    assert "% of the validation pictures" in table.stdout
+
+
+def test_probe_curve(clipon: Command) -> None:
+    data = folders(clipon.work / "data")
+    done = clipon("probe", "curve", data, "--test", data, "--shots", "1,2", "--repeats", 2, "--json")
+    assert done.returncode == 0, done.stderr
+    curve = json.loads(done.stdout)
+    assert [(run["shots"], run["seed"], len(run["train"])) for run in curve["runs"]] == [
+        (1, 0, 3), (1, 1, 3), (2, 0, 6), (2, 1, 6),
+    ]  # fmt: skip
+    assert curve["runs"][2]["probe"] == 1.0  # it was shown the test
+    assert "zero-shot" in clipon("probe", "curve", data, "--shots", 1, "--repeats", 1).stdout
+
+
+def test_probe_mistakes(clipon: Command) -> None:
+    empty = clipon.work / "empty"
+    empty.mkdir()
+    broken = clipon.work / "broken.csv"
+    broken.write_text("path,name\na.png,b\n")
+    short = clipon.work / "short.csv"
+    short.write_text("path,label\na.png\n")
+    for data, words in ((empty, "folder a class"), (broken, "columns path and label"), (short, "expected 2 fields")):
+        done = clipon("probe", "train", data, "-o", clipon.work / "x")
+        assert done.returncode == 2
+        one_line(done.stderr, words)
+    assert clipon("probe").returncode == 2

@@ -1,0 +1,42 @@
+// L-BFGS on functions whose minimum is known.
+#include <cmath>
+
+#include "support.hpp"
+
+using namespace clipon;
+
+TEST_CASE("a quadratic of very unequal curvatures, and Rosenbrock's valley") {
+  const auto quadratic = [](const std::vector<double>& x, std::vector<double>& gradient) {
+    double value = 0.0;
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      const double curvature = std::pow(10.0, static_cast<double>(i % 5));
+      value += 0.5 * curvature * (x[i] - 1.0) * (x[i] - 1.0);
+      gradient[i] = curvature * (x[i] - 1.0);
+    }
+    return value;
+  };
+  std::vector<double> x(20, 0.0);
+  LbfgsOptions options;
+  options.gradient_tolerance = 1e-8;
+  const LbfgsResult found = minimise_lbfgs(quadratic, x, options);
+  CHECK(found.converged);
+  for (const double value : x) CHECK(std::fabs(value - 1.0) < 1e-8);
+
+  const auto rosenbrock = [](const std::vector<double>& p, std::vector<double>& gradient) {
+    const double a = 1.0 - p[0];
+    const double b = p[1] - p[0] * p[0];
+    gradient[0] = -2.0 * a - 400.0 * p[0] * b;
+    gradient[1] = 200.0 * b;
+    return a * a + 100.0 * b * b;
+  };
+  std::vector<double> p = {-1.2, 1.0};
+  const LbfgsResult valley = minimise_lbfgs(rosenbrock, p, options);
+  CHECK(valley.converged);
+  CHECK(std::fabs(p[0] - 1.0) < 1e-6);
+  CHECK(std::fabs(p[1] - 1.0) < 1e-6);
+  CHECK(valley.iterations < 100);
+
+  options.max_iterations = 2;
+  p = {-1.2, 1.0};
+  CHECK_FALSE(minimise_lbfgs(rosenbrock, p, options).converged);
+}

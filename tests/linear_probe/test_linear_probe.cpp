@@ -1,0 +1,193 @@
+// The probe's minimum, its zero-shot start, the sweep of C, saved files, Tip-Adapter.  scikit-learn and PyTorch are in
+// tests/parity.
+#include <unistd.h>
+
+#include <cmath>
+#include <cstdio>
+#include <filesystem>
+#include <set>
+
+#include "support.hpp"
+#include "zero_shot/embeddings.hpp"
+
+using namespace clipon;
+
+namespace {
+
+const std::vector<std::string> kLabels = {"pizza", "guitar", "house"};
+
+struct Data {
+  Matrix rows;
+  std::vector<std::size_t> classes;
+};
+
+Data make(unsigned seed, Eigen::Index n, float spread) {
+  support::Random random(seed);
+  support::Random centre_random(7);
+  const Matrix centres = support::unit_rows(centre_random, 3, support::demo_model().embed_dim());
+  Data data;
+  data.rows = support::clustered_rows(random, n, centres.cols(), centres, spread);
+  for (Eigen::Index i = 0; i < n; ++i) data.classes.push_back(static_cast<std::size_t>(i % 3));
+  return data;
+}
+
+// The objective in double, written out.
+double objective(const LinearProbe& probe, const Data& data, double c, const Matrix* prior, float scale) {
+  double value = 0.0;
+  const auto n = static_cast<double>(data.classes.size());
+  for (Eigen::Index i = 0; i < data.rows.rows(); ++i) {
+    double sum = 0.0;
+    double own = 0.0;
+    for (Eigen::Index j = 0; j < 3; ++j) {
+      const double logit =
+          support::dot(data.rows, i, probe.weights(), j) + double{probe.bias()[static_cast<std::size_t>(j)]};
+      sum += std::exp(logit);
+      if (j == static_cast<Eigen::Index>(data.classes[static_cast<std::size_t>(i)])) own = logit;
+    }
+    value += (std::log(sum) - own) / n;
+  }
+  for (Eigen::Index j = 0; j < 3; ++j) {
+    for (Eigen::Index k = 0; k < probe.weights().cols(); ++k) {
+      const double start = prior == nullptr ? 0.0 : double{scale} * double{(*prior)(j, k)};
+      const double away = double{probe.weights()(j, k)} - start;
+      value += away * away / (2.0 * c * n);
+    }
+  }
+  return value;
+}
+
+}  // namespace
+
+TEST_CASE("the probe's objective is what it says, and no step around lowers it") {
+  const Model& model = support::demo_model();
+  const Data data = make(81, 60, 2.0f);
+  for (const double c : {0.1, 31.6}) {
+    ProbeOptions options;
+    options.c = c;
+    const auto probe = LinearProbe::train(model, data.rows, data.classes, kLabels, options);
+    CHECK(probe.fit().converged);
+    CHECK(probe.fit().objective == doctest::Approx(objective(probe, data, c, nullptr, 1.0f)).epsilon(1e-5));
+    CHECK(probe.fit().objective < std::log(3.0));
+    CHECK(probe.accuracy(data.rows, data.classes) > 0.9);
+  }
+}
+
+TEST_CASE("from a zero-shot start: a tiny C is zero-shot, a large one is the plain probe") {
+  const Model& model = support::demo_model();
+  const Classifier zero_shot(model, kLabels);
+  const Data data = make(82, 30, 2.0f);
+  ProbeOptions options;
+  options.zero_shot = &zero_shot;
+  options.c = 1e-9;
+  const auto held = LinearProbe::train(model, data.rows, data.classes, kLabels, options);
+  const auto found = held.classify_embeddings(data.rows);
+  const auto expected = zero_shot.classify_embeddings(data.rows);
+  // the bias is free, so it alone has moved: weights are the prototypes
+  for (Eigen::Index k = 0; k < held.weights().cols(); ++k) {
+    CHECK(held.weights()(1, k) ==
+          doctest::Approx(double{model.logit_scale() * zero_shot.prototypes()(1, k)}).epsilon(1e-3));
+  }
+  REQUIRE(found.size() == expected.size());
+  options.c = 10.0;
+  const auto probe = LinearProbe::train(model, data.rows, data.classes, kLabels, options);
+  CHECK(probe.fit().objective ==
+        doctest::Approx(objective(probe, data, 10.0, &zero_shot.prototypes(), model.logit_scale())).epsilon(1e-5));
+  const Classifier other(model, {"a", "b", "c"});
+  options.zero_shot = &other;
+  CHECK(support::code_of([&] { (void)LinearProbe::train(model, data.rows, data.classes, kLabels, options); }) ==
+        ErrorCode::invalid_argument);
+}
+
+TEST_CASE("the sweep of C goes as the paper says and finds the best of what it tried") {
+  const Model& model = support::demo_model();
+  const Data data = make(83, 45, 3.0f);
+  const Data validation = make(84, 90, 3.0f);
+  std::vector<SweepStep> tried;
+  const double c = choose_c(model, data.rows, data.classes, validation.rows, validation.classes, kLabels, {}, &tried);
+  CHECK(tried.size() >= 7 + 4);
+  CHECK(tried.size() <= 7 + 8);
+  double best = 0.0;
+  for (const SweepStep& step : tried) best = std::max(best, step.accuracy);
+  ProbeOptions options;
+  options.c = c;
+  const auto probe = LinearProbe::train(model, data.rows, data.classes, kLabels, options);
+  CHECK(probe.accuracy(validation.rows, validation.classes) == best);
+}
+
+TEST_CASE("a saved probe answers as before and belongs to its model") {
+  const Model& model = support::demo_model();
+  const Data data = make(85, 30, 1.0f);
+  const auto probe = LinearProbe::train(model, data.rows, data.classes, kLabels);
+  const std::string path =
+      (std::filesystem::temp_directory_path() / ("clipon-probe-" + std::to_string(::getpid()))).string();
+  probe.save(path);
+  const auto loaded = LinearProbe::load(model, path);
+  CHECK(loaded.labels() == kLabels);
+  CHECK(loaded.c() == probe.c());
+  CHECK(loaded.logits(data.rows) == probe.logits(data.rows));
+  const auto top = loaded.classify_embeddings(data.rows, 2)[4];
+  REQUIRE(top.size() == 2);
+  CHECK(top[0].index == 1);
+  CHECK(top[0].probability > top[1].probability);
+  CHECK(support::code_of([&] { (void)Classifier::load(model, path); }) == ErrorCode::bad_value);  // another kind
+  std::remove(path.c_str());
+  CHECK(support::code_of([&] { (void)LinearProbe::load(model, path); }) == ErrorCode::io);
+  CHECK(support::code_of([&] { probe.save("/nonexistent/probe"); }) == ErrorCode::io);
+}
+
+TEST_CASE("examples that make no sense are refused") {
+  const Model& model = support::demo_model();
+  Data data = make(86, 9, 1.0f);
+  const auto refused = [&](const ProbeOptions& options) {
+    return support::code_of([&] { (void)LinearProbe::train(model, data.rows, data.classes, kLabels, options); });
+  };
+  ProbeOptions options;
+  options.c = 0.0;
+  CHECK(refused(options) == ErrorCode::invalid_argument);
+  data.classes[2] = 3;
+  CHECK(refused({}) == ErrorCode::invalid_argument);
+  data.classes[2] = 0;
+  data.rows(1, 1) = std::nanf("");
+  CHECK(refused({}) == ErrorCode::not_finite);
+  data.classes.pop_back();
+  CHECK(refused({}) == ErrorCode::invalid_argument);
+}
+
+TEST_CASE("shots: as many of each class as asked for, the fewer among the more, the same for the same seed") {
+  std::vector<std::size_t> classes;
+  for (std::size_t i = 0; i < 50; ++i) classes.push_back(i % 4 == 0 ? 0 : i % 3);
+  const auto four = choose_shots(classes, 3, 4, 5);
+  CHECK(four.size() == 12);
+  CHECK(choose_shots(classes, 3, 4, 5) == four);
+  CHECK(choose_shots(classes, 3, 4, 6) != four);
+  const auto eight = choose_shots(classes, 3, 8, 5);
+  const std::set<std::size_t> more(eight.begin(), eight.end());
+  CHECK(more.size() == 24);
+  for (const std::size_t i : four) CHECK(more.contains(i));
+  CHECK(choose_shots(classes, 3, 1000, 5).size() == 50);
+  CHECK(support::code_of([&] { (void)choose_shots(classes, 2, 1, 1); }) == ErrorCode::invalid_argument);
+}
+
+TEST_CASE("Tip-Adapter: zero-shot logits plus the shots' votes, by the paper's formula") {
+  const Model& model = support::demo_model();
+  const Classifier classifier(model, kLabels);
+  const Data shots = make(87, 6, 1.0f);
+  const Data queries = make(88, 5, 1.0f);
+  TipAdapterOptions options;
+  options.alpha = 2.0f;
+  options.beta = 3.0f;
+  const Matrix found = TipAdapter(classifier, shots.rows, shots.classes, options).logits(queries.rows);
+  for (Eigen::Index i = 0; i < 5; ++i) {
+    for (Eigen::Index j = 0; j < 3; ++j) {
+      double expected = double{model.logit_scale()} * support::dot(queries.rows, i, classifier.prototypes(), j);
+      for (Eigen::Index s = 0; s < 6; ++s) {
+        if (s % 3 == j) expected += 2.0 * std::exp(-3.0 * (1.0 - support::dot(queries.rows, i, shots.rows, s)));
+      }
+      CHECK(double{found(i, j)} == doctest::Approx(expected).epsilon(1e-5));
+    }
+  }
+  CHECK(support::code_of([&] {
+          const std::vector<std::size_t> wrong(6, 3);
+          const TipAdapter adapter(classifier, shots.rows, wrong);
+        }) == ErrorCode::invalid_argument);
+}

@@ -1,0 +1,74 @@
+// InfoNCE in blocks against the loss written out, its gradients against differences.  PyTorch's autograd is in
+// tests/parity.
+#include <cmath>
+
+#include "support.hpp"
+#include "zero_shot/embeddings.hpp"
+
+using namespace clipon;
+
+TEST_CASE("the loss in blocks is the loss of the whole matrix") {
+  const Model& model = support::demo_model();
+  support::Random random(61);
+  for (const Eigen::Index n : {1, 2, 130, 700}) {
+    const Matrix images = support::unit_rows(random, n, 192);
+    const Matrix texts = support::unit_rows(random, n, 192);
+    Matrix whole = similarity(model, images, texts);
+    for (float* x = whole.data(); x != whole.data() + whole.size(); ++x) *x *= 30.0f;
+    // both are sums of float cosines of 192 terms (1e-6 each), times 30
+    CHECK(std::fabs(contrastive_loss(model, images, texts, 30.0f) - contrastive_loss(whole)) < 3e-5);
+  }
+}
+
+TEST_CASE("gradients are the loss's slopes") {
+  const Model& model = support::demo_model();
+  support::Random random(62);
+  const Matrix images = support::unit_rows(random, 9, 16);
+  const Matrix texts = support::unit_rows(random, 9, 16);
+  const float scale = 10.0f;
+  const auto found = contrastive_gradients(model, images, texts, scale);
+  // the loss in double, written out
+  const auto loss = [](const Matrix& a, const Matrix& b, double s) {
+    double sum = 0.0;
+    for (Eigen::Index i = 0; i < a.rows(); ++i) {
+      double row = 0.0;
+      double column = 0.0;
+      for (Eigen::Index j = 0; j < a.rows(); ++j) {
+        row += std::exp(s * support::dot(a, i, b, j));
+        column += std::exp(s * support::dot(a, j, b, i));
+      }
+      sum += std::log(row) + std::log(column) - 2.0 * s * support::dot(a, i, b, i);
+    }
+    return sum / (2.0 * static_cast<double>(a.rows()));
+  };
+  CHECK(found.loss == doctest::Approx(loss(images, texts, 10.0)).epsilon(1e-5));
+  const float step = 1.0f / 1024.0f;  // exact in float; the third derivative leaves about 1e-4 of the slope
+  for (Eigen::Index i = 0; i < 9; i += 4) {
+    for (Eigen::Index k = 0; k < 16; k += 5) {
+      Matrix up = images;
+      Matrix down = images;
+      up(i, k) += step;
+      down(i, k) -= step;
+      const double width = double{up(i, k)} - double{down(i, k)};
+      CHECK(double{found.images(i, k)} ==
+            doctest::Approx((loss(up, texts, 10.0) - loss(down, texts, 10.0)) / width).epsilon(1e-3));
+      up = down = texts;
+      up(i, k) += step;
+      down(i, k) -= step;
+      const double text_width = double{up(i, k)} - double{down(i, k)};
+      CHECK(double{found.texts(i, k)} ==
+            doctest::Approx((loss(images, up, 10.0) - loss(images, down, 10.0)) / text_width).epsilon(1e-3));
+    }
+  }
+  CHECK(found.logit_scale ==
+        doctest::Approx((loss(images, texts, 10.001) - loss(images, texts, 9.999)) / 0.002).epsilon(1e-4));
+}
+
+TEST_CASE("pairs that are none are refused") {
+  const Model& model = support::demo_model();
+  const Matrix two = Matrix::Ones(2, 4);
+  const Matrix three = Matrix::Ones(3, 4);
+  CHECK(support::code_of([&] { (void)contrastive_loss(model, two, three, 1.0f); }) == ErrorCode::invalid_argument);
+  CHECK(support::code_of([&] { (void)contrastive_gradients(model, two, two, 0.0f); }) == ErrorCode::invalid_argument);
+  CHECK(support::code_of([&] { (void)contrastive_loss(two.leftCols(1)); }) == ErrorCode::invalid_argument);
+}

@@ -1,0 +1,42 @@
+// Recall@k with several texts a picture, against ranks counted by hand.
+#include "support.hpp"
+#include "zero_shot/embeddings.hpp"
+
+using namespace clipon;
+
+TEST_CASE("recall both ways, by counting") {
+  const Model& model = support::demo_model();
+  support::Random random(71);
+  const Matrix images = support::unit_rows(random, 40, 24);
+  const Matrix texts = support::clustered_rows(random, 90, 24, images, 2.0f);  // text j describes picture j % 40
+  std::vector<std::size_t> owner;
+  for (std::size_t j = 0; j < 90; ++j) owner.push_back(j % 40);
+  const std::vector<std::size_t> ks = {1, 5, 40};
+  const Recall found = recall_at(model, images, texts, owner, ks);
+  const Matrix cosines = similarity(model, images, texts);
+  for (std::size_t at = 0; at < ks.size(); ++at) {
+    int image_hits = 0;
+    for (Eigen::Index i = 0; i < 40; ++i) {
+      bool hit = false;
+      for (Eigen::Index j = i; j < 90; j += 40) {
+        int nearer = 0;
+        for (Eigen::Index other = 0; other < 90; ++other) nearer += cosines(i, other) > cosines(i, j) ? 1 : 0;
+        hit = hit || nearer < static_cast<int>(ks[at]);
+      }
+      image_hits += hit ? 1 : 0;
+    }
+    int text_hits = 0;
+    for (Eigen::Index j = 0; j < 90; ++j) {
+      int nearer = 0;
+      for (Eigen::Index i = 0; i < 40; ++i) nearer += cosines(i, j) > cosines(j % 40, j) ? 1 : 0;
+      text_hits += nearer < static_cast<int>(ks[at]) ? 1 : 0;
+    }
+    CHECK(found.image_to_text[at] == doctest::Approx(image_hits / 40.0));
+    CHECK(found.text_to_image[at] == doctest::Approx(text_hits / 90.0));
+  }
+  CHECK(found.text_to_image[0] > 0.1);
+  CHECK(found.text_to_image[0] < 1.0);
+  CHECK(found.text_to_image[2] == 1.0);
+  owner[3] = 40;
+  CHECK(support::code_of([&] { (void)recall_at(model, images, texts, owner, ks); }) == ErrorCode::invalid_argument);
+}

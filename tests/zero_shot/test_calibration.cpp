@@ -1,0 +1,75 @@
+// Thresholds for a wanted precision, and the area under the ROC curve.
+#include <cmath>
+
+#include "support.hpp"
+#include "zero_shot/embeddings.hpp"
+
+using namespace clipon;
+
+TEST_CASE("AUROC: the share of pairs in the right order, ties half") {
+  const std::vector<float> high = {0.9f, 0.5f, 0.5f};
+  const std::vector<float> low = {0.5f, 0.1f};
+  double wins = 0.0;
+  for (const float p : high) {
+    for (const float n : low) wins += p > n ? 1.0 : (p == n ? 0.5 : 0.0);
+  }
+  CHECK(auroc(high, low) == doctest::Approx(wins / 6.0));
+  CHECK(auroc(low, high) == doctest::Approx(1.0 - wins / 6.0));
+  CHECK(auroc({}, low) == 0.5);
+}
+
+TEST_CASE("the threshold accepts as much as the wanted precision allows, equal scores together") {
+  const std::vector<float> scores = {0.9f, 0.8f, 0.7f, 0.7f, 0.5f, 0.4f};
+  const std::vector<char> right = {1, 1, 0, 1, 1, 0};
+  const std::vector<char> known = {1, 1, 1, 1, 1, 0};
+  const auto at = [&](double precision) {
+    return detail::cut_for_precision(RejectRule::cosine, scores, right, known, precision);
+  };
+  CHECK(at(1.0).threshold == 0.8f);
+  CHECK(at(1.0).coverage == doctest::Approx(2.0 / 6.0));
+  CHECK(at(0.75).threshold == 0.5f);  // 4 of 5
+  CHECK(at(0.75).precision == doctest::Approx(0.8));
+  CHECK(at(0.1).coverage == 1.0);
+  CHECK(at(0.1).auroc_right == doctest::Approx((2.0 * 2.0 + 1.5 + 1.0) / 8.0));  // 0.7 ties with 0.7; 0.5 beats 0.4
+  CHECK(at(0.1).auroc_known == 1.0);
+  const auto none = detail::cut_for_precision(RejectRule::cosine, scores, std::vector<char>(6, 0), known, 0.5);
+  CHECK(none.coverage == 0.0);
+  CHECK(none.threshold > 0.9f);
+}
+
+TEST_CASE("a calibrated classifier keeps the precision on the pictures that it was calibrated on") {
+  const Model& model = support::demo_model();
+  support::Random random(51);
+  ClassifyOptions options;
+  options.background = {"something"};
+  Classifier classifier(model, std::vector<std::string>{"pizza", "guitar", "house"}, options);
+  // pictures: noisy prototypes; every fourth shows nothing
+  Matrix rows = support::clustered_rows(random, 400, model.embed_dim(), classifier.prototypes(), 1.5f);
+  std::vector<std::size_t> truth;
+  for (std::size_t i = 0; i < 400; ++i) truth.push_back(i % 4 == 3 ? Classifier::kUnknown : i % 4);
+  for (const double wanted : {0.8, 0.95, 0.99}) {
+    const auto reports = classifier.calibrate(rows, truth, wanted);
+    REQUIRE(reports.size() == 3);
+    double most = 0.0;
+    for (const RuleReport& report : reports) {
+      CHECK(report.precision >= wanted);
+      CHECK(report.auroc_right > 0.5);
+      CHECK(report.auroc_known > 0.5);
+      most = std::max(most, report.coverage);
+    }
+    const auto ranked = classifier.classify_embeddings(rows);
+    std::size_t accepted = 0;
+    std::size_t right = 0;
+    for (std::size_t i = 0; i < ranked.size(); ++i) {
+      if (!ranked[i][0].chosen) continue;
+      ++accepted;
+      right += ranked[i][0].index == truth[i] ? 1 : 0;
+    }
+    REQUIRE(accepted > 0);
+    CHECK(static_cast<double>(right) / static_cast<double>(accepted) >= wanted);
+    CHECK(static_cast<double>(accepted) / 400.0 == doctest::Approx(most));
+  }
+  CHECK(support::code_of([&] { (void)classifier.calibrate(rows, std::vector<std::size_t>(3), 0.9); }) ==
+        ErrorCode::invalid_argument);
+  CHECK(support::code_of([&] { (void)classifier.calibrate(rows, truth, 0.0); }) == ErrorCode::invalid_argument);
+}

@@ -1,0 +1,254 @@
+// Prototypes, decisions, changes of the label list, saved files; on the embedded model.
+#include <unistd.h>
+
+#include <cmath>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+
+#include "support.hpp"
+#include "zero_shot/embeddings.hpp"
+
+using namespace clipon;
+
+namespace {
+
+const std::vector<std::string> kLabels = {"pizza", "guitar", "house", "red apple"};
+const std::vector<std::string> kTemplates = {"{}", "a picture of {}", "an emoji of {}"};
+
+Matrix sample(const char* name) {
+  const auto image = Image::read(support::source_path(std::string("models/samples/") + name + ".png"));
+  return support::demo_model().embed_images(std::vector<Image>{image});
+}
+
+// Removes its file.
+struct Temporary {
+  std::string path;
+  explicit Temporary(const char* name)
+      : path((std::filesystem::temp_directory_path() / (std::to_string(::getpid()) + name)).string()) {}
+  Temporary(const Temporary&) = delete;
+  ~Temporary() { std::remove(path.c_str()); }
+};
+
+}  // namespace
+
+TEST_CASE("a prototype is the mean of its texts' unit vectors, at unit length; synonyms are further texts") {
+  const Model& model = support::demo_model();
+  ClassifyOptions options;
+  options.templates = kTemplates;
+  std::size_t told = 0;
+  options.progress = [&](std::size_t done, std::size_t total) {
+    CHECK(total == 9);
+    told = done;
+  };
+  const Classifier classifier(model, std::vector<Label>{{"dog", {"puppy"}}, {"cat", {}}}, options);
+  CHECK(told == 9);
+  for (Eigen::Index label = 0; label < 2; ++label) {
+    std::vector<std::string> texts;
+    for (const std::string& word :
+         label == 0 ? std::vector<std::string>{"dog", "puppy"} : std::vector<std::string>{"cat"}) {
+      for (const std::string& text : kTemplates) texts.push_back(fill_template(text, word));
+    }
+    const Matrix rows = model.embed_texts(texts);
+    std::vector<double> mean(static_cast<std::size_t>(rows.cols()));
+    double length = 0.0;
+    for (Eigen::Index k = 0; k < rows.cols(); ++k) {
+      for (Eigen::Index i = 0; i < rows.rows(); ++i) mean[static_cast<std::size_t>(k)] += double{rows(i, k)};
+      length += mean[static_cast<std::size_t>(k)] * mean[static_cast<std::size_t>(k)];
+    }
+    for (Eigen::Index k = 0; k < rows.cols(); ++k) {
+      CHECK(double{classifier.prototypes()(label, k)} ==
+            doctest::Approx(mean[static_cast<std::size_t>(k)] / std::sqrt(length)).epsilon(1e-5));
+    }
+  }
+}
+
+TEST_CASE("probabilities, order and margins are those of a softmax written out") {
+  const Model& model = support::demo_model();
+  support::Random random(41);
+  const Matrix rows = support::unit_rows(random, 70, model.embed_dim());
+  ClassifyOptions options;
+  options.temperature = 2.0f;
+  options.background = {"something", "an object"};
+  const Classifier classifier(model, kLabels, options);
+  const auto all = classifier.classify_embeddings(rows);
+  REQUIRE(all.size() == 70);
+  for (Eigen::Index i = 0; i < rows.rows(); ++i) {
+    std::vector<double> cosine;
+    double sum = 0.0;
+    for (Eigen::Index j = 0; j < 6; ++j) {
+      cosine.push_back(support::dot(rows, i, classifier.prototypes(), j));
+      sum += std::exp(double{model.logit_scale()} / 2.0 * cosine.back());
+    }
+    const auto& ranked = all[static_cast<std::size_t>(i)];
+    REQUIRE(ranked.size() == 4);
+    for (std::size_t k = 0; k < 4; ++k) {
+      CHECK(ranked[k].label == kLabels[ranked[k].index]);
+      CHECK(double{ranked[k].cosine} == doctest::Approx(cosine[ranked[k].index]).epsilon(1e-5));
+      const double p = std::exp(double{model.logit_scale()} / 2.0 * cosine[ranked[k].index]) / sum;
+      CHECK(std::fabs(double{ranked[k].probability} - p) < 1e-5);
+      const float other = k == 0 ? ranked[1].cosine : ranked[0].cosine;
+      CHECK(ranked[k].margin == ranked[k].cosine - other);
+      if (k > 0) CHECK(ranked[k - 1].cosine >= ranked[k].cosine);
+    }
+  }
+}
+
+TEST_CASE("ranking many rows: the same answers whatever the number of rows, labels shown, and threads") {
+  LoadOptions one;
+  one.threads = 1;
+  LoadOptions three;
+  three.threads = 3;
+  const Model serial = Model::load_demo(one);
+  const Model threaded = Model::load_demo(three);
+  support::Random random(42);
+  const Matrix rows = support::unit_rows(random, 1100, serial.embed_dim());
+  std::vector<std::string> labels;
+  for (int i = 0; i < 130; ++i) labels.push_back("thing " + std::to_string(i));
+  const Classifier classifier(serial, labels);
+  const Ranking all = classifier.rank(rows);
+  const Ranking five = Classifier(threaded, labels).rank(rows, 5);
+  REQUIRE(all.top == 130);
+  REQUIRE(five.top == 5);
+  for (std::size_t i = 0; i < all.rows; ++i) {
+    for (std::size_t k = 0; k < 5; ++k) {
+      CHECK(five.index[i * 5 + k] == all.index[i * 130 + k]);
+      CHECK(five.cosine[i * 5 + k] == all.cosine[i * 130 + k]);
+      CHECK(five.probability[i * 5 + k] == all.probability[i * 130 + k]);
+    }
+  }
+  const Ranking alone = classifier.rank(rows.middleRows(77, 1), 1);
+  CHECK(alone.index[0] == all.index[77 * 130]);
+  CHECK(alone.margin[0] == all.margin[77 * 130]);
+}
+
+TEST_CASE("unknown: by cosine, by margin, by background; top and temperature") {
+  const Model& model = support::demo_model();
+  const Matrix pizza = sample("pizza");
+  ClassifyOptions options;
+  options.top = 2;
+  const auto plain = Classifier(model, kLabels, options).classify_embeddings(pizza)[0];
+  REQUIRE(plain.size() == 2);
+  CHECK(plain[0].label == "pizza");
+  CHECK(plain[0].chosen);
+  CHECK_FALSE(plain[1].chosen);
+
+  options.reject.min_cosine = plain[0].cosine + 0.01f;
+  CHECK_FALSE(Classifier(model, kLabels, options).classify_embeddings(pizza)[0][0].chosen);
+  options.reject = {};
+  options.reject.min_margin = plain[0].margin + 0.01f;
+  CHECK_FALSE(Classifier(model, kLabels, options).classify_embeddings(pizza)[0][0].chosen);
+  options.reject.min_margin = plain[0].margin - 0.01f;
+  CHECK(Classifier(model, kLabels, options).classify_embeddings(pizza)[0][0].chosen);
+
+  options.reject = {};
+  const std::vector<std::string> wrong = {"guitar", "house"};
+  options.background = {"pizza"};
+  const auto against = Classifier(model, wrong, options).classify_embeddings(pizza)[0];
+  CHECK_FALSE(against[0].chosen);
+  CHECK(against[0].probability < 0.1f);  // the background took its part of the softmax
+  options.background = {"umbrella"};
+  CHECK(Classifier(model, kLabels, options).classify_embeddings(pizza)[0][0].chosen);
+}
+
+TEST_CASE("multi-label: each label's probability is its softmax against the background alone") {
+  const Model& model = support::demo_model();
+  const Matrix pizza = sample("pizza");
+  ClassifyOptions options;
+  options.multi_label = true;
+  options.background = {"a picture"};
+  const auto ranked = Classifier(model, kLabels, options).classify_embeddings(pizza)[0];
+  CHECK(ranked[0].label == "pizza");
+  CHECK(ranked[0].chosen);
+  for (const Prediction& p : ranked) {
+    ClassifyOptions pair;
+    const auto two = Classifier(model, {p.label, "a picture"}, pair).classify_embeddings(pizza)[0];
+    const float expected = two[0].label == p.label ? two[0].probability : two[1].probability;
+    CHECK(std::fabs(p.probability - expected) < 1e-5f);
+    CHECK(p.chosen == (p.probability >= 0.5f));
+  }
+  options.background.clear();
+  CHECK(Classifier(model, kLabels, options).options().background == default_background());
+}
+
+TEST_CASE("labels come and go without touching the others' prototypes") {
+  const Model& model = support::demo_model();
+  ClassifyOptions options;
+  options.templates = kTemplates;
+  options.background = {"something"};
+  const Classifier whole(model, kLabels, options);
+  Classifier grown(model, std::vector<std::string>{"pizza", "guitar"}, options);
+  grown.add_labels(std::vector<std::string>{"house", "red apple"});
+  CHECK(grown.labels() == kLabels);
+  CHECK(grown.prototypes() == whole.prototypes());
+  Classifier shrunk = whole;
+  shrunk.add_labels(std::vector<std::string>{"cat"});
+  shrunk.remove_labels({"cat", "guitar"});
+  CHECK(shrunk.labels() == std::vector<std::string>{"pizza", "house", "red apple"});
+  CHECK(shrunk.prototypes() == Classifier(model, {"pizza", "house", "red apple"}, options).prototypes());
+  CHECK(shrunk.classify_embeddings(sample("house"))[0][0].label == "house");
+  CHECK(support::code_of([&] { shrunk.remove_labels({"zebra"}); }) == ErrorCode::invalid_argument);
+  CHECK(support::code_of([&] {
+          shrunk.remove_labels({"pizza", "house", "red apple"});
+        }) == ErrorCode::invalid_argument);
+  CHECK(shrunk.labels().size() == 3);
+}
+
+TEST_CASE("a saved classifier answers as before; another model's is refused, and so is a damaged one") {
+  const Model& model = support::demo_model();
+  const Temporary file("classifier.gguf");
+  ClassifyOptions options;
+  options.templates = kTemplates;
+  options.background = {"something"};
+  options.temperature = 1.5f;
+  options.top = 2;
+  options.reject.min_margin = 0.01f;
+  const Classifier made(model, std::vector<Label>{{"pizza", {"a slice of pizza"}}, {"house", {}}}, options);
+  made.save(file.path);
+  Classifier loaded = Classifier::load(model, file.path);
+  CHECK(loaded.labels() == made.labels());
+  CHECK(loaded.prototypes() == made.prototypes());
+  const auto before = made.classify_embeddings(sample("pizza"))[0];
+  const auto after = loaded.classify_embeddings(sample("pizza"))[0];
+  REQUIRE(after.size() == before.size());
+  CHECK(after[0].probability == before[0].probability);
+  CHECK(after[0].chosen == before[0].chosen);
+  loaded.add_labels(std::vector<std::string>{"guitar"});  // templates are kept too
+  CHECK(loaded.labels().size() == 3);
+
+  std::ifstream stream(file.path, std::ios::binary);
+  std::string bytes((std::istreambuf_iterator<char>(stream)), {});
+  const auto rewrite = [&](const std::string& changed) {
+    std::ofstream(file.path, std::ios::binary | std::ios::trunc)
+        .write(changed.data(), static_cast<std::streamsize>(changed.size()));
+  };
+  std::string other = bytes;
+  other[other.find("clipon.model_fingerprint") + 24 + 4] ^= 1;  // after the key: its type, then the number
+  rewrite(other);
+  CHECK(support::code_of([&] { (void)Classifier::load(model, file.path); }) == ErrorCode::bad_value);
+  std::string damaged = bytes;
+  damaged[damaged.size() - 40] ^= 1;
+  rewrite(damaged);
+  CHECK(support::code_of([&] { (void)Classifier::load(model, file.path); }) == ErrorCode::checksum_mismatch);
+  for (std::size_t length = 0; length < bytes.size(); length += 97) {
+    rewrite(bytes.substr(0, length));
+    CHECK_THROWS_AS((void)Classifier::load(model, file.path), Error);
+  }
+}
+
+TEST_CASE("labels and templates that make no sense are refused by name") {
+  const Model& model = support::demo_model();
+  const auto refused = [&](const std::vector<std::string>& labels, const ClassifyOptions& options) {
+    return support::code_of([&] { const Classifier classifier(model, labels, options); });
+  };
+  ClassifyOptions options;
+  CHECK(refused({}, options) == ErrorCode::invalid_argument);
+  CHECK(refused({"cat", " "}, options) == ErrorCode::invalid_argument);
+  options.templates = {"no place"};
+  CHECK(refused({"cat"}, options) == ErrorCode::invalid_argument);
+  options.templates = {};
+  CHECK(refused({"cat"}, options) == ErrorCode::invalid_argument);
+  options = {};
+  options.temperature = 0.0f;
+  CHECK(refused({"cat"}, options) == ErrorCode::invalid_argument);
+}
