@@ -12,6 +12,7 @@
 // model.hpp       Model: load, embed_image(s), embed_text(s), embed_pixels, zero_shot_classify
 // similarity.hpp  similarity, logits, softmax, contrastive_loss
 // zero_shot.hpp   Classifier: labels x templates, kept
+// search.hpp      StoredVectors, search: the nearest of many; duplicate_groups
 // cpu_report.hpp  cpu_report: which instructions run, and why
 #pragma once
 
@@ -21,5 +22,6 @@
 #include "clipon/image.hpp"
 #include "clipon/model.hpp"
 #include "clipon/options.hpp"
+#include "clipon/search.hpp"
 #include "clipon/similarity.hpp"
 #include "clipon/zero_shot.hpp"

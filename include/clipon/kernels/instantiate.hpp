@@ -5,6 +5,7 @@
 
 #include "clipon/kernels/micro/attention_tile.hpp"
 #include "clipon/kernels/micro/convert.hpp"
+#include "clipon/kernels/micro/dot_topk.hpp"
 #include "clipon/kernels/micro/gemm.hpp"
 #include "clipon/kernels/micro/layer_norm.hpp"
 #include "clipon/kernels/micro/pack.hpp"
@@ -36,6 +37,7 @@ const KernelTable& kernel_table() {
       .resize_rows = resize_rows<Arch>,
       .resize_columns = resize_columns<Arch>,
       .average_pool_2x2 = average_pool_2x2<Arch>,
+      .dot_topk = dot_topk<Arch>,
   };
   return table;
 }

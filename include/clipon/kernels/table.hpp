@@ -25,6 +25,7 @@ struct KernelTable {
   void (*resize_rows)(const ResizeRows& job);
   void (*resize_columns)(const ResizeColumns& job);
   void (*average_pool_2x2)(const float* in, index_t height, index_t width, index_t channels, float* out);
+  index_t (*dot_topk)(const TopkRows& job, index_t found);
 };
 
 /// The table of one ISA.  Header-only builds define it for the compiled ISA alone, by including
