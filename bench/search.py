@@ -42,7 +42,9 @@ def main() -> None:
         for _ in range(ROWS // len(some)):
             index.add(some)
     for _ in range(ROUNDS):
-        done = subprocess.run([program, str(ROWS), str(WIDTH), str(REPEATS)], check=True, capture_output=True, text=True)
+        done = subprocess.run(
+            [program, str(ROWS), str(WIDTH), str(REPEATS)], check=True, capture_output=True, text=True
+        )
         print(done.stdout, end="")
         for name, index in indexes.items():
             print(f"{name:5} FAISS {faiss.__version__} {faiss_milliseconds(index, some[17:18]):7.2f} ms")

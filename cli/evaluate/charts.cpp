@@ -140,13 +140,13 @@ std::string confusion_chart(const Evaluation& e) {
                   names - 6) +
            text(0, 0, "start", shortened(e.data.labels[row], 24)) + "</g>";
   }
-  for (const auto& [pair, count] : e.metrics.confusion) {
-    const double share = static_cast<double>(count) / static_cast<double>(e.metrics.classes[pair.first].pictures);
+  for (const auto& [pair, c] : e.metrics.confusion) {
+    const double share = static_cast<double>(c.pictures) / static_cast<double>(e.metrics.classes[c.label].pictures);
     out += format("<rect x=\"%.1f\" y=\"%.1f\" width=\"%.0f\" height=\"%.0f\" style=\"fill:var(%s);opacity:%.2f\">",
-                  names + cell * static_cast<double>(pair.second), names + cell * static_cast<double>(pair.first),
-                  cell - 1, cell - 1, pair.first == pair.second ? "--bar" : "--bad", 0.15 + 0.85 * share) +
-           "<title>" + escape_html(e.data.labels[pair.first] + " as " + e.data.labels[pair.second]) +
-           format(": %zu</title></rect>", count);
+                  names + cell * static_cast<double>(c.predicted), names + cell * static_cast<double>(c.label),
+                  cell - 1, cell - 1, c.label == c.predicted ? "--bar" : "--bad", 0.15 + 0.85 * share) +
+           "<title>" + escape_html(e.data.labels[c.label] + " as " + e.data.labels[c.predicted]) +
+           format(": %zu</title></rect>", c.pictures);
   }
   out += format("<rect x=\"%.0f\" y=\"%.0f\" width=\"%.0f\" height=\"%.0f\" style=\"fill:none;stroke:var(--line)\"/>",
                 names, names, cell * n, cell * n);

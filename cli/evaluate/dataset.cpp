@@ -210,8 +210,10 @@ Dataset open_dataset(const DatasetOptions& options) {
   if (!shards && options.paths.size() > 1) throw UsageError("data: expected one folder, one .csv, or .tar files");
   if (!shards && fs::is_directory(first)) return open_folders(first, options);
   std::string labels_file = options.labels_file;
-  const std::string beside = (fs::path(first).parent_path() / "classnames.txt").string();  // CLIP_benchmark's layout
-  if (shards && labels_file.empty() && fs::exists(beside)) labels_file = beside;
+  for (const char* beside : {"classnames.txt", "../classnames.txt"}) {  // CLIP_benchmark's layout
+    const auto path = fs::path(first).parent_path() / beside;
+    if (shards && labels_file.empty() && fs::exists(path)) labels_file = path.string();
+  }
   Names labels(labels_file.empty() ? std::vector<std::string>() : read_texts(labels_file));
   Names groups;
   Dataset data;

@@ -57,7 +57,8 @@ Metrics measure(const Dataset& data, const std::vector<Outcome>& outcomes) {
     m.classes[item.label].add(outcome);
     m.groups[item.group].add(outcome);
     ++m.predicted[item.group][outcome.predicted];
-    ++m.confusion[{item.label, outcome.predicted}];
+    Confusion& cell = m.confusion[{item.label, outcome.predicted}];
+    cell = {item.label, outcome.predicted, cell.pictures + 1, cell.confidence + double{outcome.confidence}};
     const auto bin = static_cast<std::size_t>(outcome.confidence * static_cast<float>(kCalibrationBins));
     CalibrationBin& b = m.bins[std::min(bin, kCalibrationBins - 1)];
     ++b.pictures;
@@ -79,15 +80,16 @@ Metrics measure(const Dataset& data, const std::vector<Outcome>& outcomes) {
   return m;
 }
 
-std::vector<std::pair<std::pair<std::size_t, std::size_t>, std::size_t>> most_confused(const Metrics& metrics,
-                                                                                       std::size_t n) {
-  std::vector<std::pair<std::pair<std::size_t, std::size_t>, std::size_t>> pairs;
-  for (const auto& cell : metrics.confusion) {
-    if (cell.first.first != cell.first.second) pairs.emplace_back(cell);
+std::vector<Confusion> most_confused(const Metrics& metrics, std::size_t n) {
+  std::vector<Confusion> cells;
+  for (const auto& [pair, cell] : metrics.confusion) {
+    if (cell.label != cell.predicted) cells.push_back(cell);
   }
-  std::stable_sort(pairs.begin(), pairs.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
-  if (pairs.size() > n) pairs.resize(n);
-  return pairs;
+  std::stable_sort(cells.begin(), cells.end(), [](const Confusion& a, const Confusion& b) {
+    return a.pictures != b.pictures ? a.pictures > b.pictures : a.confidence > b.confidence;
+  });
+  if (cells.size() > n) cells.resize(n);
+  return cells;
 }
 
 }  // namespace cli

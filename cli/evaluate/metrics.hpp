@@ -49,22 +49,29 @@ struct CalibrationBin {
 };
 constexpr std::size_t kCalibrationBins = 15;  // Guo et al. 2017, On calibration of modern neural networks
 
+/// One cell of the confusion matrix.
+struct Confusion {
+  std::size_t label = 0;
+  std::size_t predicted = 0;
+  std::size_t pictures = 0;
+  double confidence = 0.0;  // sum over the pictures
+};
+
 struct Metrics {
   Accuracy all;
   std::size_t failed = 0;
   double mean_per_class = 0.0;  // of the classes that have pictures
   double calibration_error = 0.0;
   std::vector<CalibrationBin> bins;
-  std::vector<Accuracy> classes;                                         // [labels]
-  std::vector<Accuracy> groups;                                          // [groups]
-  std::vector<std::vector<std::size_t>> predicted;                       // [groups][labels]: how often predicted
-  std::map<std::pair<std::size_t, std::size_t>, std::size_t> confusion;  // (true, predicted) -> pictures
+  std::vector<Accuracy> classes;                                       // [labels]
+  std::vector<Accuracy> groups;                                        // [groups]
+  std::vector<std::vector<std::size_t>> predicted;                     // [groups][labels]: how often predicted
+  std::map<std::pair<std::size_t, std::size_t>, Confusion> confusion;  // (label, predicted)
 };
 
 Metrics measure(const Dataset& data, const std::vector<Outcome>& outcomes);
 
-/// Pairs of different labels by the number of pictures taken for each other, (true, predicted), greatest first.
-std::vector<std::pair<std::pair<std::size_t, std::size_t>, std::size_t>> most_confused(const Metrics& metrics,
-                                                                                       std::size_t n);
+/// Cells off the diagonal: most pictures first, of equal ones the most confident.
+std::vector<Confusion> most_confused(const Metrics& metrics, std::size_t n);
 
 }  // namespace cli

@@ -17,7 +17,7 @@ constexpr std::size_t kMatrixLabels = 40;   // beyond, a matrix can't be read an
 
 std::string percent(double share) {
   char text[32];
-  std::snprintf(text, sizeof text, "%.2f %%", 100.0 * share);
+  std::snprintf(text, sizeof text, "%.2f\u00a0%%", 100.0 * share);
   return text;
 }
 
@@ -65,8 +65,18 @@ std::string worst_classes(const Evaluation& e) {
   }
   std::stable_sort(bars.begin(), bars.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
   const std::size_t all = bars.size();
-  if (bars.size() > kWorstClasses) bars.resize(kWorstClasses);
-  return note("The " + std::to_string(bars.size()) + " worst of " + std::to_string(all) + " classes, top-1.") +
+  std::string spread;
+  if (all > kWorstClasses) {
+    std::vector<std::pair<std::string, double>> tenths;
+    for (int i = 0; i < 10; ++i)
+      tenths.emplace_back(std::to_string(10 * i) + " to " + std::to_string(10 * i + 10) + " %", 0.0);
+    for (const auto& [label, share] : bars) {
+      tenths[std::min(static_cast<std::size_t>(10.0 * share), std::size_t{9})].second += 1.0 / static_cast<double>(all);
+    }
+    spread = note("How many of the classes are right how often.") + bar_chart(tenths);
+    bars.resize(kWorstClasses);
+  }
+  return spread + note("The " + std::to_string(bars.size()) + " worst of " + std::to_string(all) + " classes, top-1.") +
          bar_chart(bars);
 }
 
@@ -78,22 +88,22 @@ std::string confused_pairs(const clipon::Model& model, const Settings& settings,
         model, [&] { return read_item(e.data.items[i], decode); }, caption);
   };
   std::string out;
-  for (const auto& [pair, count] : most_confused(e.metrics, kPairs)) {
-    out += "<h3>" + escape_html(e.data.labels[pair.first] + " \u2192 " + e.data.labels[pair.second]) + ": " +
-           std::to_string(count) + " of " + std::to_string(e.metrics.classes[pair.first].pictures) + "</h3>\n";
+  for (const Confusion& pair : most_confused(e.metrics, kPairs)) {
+    out += "<h3>" + escape_html(e.data.labels[pair.label] + " \u2192 " + e.data.labels[pair.predicted]) + ": " +
+           std::to_string(pair.pictures) + " of " + std::to_string(e.metrics.classes[pair.label].pictures) + "</h3>\n";
     std::size_t shown = 0;
     std::size_t example = e.outcomes.size();  // a picture of what they were taken for
     for (std::size_t i = 0; i < e.outcomes.size(); ++i) {
       const Outcome& o = e.outcomes[i];
-      if (o.ok && e.data.items[i].label == pair.second && (example == e.outcomes.size() || o.rank == 0)) example = i;
-      if (!o.ok || e.data.items[i].label != pair.first || o.predicted != pair.second) continue;
+      if (o.ok && e.data.items[i].label == pair.predicted && (example == e.outcomes.size() || o.rank == 0)) example = i;
+      if (!o.ok || e.data.items[i].label != pair.label || o.predicted != pair.predicted) continue;
       if (shown++ >= kPicturesOfPair) continue;
       char caption[64];
       std::snprintf(caption, sizeof caption, "confidence %.1f %%, true label's rank %zu", 100.0 * double{o.confidence},
                     o.rank + 1);
       out += figure(i, caption);
     }
-    if (example < e.outcomes.size()) out += figure(example, "for comparison: " + e.data.labels[pair.second]);
+    if (example < e.outcomes.size()) out += figure(example, "for comparison: " + e.data.labels[pair.predicted]);
   }
   return out;
 }

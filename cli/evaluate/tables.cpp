@@ -52,8 +52,8 @@ void print_table(const clipon::Model& model, const Evaluation& e) {
               e.pictures_per_second());
   const auto confused = most_confused(m, 5);
   if (!confused.empty()) std::printf("most confused\n");
-  for (const auto& [pair, n] : confused) {
-    std::printf("  %4zu  %s -> %s\n", n, e.data.labels[pair.first].c_str(), e.data.labels[pair.second].c_str());
+  for (const Confusion& c : confused) {
+    std::printf("  %4zu  %s -> %s\n", c.pictures, e.data.labels[c.label].c_str(), e.data.labels[c.predicted].c_str());
   }
   if (e.data.groups.size() > 1) std::printf("groups, and the labels that they get most\n");
   for (std::size_t g = 0; g < e.data.groups.size() && e.data.groups.size() > 1; ++g) {
@@ -103,9 +103,9 @@ ordered_json to_json(const clipon::Model& model, const Evaluation& e) {
     out["classes"].push_back(entry);
   }
   out["most_confused"] = ordered_json::array();
-  for (const auto& [pair, n] : most_confused(m, kConfusedPairs)) {
+  for (const Confusion& c : most_confused(m, kConfusedPairs)) {
     out["most_confused"].push_back(
-        {{"label", e.data.labels[pair.first]}, {"predicted", e.data.labels[pair.second]}, {"pictures", n}});
+        {{"label", e.data.labels[c.label]}, {"predicted", e.data.labels[c.predicted]}, {"pictures", c.pictures}});
   }
   for (std::size_t g = 0; g < e.data.groups.size() && e.data.groups.size() > 1; ++g) {
     ordered_json entry = {{"group", e.data.groups[g]}};
@@ -153,7 +153,7 @@ std::string confusion_csv(const Evaluation& e) {
     out += csv_field(e.data.labels[row]);
     for (std::size_t column = 0; column < e.data.labels.size(); ++column) {
       const auto found = e.metrics.confusion.find({row, column});
-      out.append(1, ',').append(std::to_string(found == e.metrics.confusion.end() ? 0 : found->second));
+      out.append(1, ',').append(std::to_string(found == e.metrics.confusion.end() ? 0 : found->second.pictures));
     }
     out += "\n";
   }
