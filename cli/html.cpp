@@ -11,7 +11,7 @@ constexpr const char* kStyle = R"(
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2.5rem; }
 table { border-collapse: collapse; } td, th { padding: .2rem .8rem; text-align: left; border-bottom: 1px solid var(--line); }
-td:first-child { white-space: nowrap; vertical-align: top; }
+td { vertical-align: top; } td:first-child { white-space: nowrap; }
 td.n, th.n { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
 figure { display: inline-block; vertical-align: top; margin: .4rem; width: 112px; }
 figure img { width: 112px; height: 112px; object-fit: contain; }

@@ -230,7 +230,7 @@ Dataset open_dataset(const DatasetOptions& options) {
 }
 
 clipon::Image read_item(const Item& item, const clipon::DecodeOptions& options) {
-  if (item.size == 0) return clipon::Image::read(item.file, options);
+  if (item.offset == 0) return clipon::Image::read(item.file, options);
   if (item.size > options.max_file_bytes) {
     throw clipon::Error(clipon::ErrorCode::limit_exceeded, item.name + ": picture: too many bytes");
   }

@@ -76,8 +76,10 @@ std::string worst_classes(const Evaluation& e) {
     spread = note("How many of the classes are right how often.") + bar_chart(tenths);
     bars.resize(kWorstClasses);
   }
-  return spread + note("The " + std::to_string(bars.size()) + " worst of " + std::to_string(all) + " classes, top-1.") +
-         bar_chart(bars);
+  const std::string which = bars.size() == all ? "All " + std::to_string(all) + " classes, the worst first: top-1."
+                                               : "The " + std::to_string(bars.size()) + " worst of " +
+                                                     std::to_string(all) + " classes: top-1.";
+  return spread + note(which) + bar_chart(bars);
 }
 
 std::string confused_pairs(const clipon::Model& model, const Settings& settings, const Evaluation& e) {

@@ -205,6 +205,14 @@ def test_mistakes_are_named(clipon: Command) -> None:
         done = clipon("evaluate", *arguments)
         assert done.returncode == code and words in done.stderr, (arguments, done.stderr)
         assert done.stderr.count("\n") == 1
+    with tarfile.open(work / "hollow.tar", "w") as archive:
+        archive.addfile(tarfile.TarInfo("0.png"))  # a picture of no bytes
+        label = tarfile.TarInfo("0.cls")
+        label.size = 5
+        archive.addfile(label, io.BytesIO(b"pizza"))
+    done = clipon("evaluate", work / "hollow.tar", "--json")
+    assert done.returncode == 3 and "hollow.tar/0" in done.stderr, done.stderr
+    assert json.loads(done.stdout)["failed"] == 1
     broken = work / "classes" / "pizza"
     broken.mkdir(parents=True)
     shutil.copy(SAMPLES / "pizza.png", broken)
