@@ -13,7 +13,7 @@ struct Item {
   std::string name;  // for people
   std::size_t label = 0;
   std::size_t group = 0;
-  std::string file;  // the picture, or the archive that holds it
+  std::string file;          // the picture, or the archive that holds it
   std::uint64_t offset = 0;  // in the archive; 0: the file is the picture
   std::uint64_t size = 0;    // in the archive
 };

@@ -1,5 +1,6 @@
 #include "index/reader.hpp"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,6 +12,11 @@ namespace {
 std::size_t rows_in(const clipon::format::MappedFile& npy, std::size_t row_bytes) {
   const std::size_t bytes = npy.bytes().size();
   return bytes < kNpyHeaderBytes ? 0 : (bytes - kNpyHeaderBytes) / row_bytes;
+}
+
+std::uint64_t inode_of(const std::string& path) {
+  struct stat status = {};
+  return ::stat(path.c_str(), &status) == 0 ? std::uint64_t{status.st_ino} : 0;
 }
 
 std::string checked_folder(const std::string& folder) {
@@ -37,6 +43,7 @@ std::vector<std::string_view> whole_lines(std::string_view text) {
 IndexReader::IndexReader(const std::string& folder)
     : paths_(checked_folder(folder)),
       head_(read_head(paths_.head)),
+      inode_(inode_of(paths_.vectors)),
       vectors_(paths_.vectors, true, "index"),
       rows_(paths_.rows, true, "index") {
   const auto text = rows_.bytes();
@@ -47,6 +54,10 @@ IndexReader::IndexReader(const std::string& folder)
     rows = std::min(rows, rows_in(*scales_, sizeof(float)));
   }
   lines_.resize(rows);
+  checked_folder(folder);
+  if (inode_of(paths_.vectors) != inode_) {
+    throw clipon::Error(clipon::ErrorCode::io, folder + ": index: it was replaced while it was opened; try again");
+  }
 }
 
 clipon::VectorsView IndexReader::view() const {

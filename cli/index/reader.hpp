@@ -22,6 +22,7 @@ class IndexReader {
  private:
   IndexPaths paths_;
   IndexHead head_;
+  std::uint64_t inode_;  // of vectors.npy, which a writer that drops rows replaces before the other files
   clipon::format::MappedFile vectors_;
   std::unique_ptr<clipon::format::MappedFile> scales_;  // int8 alone
   clipon::format::MappedFile rows_;
