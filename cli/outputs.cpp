@@ -12,18 +12,9 @@ namespace cli {
 
 namespace {
 
-void write_array(const std::string& path, const char* type, const std::vector<std::ptrdiff_t>& shape, const void* data,
-                 std::size_t bytes) {
-  std::string header = std::string("{'descr': '") + type + "', 'fortran_order': False, 'shape': (";
-  for (const auto extent : shape) header += std::to_string(extent) + ", ";
-  header += "), }";
-  constexpr std::size_t prefix = 10;  // magic, version, length of the header
-  header.append(63 - (prefix + header.size()) % 64, ' ').push_back('\n');
+void write_file(const std::string& path, const std::string& header, const void* data, std::size_t bytes) {
   const std::string temporary = path + ".part";
   std::ofstream file(temporary, std::ios::binary);
-  const auto length = static_cast<std::uint16_t>(header.size());
-  file.write("\x93NUMPY\x01\x00", 8);
-  file.put(static_cast<char>(length & 0xff)).put(static_cast<char>(length >> 8));
   file << header;
   file.write(static_cast<const char*>(data), static_cast<std::streamsize>(bytes));
   file.close();
@@ -40,14 +31,30 @@ std::int64_t now() {
 
 }  // namespace
 
+std::string npy_header(const char* type, const std::vector<std::ptrdiff_t>& shape) {
+  std::string text = std::string("{'descr': '") + type + "', 'fortran_order': False, 'shape': (";
+  for (const auto extent : shape) text += std::to_string(extent) + ", ";
+  text += "), }";
+  constexpr std::size_t prefix = 10;  // magic, version, length of the text
+  text.append(63 - (prefix + text.size()) % 64, ' ').push_back('\n');
+  std::string header("\x93NUMPY\x01\x00", 8);
+  header.push_back(static_cast<char>(text.size() & 0xff));
+  header.push_back(static_cast<char>(text.size() >> 8));
+  return header + text;
+}
+
 void write_npy(const std::string& path, const clipon::Matrix& values) {
-  write_array(path, "<f4", {values.rows(), values.cols()}, values.data(),
-              static_cast<std::size_t>(values.size()) * sizeof(float));
+  write_file(path, npy_header("<f4", {values.rows(), values.cols()}), values.data(),
+             static_cast<std::size_t>(values.size()) * sizeof(float));
 }
 
 void write_npy(const std::string& path, const std::vector<std::uint8_t>& values,
                const std::vector<std::ptrdiff_t>& shape) {
-  write_array(path, "|u1", shape, values.data(), values.size());
+  write_file(path, npy_header("|u1", shape), values.data(), values.size());
+}
+
+void write_text(const std::string& path, const std::string& text) {
+  write_file(path, text, nullptr, 0);
 }
 
 std::size_t report_failures(const std::vector<std::string>& names, const std::vector<clipon::ItemStatus>& status) {

@@ -14,6 +14,12 @@ void write_npy(const std::string& path, const clipon::Matrix& values);
 void write_npy(const std::string& path, const std::vector<std::uint8_t>& values,
                const std::vector<std::ptrdiff_t>& shape);
 
+/// The header of such a file: `type` is NumPy's name, "<f4"; 128 bytes for up to four extents.
+std::string npy_header(const char* type, const std::vector<std::ptrdiff_t>& shape);
+
+/// A text file, written to a temporary name and renamed.  Throws clipon::Error io.
+void write_text(const std::string& path, const std::string& text);
+
 /// One line for each item that failed; how many did.
 std::size_t report_failures(const std::vector<std::string>& names, const std::vector<clipon::ItemStatus>& status);
 

@@ -19,5 +19,9 @@ void add_similarity(CLI::App& app, const Settings& settings, Action& action);
 void add_bench(CLI::App& app, const Settings& settings, Action& action);
 void add_probe(CLI::App& app, const Settings& settings, Action& action);
 void add_info(CLI::App& app, const Settings& settings, Action& action);
+void add_index(CLI::App& app, const Settings& settings, Action& action);
+void add_search(CLI::App& app, const Settings& settings, Action& action);
+void add_dedupe(CLI::App& app, const Settings& settings, Action& action);
+void add_evaluate(CLI::App& app, const Settings& settings, Action& action);
 
 }  // namespace cli

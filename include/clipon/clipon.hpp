@@ -13,6 +13,7 @@
 // similarity.hpp  similarity, logits, softmax, contrastive_loss and its gradients, recall_at
 // zero_shot.hpp   Classifier: labels x templates, kept; unknowns, several labels, calibration
 // linear_probe.hpp  LinearProbe, TipAdapter: from a few labelled pictures
+// search.hpp      StoredVectors, search: the nearest of many; duplicate_groups
 // cpu_report.hpp  cpu_report: which instructions run, and why
 #pragma once
 
@@ -23,5 +24,6 @@
 #include "clipon/linear_probe.hpp"
 #include "clipon/model.hpp"
 #include "clipon/options.hpp"
+#include "clipon/search.hpp"
 #include "clipon/similarity.hpp"
 #include "clipon/zero_shot.hpp"

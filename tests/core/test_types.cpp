@@ -35,3 +35,25 @@ TEST_CASE("float_to_bf16 rounds to nearest, ties to even") {
     REQUIRE(std::fabs(back - double{value}) <= std::fabs(double{value}) * 0x1p-8);
   }
 }
+
+TEST_CASE("float_to_f16 gives back all 65,536 values and rounds what lies between, ties to even") {
+  for (unsigned bits = 0; bits < 65536; ++bits) {
+    const auto half = static_cast<std::uint16_t>(bits);
+    const float value = clipon::f16_to_float(half);
+    if (std::isnan(value)) {
+      REQUIRE(std::isnan(clipon::f16_to_float(clipon::float_to_f16(value))));
+      continue;
+    }
+    REQUIRE(clipon::float_to_f16(value) == half);
+    if ((bits & 0x7fffu) >= 0x7bffu) continue;  // infinity, and the greatest, have no next
+    const float next = clipon::f16_to_float(static_cast<std::uint16_t>(bits + 1));
+    const float middle = value + (next - value) / 2;  // exact: a float has 13 more bits
+    REQUIRE(clipon::float_to_f16(middle) == (bits % 2 == 0 ? bits : bits + 1));
+    REQUIRE(clipon::float_to_f16(std::nextafter(middle, value)) == half);
+    REQUIRE(clipon::float_to_f16(std::nextafter(middle, next)) == bits + 1);
+  }
+  CHECK(clipon::float_to_f16(65519.9f) == 0x7bff);
+  CHECK(clipon::float_to_f16(65520.0f) == 0x7c00);
+  CHECK(clipon::float_to_f16(-std::numeric_limits<float>::max()) == 0xfc00);
+  CHECK(clipon::float_to_f16(std::numeric_limits<float>::denorm_min()) == 0);
+}

@@ -5,6 +5,7 @@ Needs --shared: the training data's held-out vendor is not part of the repositor
 
 from __future__ import annotations
 
+import csv
 import json
 import subprocess
 from pathlib import Path
@@ -55,3 +56,25 @@ def test_features_and_accuracy(folder: Path, pytestconfig: pytest.Config, tmp_pa
     print(f"top-1 {100 * right.mean():.2f} %, PyTorch {100 * reference_right.mean():.2f} %")
     assert abs(right.mean() - reference_right.mean()) < 0.002
     assert (top1 == reference).mean() > 0.998
+
+
+def test_evaluate_gives_the_figures_of_pytorch(folder: Path, pytestconfig: pytest.Config, tmp_path: Path) -> None:
+    rows = json.loads((folder / "openmoji.json").read_text())
+    with (tmp_path / "data.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["path", "label", "heldout"])
+        writer.writerows([folder / row["file"], row["label"], row["heldout_concept"]] for row in rows)
+    line = [pytestconfig.getoption("clipon"), "--model", MODEL, "evaluate", tmp_path / "data.csv", "--json"]
+    line += ["--group", "heldout", "--compare-templates", *(part for t in TEMPLATES for part in ("--template", t))]
+    done = subprocess.run([str(part) for part in line], check=True, capture_output=True, text=True)
+    found = json.loads(done.stdout)
+    expected = json.loads((folder / "metrics.json").read_text())
+    names = [*TEMPLATES, "ensemble of 3"]
+    for name, score in zip(names, found["compared_templates"], strict=True):
+        reference = expected[name]
+        print(f"{name}: {score['top1']:.4f} {score['top5']:.4f}, PyTorch {reference['top1']} {reference['top5']}")
+        assert abs(score["top1"] - reference["top1"]) < 0.002
+        assert abs(score["top5"] - reference["top5"]) < 0.002
+    groups = {group["group"]: group["top1"] for group in found["groups"]}
+    assert abs(groups["False"] - expected["ensemble of 3"]["top1_seen"]) < 0.002
+    assert abs(groups["True"] - expected["ensemble of 3"]["top1_heldout"]) < 0.002

@@ -47,4 +47,20 @@ constexpr float f16_to_float(std::uint16_t half) {
   return sign != 0 ? -magnitude : magnitude;
 }
 
+// Round to nearest even; above the greatest, 65504, infinity; NaN stays a (quiet) NaN.
+constexpr std::uint16_t float_to_f16(float value) {
+  const auto bits = std::bit_cast<std::uint32_t>(value);
+  const auto sign = static_cast<std::uint16_t>((bits >> 16) & 0x8000u);
+  const std::uint32_t magnitude = bits & 0x7fffffffu;
+  const auto with_sign = [sign](std::uint32_t half) { return static_cast<std::uint16_t>(sign | half); };
+  if (magnitude > 0x7f800000u) return with_sign(0x7e00u);
+  if (magnitude >= 0x477ff000u) return with_sign(0x7c00u);  // 65520, halfway to the next step, rounds up
+  if (magnitude < 0x38800000u) {  // below 2^-14: adding 0.5 leaves multiples of 2^-24 in the lowest bits, rounded
+    const float shifted = std::bit_cast<float>(magnitude) + 0.5f;
+    return with_sign(std::bit_cast<std::uint32_t>(shifted) - std::bit_cast<std::uint32_t>(0.5f));
+  }
+  const std::uint32_t rounded = magnitude + 0xfffu + ((magnitude >> 13) & 1u);
+  return with_sign((rounded - (112u << 23)) >> 13);
+}
+
 }  // namespace clipon::inline CLIPON_ABI

@@ -1,4 +1,4 @@
-// The bytes of a model file, read-only: mapped, or read into memory.  Layer 3; called by Model::load.
+// The bytes of a file, read-only: mapped, or read into memory.  Layer 3; called by Model::load.
 //
 // A mapping is fast and shared between processes, but a file that another process shortens while it is being loaded
 // ends the program with SIGBUS; LoadOptions::memory_map = false is immune to that.
@@ -22,8 +22,8 @@ namespace clipon::inline CLIPON_ABI::format {
 class MappedFile {
  public:
   /// Throws Error io, naming the path: missing, unreadable, not a regular file (FIFO, device, folder: refused at once).
-  explicit MappedFile(const std::string& path, bool memory_map = true) {
-    const RegularFile file(path, "model file");
+  explicit MappedFile(const std::string& path, bool memory_map = true, const char* what = "model file") {
+    const RegularFile file(path, what);
     size_ = static_cast<std::size_t>(file.size());
     if (size_ == 0) return;
     if (memory_map) {

@@ -5,6 +5,7 @@
 
 #include "clipon/kernels/micro/attention_tile.hpp"
 #include "clipon/kernels/micro/convert.hpp"
+#include "clipon/kernels/micro/dot_topk.hpp"
 #include "clipon/kernels/micro/gemm.hpp"
 #include "clipon/kernels/micro/layer_norm.hpp"
 #include "clipon/kernels/micro/pack.hpp"
@@ -42,6 +43,7 @@ const KernelTable& kernel_table() {
       .exponentials = exponentials<Arch>,
       .best_of_row = best_of_row<Arch>,
       .average_pool_2x2 = average_pool_2x2<Arch>,
+      .dot_topk = dot_topk<Arch>,
   };
   return table;
 }

@@ -161,6 +161,19 @@ inline void average_pool_2x2(const float* in, index_t height, index_t width, ind
   }
 }
 
+/// The k rows of greatest product with the query, best first; a NaN is never among them.
+inline std::vector<Candidate> dot_topk(const StoredMatrix& vectors, const float* query, index_t k) {
+  std::vector<Candidate> all;
+  for (index_t row = 0; row < vectors.rows; ++row) {
+    double dot = 0.0;
+    for (index_t i = 0; i < vectors.columns; ++i) dot += double{element(vectors, row, i)} * double{query[i]};
+    if (!std::isnan(dot)) all.push_back({static_cast<float>(dot), row});
+  }
+  std::sort(all.begin(), all.end(), precedes);
+  if (static_cast<index_t>(all.size()) > k) all.resize(static_cast<std::size_t>(k));
+  return all;
+}
+
 /// A coefficient whose halves the kernels keep: exact integers, so kernels must agree to the bit.
 inline std::uint8_t resized_byte(const std::vector<std::uint8_t>& pixels, const std::int16_t* high,
                                  const std::int16_t* low) {

@@ -29,6 +29,7 @@ struct KernelTable {
   void (*exponentials)(const float* x, index_t n, float scale, float shift, float* out);
   void (*best_of_row)(const float* x, index_t n, index_t k, float* values, std::int32_t* indices);
   void (*average_pool_2x2)(const float* in, index_t height, index_t width, index_t channels, float* out);
+  index_t (*dot_topk)(const TopkRows& job, index_t found);
 };
 
 /// The table of one ISA.  Header-only builds define it for the compiled ISA alone, by including

@@ -174,4 +174,26 @@ struct StoredMatrix {
   index_t columns = 0;
 };
 
+/// One of the rows that a search has found so far.
+struct Candidate {
+  float dot = 0.0f;
+  index_t row = 0;
+};
+
+/// The order of a search's answers: the greater product first, of equal ones the lower row.
+CLIPON_ALWAYS_INLINE constexpr bool precedes(const Candidate& a, const Candidate& b) {
+  return a.dot != b.dot ? a.dot > b.dot : a.row < b.row;
+}
+
+/// Some rows of a matrix against one query.  The k best lie in a heap whose first is the worst of them, so that a row
+/// is mostly dismissed by one comparison.
+struct TopkRows {
+  StoredMatrix vectors;
+  const float* query = nullptr;  // [columns]
+  index_t first = 0;             // row to begin with
+  index_t rows = 0;
+  index_t k = 0;
+  Candidate* heap = nullptr;  // [k]
+};
+
 }  // namespace clipon::inline CLIPON_ABI::kernels

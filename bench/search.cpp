@@ -1,0 +1,77 @@
+// bench_search [ROWS [WIDTH [ROUNDS]]]: top-10 of a million stored vectors beside the rate at which this machine reads
+// memory, interleaved, median of the rounds; results go to the output as a line a type.
+#include <algorithm>
+#include <clipon/clipon.hpp>
+#include <cstdio>
+#include <cstdlib>
+#include <random>
+
+#include "stopwatch.hpp"
+
+namespace {
+
+using clipon::index_t;
+
+// Bytes of every row that all threads add up as fast as they can: what reading costs, and nothing else.
+double read_milliseconds(const clipon::VectorsView& v, int threads, std::uint64_t& sum) {
+  const auto* words = static_cast<const std::uint64_t*>(v.data);
+  const index_t n = v.rows * v.width * static_cast<index_t>(clipon::size_of(v.type)) / 8;
+  const index_t pieces = 8 * threads;
+  std::vector<std::uint64_t> parts(static_cast<std::size_t>(pieces));
+  const bench::Stopwatch watch;
+  clipon::parallel::parallel_for({threads}, pieces, [&](index_t p) {
+    std::uint64_t part[8] = {};
+    const index_t end = (p + 1) * n / pieces / 8 * 8;
+    for (index_t i = p * n / pieces / 8 * 8; i < end; i += 8) {
+      for (index_t j = 0; j < 8; ++j) part[j] += words[i + j];
+    }
+    for (const std::uint64_t x : part) parts[static_cast<std::size_t>(p)] += x;
+  });
+  const double milliseconds = watch.milliseconds();
+  for (const std::uint64_t x : parts) sum += x;
+  return milliseconds;
+}
+
+double median(std::vector<double> x) {
+  std::nth_element(x.begin(), x.begin() + static_cast<std::ptrdiff_t>(x.size() / 2), x.end());
+  return x[x.size() / 2];
+}
+
+}  // namespace
+
+int main(int argc, char** argv) try {
+  const index_t rows = argc > 1 ? std::max(std::atoi(argv[1]), 1) : 1000000;
+  const index_t width = argc > 2 ? std::max(std::atoi(argv[2]), 1) : 512;
+  const int rounds = argc > 3 ? std::max(std::atoi(argv[3]), 1) : 9;
+  const int threads = clipon::parallel::available_threads();
+  std::printf("top 10 of %td x %td, %d threads, %s\n", rows, width, threads,
+              clipon::simd::to_string(clipon::cpu_report().picked));
+  std::mt19937 engine(1);
+  std::normal_distribution<float> normal;
+  clipon::Matrix some(1000, width);
+  for (float* x = some.data(); x != some.data() + some.size(); ++x) *x = normal(engine);
+  const clipon::Vector query = some.row(17).transpose();
+  for (const auto type : {clipon::DataType::f16, clipon::DataType::i8, clipon::DataType::f32}) {
+    clipon::StoredVectors store(type, width);
+    for (index_t done = 0; done < rows; done += 1000) store.append(some.topRows(std::min<index_t>(1000, rows - done)));
+    const auto view = store.view();
+    std::vector<double> searched;
+    std::vector<double> read;
+    std::uint64_t sum = 0;
+    for (int round = 0; round < rounds; ++round) {
+      read.push_back(read_milliseconds(view, threads, sum));
+      const bench::Stopwatch watch;
+      const auto found = clipon::search(view, query);
+      searched.push_back(watch.milliseconds());
+      sum += found.front().row;
+    }
+    const double bytes = static_cast<double>(rows * width) * static_cast<double>(clipon::size_of(type));
+    std::printf("%-5s search %7.2f ms, %6.2f GB/s; reading alone %7.2f ms, %6.2f GB/s; %.2f of it (%llx)\n",
+                clipon::to_string(type), median(searched), bytes / median(searched) * 1e-6, median(read),
+                bytes / median(read) * 1e-6, median(read) / median(searched), static_cast<unsigned long long>(sum));
+  }
+  return 0;
+} catch (const std::exception& error) {
+  std::fprintf(stderr, "bench_search: %s\n", error.what());
+  return 1;
+}

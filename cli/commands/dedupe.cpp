@@ -1,0 +1,54 @@
+// clipon dedupe: pictures of an index that show nearly the same.
+#include <clipon/search.hpp>
+#include <cstdio>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "commands/commands.hpp"
+#include "index/reader.hpp"
+
+namespace cli {
+
+namespace {
+
+struct Options {
+  std::string index;
+  float threshold = 0.97f;
+};
+
+ExitCode run(const Options& options, const Settings& settings) {
+  const IndexReader index(options.index);
+  clipon::SearchOptions how;
+  how.threads = settings.threads;
+  how.isa = clipon::kernels::parse_isa(settings.isa);
+  const auto groups = clipon::duplicate_groups(index.view(), options.threshold, how);
+  nlohmann::ordered_json out = {{"rows", index.size()}, {"threshold", options.threshold}};
+  out["groups"] = nlohmann::ordered_json::array();
+  for (const auto& group : groups) {
+    auto members = nlohmann::ordered_json::array();
+    for (const auto& member : group) {
+      members.push_back({{"path", index.row(member.row).path}, {"cosine", member.score}});
+      if (!settings.json) {
+        std::printf("%7.4f  %s\n", static_cast<double>(member.score), index.row(member.row).path.c_str());
+      }
+    }
+    out["groups"].push_back(members);
+    if (!settings.json) std::printf("\n");
+  }
+  if (settings.json) std::cout << out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
+  return ExitCode::success;
+}
+
+}  // namespace
+
+void add_dedupe(CLI::App& app, const Settings& settings, Action& action) {
+  auto* command = app.add_subcommand("dedupe", "List groups of nearly equal pictures of an index");
+  auto options = std::make_shared<Options>();
+  command->add_option("--index", options->index, "The folder of the index")->default_val("clipon-index");
+  command->add_option("--threshold", options->threshold, "The cosine from which on two pictures belong together")
+      ->check(CLI::Range(-1.0f, 1.0f))
+      ->capture_default_str();
+  command->callback([=, &settings, &action] { action = [=, &settings] { return run(*options, settings); }; });
+}
+
+}  // namespace cli

@@ -1,0 +1,156 @@
+// clipon evaluate: how often a model is right about labelled pictures, and about which it is wrong.
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <iostream>
+
+#include "clipon/parallel/parallel_for.hpp"
+#include "commands/commands.hpp"
+#include "evaluate/corrupt.hpp"
+#include "evaluate/evaluation.hpp"
+#include "evaluate/pictures.hpp"
+#include "inputs.hpp"
+#include "outputs.hpp"
+
+namespace cli {
+
+namespace {
+
+struct Options {
+  DatasetOptions data;
+  std::vector<std::string> templates;
+  std::string templates_file;
+  bool compare_templates = false;
+  std::vector<std::string> shift;
+  std::string report;
+  std::string predictions;
+  std::string confusion;
+};
+
+clipon::Matrix prototypes(const clipon::Model& model, const Settings& settings, const std::vector<std::string>& labels,
+                          const std::vector<std::string>& templates) {
+  clipon::ClassifyOptions how;
+  how.templates = templates;
+  how.tokenize.truncate = settings.truncate;
+  return clipon::Classifier(model, labels, how).prototypes();
+}
+
+std::vector<std::size_t> labels_of(std::span<const Item> items) {
+  std::vector<std::size_t> labels;
+  for (const Item& item : items) labels.push_back(item.label);
+  return labels;
+}
+
+// The portion's pictures made worse in each way that was asked for.
+void add_shifts(const clipon::Model& model, const clipon::Matrix& classes, const std::vector<Pixels>& pictures,
+                const std::vector<std::size_t>& truth, std::size_t first, Evaluation& e) {
+  for (ShiftScore& shift : e.shifts) {
+    for (int strength = 1; strength <= kStrengths; ++strength) {
+      std::vector<Pixels> worse(pictures.size());
+      const auto n = static_cast<std::ptrdiff_t>(pictures.size());
+      clipon::parallel::parallel_for({model.threads()}, n, [&](std::ptrdiff_t i) {
+        const auto& picture = pictures[static_cast<std::size_t>(i)];
+        const auto seed = static_cast<unsigned>(first + static_cast<std::size_t>(i));
+        if (!picture.empty()) {
+          worse[static_cast<std::size_t>(i)] = corrupt(picture, model.image_size(), shift.kind, strength, seed);
+        }
+      });
+      for (const Outcome& outcome : classify(model, embed_pixels(model, worse), classes, truth)) {
+        if (outcome.ok) shift.strengths[static_cast<std::size_t>(strength - 1)].add(outcome);
+      }
+    }
+  }
+}
+
+// Embeds all pictures, portion by portion; the rows [items, embed_dim].
+clipon::Matrix embed_all_items(const clipon::Model& model, const Settings& settings, const clipon::Matrix& classes,
+                               Evaluation& e, std::vector<clipon::ItemStatus>& status) {
+  const auto& items = e.data.items;
+  clipon::Matrix rows(static_cast<Eigen::Index>(items.size()), model.embed_dim());
+  Progress progress("pictures", items.size());
+  for (std::size_t first = 0; first < items.size(); first += settings.batch) {
+    const std::span<const Item> portion(items.data() + first, std::min(settings.batch, items.size() - first));
+    std::vector<clipon::ItemStatus> fates;
+    const auto start = std::chrono::steady_clock::now();
+    const auto pictures = load_pixels(model, settings, portion, fates);
+    rows.middleRows(static_cast<Eigen::Index>(first), static_cast<Eigen::Index>(portion.size())) =
+        embed_pixels(model, pictures);
+    e.seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    status.insert(status.end(), fates.begin(), fates.end());
+    add_shifts(model, classes, pictures, labels_of(portion), first, e);
+    progress.show(first + portion.size());
+  }
+  return rows;
+}
+
+void compare_templates(const clipon::Model& model, const Settings& settings, const clipon::Matrix& rows,
+                       Evaluation& e) {
+  const auto truth = labels_of(e.data.items);
+  for (const std::string& text : e.templates) {
+    TemplateScore score{text, {}};
+    for (const Outcome& o : classify(model, rows, prototypes(model, settings, e.data.labels, {text}), truth)) {
+      if (o.ok) score.accuracy.add(o);
+    }
+    e.template_scores.push_back(score);
+  }
+  e.template_scores.push_back({"", e.metrics.all});
+}
+
+ExitCode run(const Options& options, const Settings& settings) {
+  Evaluation e;
+  e.source = options.data.paths.front();
+  e.data = open_dataset(options.data);
+  e.templates = options.templates;
+  if (!options.templates_file.empty()) {
+    for (const std::string& line : read_texts(options.templates_file)) e.templates.push_back(line);
+  }
+  if (e.templates.empty()) e.templates = {"{}"};
+  const bool every = std::find(options.shift.begin(), options.shift.end(), "all") != options.shift.end();
+  for (const std::string& kind : every ? kCorruptions : options.shift) {
+    e.shifts.push_back({kind, std::vector<Accuracy>(kStrengths)});
+  }
+  const clipon::Model model = load_model(settings);
+  const clipon::Matrix classes = prototypes(model, settings, e.data.labels, e.templates);
+  std::vector<clipon::ItemStatus> status;
+  const clipon::Matrix rows = embed_all_items(model, settings, classes, e, status);
+  e.outcomes = classify(model, rows, classes, labels_of(e.data.items));
+  e.metrics = measure(e.data, e.outcomes);
+  if (options.compare_templates) compare_templates(model, settings, rows, e);
+  if (!options.predictions.empty()) write_text(options.predictions, predictions_csv(e));
+  if (!options.confusion.empty()) write_text(options.confusion, confusion_csv(e));
+  if (!options.report.empty()) write_text(options.report, report_page(model, settings, e));
+  if (settings.json) {
+    std::cout << to_json(model, e).dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
+  } else {
+    print_table(model, e);
+  }
+  std::vector<std::string> names;
+  for (const Item& item : e.data.items) names.push_back(item.name);
+  return report_failures(names, status) == 0 ? ExitCode::success : ExitCode::some_failed;
+}
+
+}  // namespace
+
+void add_evaluate(CLI::App& app, const Settings& settings, Action& action) {
+  auto* command = app.add_subcommand("evaluate", "Accuracy on labelled pictures, and what is confused with what");
+  auto options = std::make_shared<Options>();
+  command->add_option("data", options->data.paths, "A folder with a folder a class, a .csv, or WebDataset .tar files")
+      ->required();
+  command->add_option("--labels-file", options->data.labels_file,
+                      "Labels in the order of the classes, or a .json object of folder names to labels");
+  command->add_option("--group", options->data.group, "Column of the .csv (key of the .json in a .tar) to compare by");
+  command->add_option("--template", options->templates, "A sentence with {} for the label; several are averaged");
+  command->add_option("--templates-file", options->templates_file, "Templates, one a line");
+  command->add_flag("--compare-templates", options->compare_templates, "Also each template alone");
+  auto kinds = kCorruptions;
+  kinds.emplace_back("all");
+  command->add_option("--shift", options->shift, "Also pictures made worse: " + CLI::detail::join(kinds, ", "))
+      ->delimiter(',')
+      ->check(CLI::IsMember(kinds));
+  command->add_option("--report", options->report, "Write a page with charts and pictures (.html)");
+  command->add_option("--predictions", options->predictions, "Write what each picture got (.csv)");
+  command->add_option("--confusion", options->confusion, "Write the confusion matrix (.csv)");
+  command->callback([=, &settings, &action] { action = [=, &settings] { return run(*options, settings); }; });
+}
+
+}  // namespace cli

@@ -1,0 +1,135 @@
+// clipon index: embeds a tree of pictures, once; then only what is new or has changed.
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <clipon/search.hpp>
+#include <cstdio>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <unordered_map>
+
+#include "commands/commands.hpp"
+#include "index/writer.hpp"
+#include "inputs.hpp"
+#include "outputs.hpp"
+
+namespace cli {
+
+namespace {
+
+struct Options {
+  std::vector<std::string> pictures;
+  std::string index;
+  std::string type = "f16";
+};
+
+struct Counts {
+  std::size_t added = 0;
+  std::size_t changed = 0;
+  std::size_t gone = 0;
+  std::size_t failed = 0;
+};
+
+// The pictures as they are now, sorted, each once.
+std::vector<IndexRow> look_at(const std::vector<std::string>& paths) {
+  std::vector<IndexRow> files;
+  for (const std::string& path : expand_pictures(paths)) {
+    IndexRow file;
+    file.path = std::filesystem::absolute(path).lexically_normal().string();
+    struct stat status = {};
+    if (::stat(path.c_str(), &status) == 0) {
+      file.size = static_cast<std::uint64_t>(status.st_size);
+      file.mtime = status.st_mtim.tv_sec * std::int64_t{1000000000} + status.st_mtim.tv_nsec;
+    }
+    files.push_back(std::move(file));
+  }
+  std::sort(files.begin(), files.end(), [](const IndexRow& a, const IndexRow& b) { return a.path < b.path; });
+  const auto same = [](const IndexRow& a, const IndexRow& b) { return a.path == b.path; };
+  files.erase(std::unique(files.begin(), files.end(), same), files.end());
+  return files;
+}
+
+// Drops the rows of files that changed or are gone; the files that have no row then.
+std::vector<IndexRow> update(IndexWriter& writer, const std::vector<IndexRow>& files, Counts& counts) {
+  std::unordered_map<std::string, const IndexRow*> now;
+  for (const IndexRow& file : files) now[file.path] = &file;
+  std::unordered_map<std::string, bool> current;
+  std::vector<bool> wanted;
+  for (const IndexRow& row : writer.rows()) {
+    const auto found = now.find(row.path);
+    std::error_code error;
+    const bool exists = found != now.end() || std::filesystem::exists(row.path, error);
+    const bool same = found == now.end() || (found->second->size == row.size && found->second->mtime == row.mtime);
+    counts.gone += exists ? 0 : 1;
+    counts.changed += exists && !same ? 1 : 0;
+    wanted.push_back(exists && same);
+    if (wanted.back()) current[row.path] = true;
+  }
+  if (std::find(wanted.begin(), wanted.end(), false) != wanted.end()) writer.keep(wanted);
+  std::vector<IndexRow> missing;
+  for (const IndexRow& file : files) {
+    if (!current.contains(file.path)) missing.push_back(file);
+  }
+  counts.added = missing.size() - counts.changed;
+  return missing;
+}
+
+void embed_portion(const clipon::Model& model, const Settings& settings, std::vector<IndexRow> portion,
+                   const std::function<void(std::size_t, std::size_t)>& progress, IndexWriter& writer,
+                   clipon::DataType type, Counts& counts) {
+  std::vector<std::string> paths;
+  for (const IndexRow& row : portion) paths.push_back(row.path);
+  std::vector<clipon::ItemStatus> status;
+  clipon::BatchOptions options;
+  options.status = &status;
+  options.decode.apply_exif_orientation = settings.exif;
+  options.progress = progress;
+  clipon::StoredVectors vectors(type, model.embed_dim());
+  vectors.append(model.embed_image_files(paths, options));
+  for (std::size_t i = 0; i < portion.size(); ++i) portion[i].error = status[i].message;
+  writer.append(portion, vectors.view());
+  counts.failed += report_failures(paths, status);
+}
+
+ExitCode run(const Options& options, const Settings& settings) {
+  const auto files = look_at(options.pictures);
+  const clipon::Model model = load_model(settings);
+  const auto type = options.type == "int8" ? clipon::DataType::i8 : clipon::DataType::f16;
+  IndexWriter writer(options.index, head_of(model, type));
+  Counts counts;
+  const auto missing = update(writer, files, counts);
+  Progress progress("pictures", missing.size());
+  for (std::size_t first = 0; first < missing.size(); first += settings.batch) {
+    const auto begin = missing.begin() + static_cast<std::ptrdiff_t>(first);
+    const auto count = std::min(settings.batch, missing.size() - first);
+    embed_portion(
+        model, settings, {begin, begin + static_cast<std::ptrdiff_t>(count)},
+        [&](std::size_t done, std::size_t) { progress.show(first + done); }, writer, type, counts);
+  }
+  if (settings.json) {
+    const nlohmann::ordered_json json = {{"index", options.index},     {"rows", writer.rows().size()},
+                                         {"added", counts.added},      {"changed", counts.changed},
+                                         {"removed", counts.gone},     {"failed", counts.failed},
+                                         {"model", model.info().name}, {"type", options.type}};
+    std::printf("%s\n", json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+  } else {
+    std::printf("%s: %zu rows; %zu new, %zu changed, %zu removed, %zu failed\n", options.index.c_str(),
+                writer.rows().size(), counts.added, counts.changed, counts.gone, counts.failed);
+  }
+  return counts.failed == 0 ? ExitCode::success : ExitCode::some_failed;
+}
+
+}  // namespace
+
+void add_index(CLI::App& app, const Settings& settings, Action& action) {
+  auto* command = app.add_subcommand("index", "Embed a tree of pictures to search in; again: what is new or changed");
+  auto options = std::make_shared<Options>();
+  command->add_option("pictures", options->pictures, "Picture files, or folders of them")->required();
+  command->add_option("--index", options->index, "The folder of the index")->default_val("clipon-index");
+  command->add_option("--type", options->type, "What vectors are stored in")
+      ->check(CLI::IsMember({"f16", "int8"}))
+      ->capture_default_str();
+  command->callback([=, &settings, &action] { action = [=, &settings] { return run(*options, settings); }; });
+}
+
+}  // namespace cli

@@ -1,0 +1,95 @@
+// clipon search: the pictures of an index that are nearest to words, a picture, or sums of them.
+#include <clipon/search.hpp>
+#include <cstdio>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "commands/commands.hpp"
+#include "html.hpp"
+#include "index/query.hpp"
+#include "index/reader.hpp"
+#include "outputs.hpp"
+
+namespace cli {
+
+namespace {
+
+struct Options {
+  std::vector<std::string> query;
+  std::string index;
+  std::size_t top = 10;
+  std::string html;
+};
+
+struct Found {
+  std::string path;
+  float cosine = 0.0f;
+};
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : " ") + word;
+  return text;
+}
+
+void print_json(const clipon::Model& model, const IndexReader& index, const std::string& query,
+                const std::vector<Found>& found) {
+  nlohmann::ordered_json out = {{"model", model.info().name}, {"query", query}, {"rows", index.size()}};
+  out["results"] = nlohmann::ordered_json::array();
+  for (const Found& f : found) out["results"].push_back({{"path", f.path}, {"cosine", f.cosine}});
+  std::cout << out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
+}
+
+void write_sheet(const clipon::Model& model, const Settings& settings, const Options& options,
+                 const std::vector<Found>& found) {
+  clipon::DecodeOptions decode;
+  decode.apply_exif_orientation = settings.exif;
+  std::string body;
+  for (const Found& f : found) {
+    char cosine[16];
+    std::snprintf(cosine, sizeof cosine, "%.4f ", static_cast<double>(f.cosine));
+    body += html_figure(
+        model, [&] { return clipon::Image::read(f.path, decode); }, cosine + f.path);
+  }
+  write_text(options.html, html_page(joined(options.query), body));
+}
+
+ExitCode run(const Options& options, const Settings& settings) {
+  const auto terms = parse_query(joined(options.query));
+  const IndexReader index(options.index);
+  const clipon::Model model = load_model(settings);
+  const IndexHead own = head_of(model, index.head().type);
+  if (own.fingerprint != index.head().fingerprint || own.width != index.head().width) {
+    throw UsageError(options.index + ": index: expected a query by its own model, " + index.head().model + " " +
+                     index.head().fingerprint + ", found " + own.model + " " + own.fingerprint + " (--model)");
+  }
+  clipon::SearchOptions how;
+  how.top = options.top;
+  how.threads = settings.threads;
+  how.isa = model.isa();
+  std::vector<Found> found;
+  for (const auto& match : clipon::search(index.view(), embed_query(model, settings, terms), how)) {
+    found.push_back({index.row(match.row).path, match.score});
+  }
+  if (!options.html.empty()) write_sheet(model, settings, options, found);
+  if (settings.json) {
+    print_json(model, index, joined(options.query), found);
+  } else if (options.html.empty()) {
+    for (const Found& f : found) std::printf("%7.4f  %s\n", static_cast<double>(f.cosine), f.path.c_str());
+  }
+  return ExitCode::success;
+}
+
+}  // namespace
+
+void add_search(CLI::App& app, const Settings& settings, Action& action) {
+  auto* command = app.add_subcommand("search", "Find pictures of an index by words, by a picture, or by sums of them");
+  auto options = std::make_shared<Options>();
+  command->add_option("query", options->query, "Words or a picture file; \"a.jpg + snow - people\"")->required();
+  command->add_option("--index", options->index, "The folder of the index")->default_val("clipon-index");
+  command->add_option("--top", options->top, "How many pictures to find")->capture_default_str();
+  command->add_option("--html", options->html, "Write a page with the pictures found instead of a table");
+  command->callback([=, &settings, &action] { action = [=, &settings] { return run(*options, settings); }; });
+}
+
+}  // namespace cli

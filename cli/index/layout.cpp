@@ -1,0 +1,83 @@
+#include "index/layout.hpp"
+
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "settings.hpp"
+
+namespace cli {
+
+namespace {
+
+using nlohmann::ordered_json;
+
+constexpr int kVersion = 1;
+constexpr std::uint64_t kMaxHeadBytes = 1 << 20;
+
+[[noreturn]] void fail(const std::string& path, const char* expected) {
+  throw clipon::Error(clipon::ErrorCode::bad_value, path + ": index: expected " + expected);
+}
+
+template <class T>
+T value(const ordered_json& json, const char* key, const std::string& path) {
+  try {
+    return json.at(key).get<T>();
+  } catch (const nlohmann::json::exception&) {
+    fail(path, key);
+  }
+}
+
+}  // namespace
+
+IndexHead head_of(const clipon::Model& model, clipon::DataType type) {
+  char fingerprint[16];
+  std::snprintf(fingerprint, sizeof fingerprint, "%08x", model.info().fingerprint);
+  return {model.info().name, fingerprint, to_string(model.precision()), type, model.embed_dim()};
+}
+
+IndexHead read_head(const std::string& path) {
+  const auto bytes = clipon::format::read_file(path, kMaxHeadBytes, "index");
+  const auto* text = reinterpret_cast<const char*>(bytes.data());
+  const auto json = ordered_json::parse(text, text + bytes.size(), nullptr, false);
+  if (!json.is_object()) fail(path, "a JSON object");
+  if (value<int>(json, "clipon_index", path) != kVersion) fail(path, "version 1");
+  IndexHead head;
+  head.model = value<std::string>(json, "model", path);
+  head.fingerprint = value<std::string>(json, "fingerprint", path);
+  head.precision = value<std::string>(json, "precision", path);
+  head.width = value<std::ptrdiff_t>(json, "width", path);
+  const auto type = value<std::string>(json, "type", path);
+  if (type != "float16" && type != "int8") fail(path, "the type float16 or int8");
+  head.type = type == "int8" ? clipon::DataType::i8 : clipon::DataType::f16;
+  if (head.width < 1 || head.width > 1 << 20) fail(path, "a width of 1 to 2^20");
+  return head;
+}
+
+std::string to_json(const IndexHead& head) {
+  const ordered_json json = {{"clipon_index", kVersion},
+                             {"model", head.model},
+                             {"fingerprint", head.fingerprint},
+                             {"precision", head.precision},
+                             {"type", head.type == clipon::DataType::i8 ? "int8" : "float16"},
+                             {"width", head.width}};
+  return json.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n";
+}
+
+IndexRow parse_row(std::string_view line, const std::string& path) {
+  const auto json = ordered_json::parse(line.begin(), line.end(), nullptr, false);
+  if (!json.is_object()) fail(path, "a JSON object a line");
+  IndexRow row;
+  row.path = value<std::string>(json, "path", path);
+  row.size = value<std::uint64_t>(json, "size", path);
+  row.mtime = value<std::int64_t>(json, "mtime_ns", path);
+  if (json.contains("error")) row.error = value<std::string>(json, "error", path);
+  return row;
+}
+
+std::string to_line(const IndexRow& row) {
+  ordered_json json = {{"path", row.path}, {"size", row.size}, {"mtime_ns", row.mtime}};
+  if (!row.error.empty()) json["error"] = row.error;
+  return json.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace cli

@@ -1,0 +1,39 @@
+#include "index/query.hpp"
+
+#include <filesystem>
+
+namespace cli {
+
+std::vector<QueryTerm> parse_query(const std::string& text) {
+  std::vector<QueryTerm> terms;
+  bool subtract = false;
+  for (std::size_t at = 0; at <= text.size();) {
+    const std::size_t end = std::min({text.find(" + ", at), text.find(" - ", at), text.size()});
+    const std::size_t first = text.find_first_not_of(' ', at);
+    if (first >= end) throw UsageError("query '" + text + "': expected words or a picture before and after + and -");
+    terms.push_back({text.substr(first, text.find_last_not_of(' ', end - 1) - first + 1), subtract});
+    if (end == text.size()) break;
+    subtract = text[end + 1] == '-';
+    at = end + 3;
+  }
+  return terms;
+}
+
+clipon::Vector embed_query(const clipon::Model& model, const Settings& settings, const std::vector<QueryTerm>& terms) {
+  clipon::TokenizeOptions tokenize;
+  tokenize.truncate = settings.truncate;
+  clipon::DecodeOptions decode;
+  decode.apply_exif_orientation = settings.exif;
+  clipon::Vector sum = clipon::Vector::Zero(model.embed_dim());
+  for (const QueryTerm& term : terms) {
+    std::error_code error;
+    const clipon::Vector v = std::filesystem::is_regular_file(term.text, error)
+                                 ? model.embed_image(clipon::Image::read(term.text, decode))
+                                 : model.embed_text(term.text, tokenize);
+    sum += term.subtract ? clipon::Vector(-v) : v;
+  }
+  clipon::detail::finish_row(sum.data(), sum.size(), true);
+  return sum;
+}
+
+}  // namespace cli

@@ -1,0 +1,237 @@
+// Search: many stored embeddings, and the nearest of them to a query, exactly.  PUBLIC, layer 6.
+// Every row is looked at: a query reads the store once, at the speed of memory, so a million rows of 512 float16 take
+// about a twentieth of a second where memory gives 20 GB/s.  Beyond some millions an approximate index pays (FAISS,
+// USearch); `clipon index` writes .npy files that they read.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <numeric>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "clipon/kernels/gemm.hpp"
+#include "clipon/kernels/select.hpp"
+#include "clipon/model.hpp"
+
+namespace clipon::inline CLIPON_ABI {
+
+/// Rows to search in; the memory is the caller's (a mapped file, a StoredVectors).
+struct VectorsView {
+  const void* data = nullptr;     ///< [rows, width], one after the other
+  DataType type = DataType::f32;  ///< f32, f16, bf16, or i8 with a scale a row
+  std::ptrdiff_t rows = 0;
+  std::ptrdiff_t width = 0;
+  const float* scale = nullptr;  ///< [rows] for i8
+};
+
+struct Match {
+  std::size_t row = 0;
+  float score = 0.0f;  ///< the product with the query: the cosine, where both are of unit length
+};
+
+struct SearchOptions {
+  std::size_t top = 10;  ///< how many rows to find
+  int threads = 0;       ///< 0: as many as the affinity mask and the cgroup quota allow
+  Isa isa = Isa::best;
+};
+
+/// Rows kept in half or a quarter of a float's memory.  float16 changes a cosine by 2^-11 of itself at most, int8 by
+/// about 0.001.
+class StoredVectors {
+ public:
+  /// Throws Error invalid_argument for a width below 1 or a type other than f32, f16 and i8.
+  StoredVectors(DataType type, std::ptrdiff_t width) : type_(type), width_(width) {
+    if (width < 1 || type == DataType::bf16) {
+      throw Error(ErrorCode::invalid_argument, "stored vectors: expected f32, f16 or int8 and a width above 0, found " +
+                                                   std::string(to_string(type)) + " and " + std::to_string(width));
+    }
+  }
+
+  /// Adds rows [n, width].  A row with a NaN stays one, and is never found.
+  void append(const ConstMatrixRef& rows) {
+    if (rows.cols() != width_) {
+      throw Error(ErrorCode::invalid_argument, "stored vectors: expected rows of " + std::to_string(width_) +
+                                                   ", found " + std::to_string(rows.cols()));
+    }
+    for (Eigen::Index i = 0; i < rows.rows(); ++i) append_row(rows.data() + i * rows.outerStride());
+  }
+
+  [[nodiscard]] VectorsView view() const {
+    const auto row_bytes = width_ * static_cast<std::ptrdiff_t>(size_of(type_));
+    const auto rows = static_cast<std::ptrdiff_t>(bytes_.size()) / row_bytes;
+    return {bytes_.data(), type_, rows, width_, type_ == DataType::i8 ? scale_.data() : nullptr};
+  }
+
+ private:
+  void append_row(const float* row) {
+    const std::size_t element = size_of(type_);
+    const auto width = static_cast<std::size_t>(width_);
+    bytes_.resize(bytes_.size() + width * element);
+    std::byte* out = bytes_.data() + bytes_.size() - width * element;
+    if (type_ == DataType::f32) std::memcpy(out, row, width * element);
+    if (type_ == DataType::i8) scale_.push_back(write_int8(row, out));
+    for (std::size_t i = 0; i < width && type_ == DataType::f16; ++i) {
+      const std::uint16_t half = float_to_f16(row[i]);
+      std::memcpy(out + i * element, &half, element);
+    }
+  }
+
+  // The largest magnitude becomes 127; the scale.
+  float write_int8(const float* row, std::byte* out) const {
+    float largest = 0.0f;
+    bool finite = true;
+    for (const float* x = row; x != row + width_; ++x) {
+      largest = std::max(largest, std::fabs(*x));
+      finite = finite && (std::bit_cast<std::uint32_t>(*x) & 0x7f800000u) != 0x7f800000u;
+    }
+    const float inverse = finite && largest > 0.0f ? 127.0f / largest : 0.0f;
+    for (std::ptrdiff_t i = 0; i < width_; ++i) {
+      const float level = finite ? std::nearbyintf(row[i] * inverse) : 0.0f;
+      out[i] = static_cast<std::byte>(static_cast<std::int8_t>(level));
+    }
+    return finite ? largest / 127.0f : std::bit_cast<float>(0x7fc00000u);
+  }
+
+  DataType type_;
+  std::ptrdiff_t width_;
+  std::vector<std::byte> bytes_;
+  std::vector<float> scale_;
+};
+
+namespace detail {
+
+inline kernels::StoredMatrix checked_matrix(const VectorsView& v) {
+  const bool described = v.rows >= 0 && v.width >= 1 && (v.rows == 0 || v.data != nullptr);
+  if (!described || (v.type == DataType::i8 && v.rows > 0 && v.scale == nullptr)) {
+    throw Error(ErrorCode::invalid_argument,
+                "vectors to search: expected a pointer, a width above 0 and scales for int8, found [" +
+                    std::to_string(v.rows) + ", " + std::to_string(v.width) + "] of " + to_string(v.type));
+  }
+  return {v.data, v.scale, v.type, v.rows, v.width};
+}
+
+inline kernels::Context search_context(const SearchOptions& options) {
+  const int threads = options.threads > 0 ? options.threads : parallel::available_threads();
+  return {&kernels::select_table(options.isa), {threads}};
+}
+
+}  // namespace detail
+
+/// The rows of greatest product with the query, best first; of equal ones the lower row.  Fewer than options.top where
+/// there are fewer (a row with a NaN is none).  The same whatever the number of threads.
+/// Throws Error invalid_argument for a query of another width.
+inline std::vector<Match> search(const VectorsView& vectors, const Vector& query, const SearchOptions& options = {}) {
+  const kernels::StoredMatrix matrix = detail::checked_matrix(vectors);
+  if (query.size() != vectors.width) {
+    throw Error(ErrorCode::invalid_argument, "query: expected a width of " + std::to_string(vectors.width) +
+                                                 ", found " + std::to_string(query.size()));
+  }
+  const kernels::Context context = detail::search_context(options);
+  constexpr index_t least_rows = 2048;  // a thread's share that is worth waking it for
+  const index_t pieces =
+      std::min<index_t>(context.threads.count * index_t{8}, (matrix.rows + least_rows - 1) / least_rows);
+  std::vector<std::vector<kernels::Candidate>> found(static_cast<std::size_t>(pieces));
+  parallel::parallel_for(context.threads, pieces, [&](index_t p) {
+    kernels::TopkRows job{matrix, query.data()};
+    job.first = p * matrix.rows / pieces;
+    job.rows = (p + 1) * matrix.rows / pieces - job.first;
+    job.k = std::min(static_cast<index_t>(std::min(options.top, static_cast<std::size_t>(job.rows))), job.rows);
+    auto& best = found[static_cast<std::size_t>(p)];
+    best.resize(static_cast<std::size_t>(job.k));
+    job.heap = best.data();
+    if (job.k > 0) best.resize(static_cast<std::size_t>(context.kernels->dot_topk(job, 0)));
+  });
+  std::vector<kernels::Candidate> all;
+  for (const auto& piece : found) all.insert(all.end(), piece.begin(), piece.end());
+  const std::size_t top = std::min(options.top, all.size());
+  std::partial_sort(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(top), all.end(), kernels::precedes);
+  std::vector<Match> matches;
+  for (std::size_t i = 0; i < top; ++i) matches.push_back({static_cast<std::size_t>(all[i].row), all[i].dot});
+  return matches;
+}
+
+namespace detail {
+
+// Disjoint sets; each is named by its lowest row.
+class RowSets {
+ public:
+  explicit RowSets(index_t n) : parent_(static_cast<std::size_t>(n)) {
+    std::iota(parent_.begin(), parent_.end(), std::size_t{0});
+  }
+  std::size_t find(std::size_t row) {
+    while (parent_[row] != row) row = parent_[row] = parent_[parent_[row]];
+    return row;
+  }
+  void join(index_t a, index_t b) {
+    const std::size_t x = find(static_cast<std::size_t>(a));
+    const std::size_t y = find(static_cast<std::size_t>(b));
+    parent_[std::max(x, y)] = std::min(x, y);
+  }
+
+ private:
+  std::vector<std::size_t> parent_;
+};
+
+// Joins the rows whose product is at least `least`, block by block: the half of the square below the diagonal.
+inline void join_near_rows(const kernels::Context& context, const kernels::StoredMatrix& matrix, float least,
+                           RowSets& sets) {
+  constexpr index_t tall = 256;   // rows of a block: they and the products stay in L2
+  constexpr index_t wide = 1024;  // rows that are packed at a time
+  AlignedBuffer<float> rows(static_cast<std::size_t>(tall * matrix.columns));
+  AlignedBuffer<float> products(static_cast<std::size_t>(tall * wide));
+  const auto element_bytes = static_cast<index_t>(size_of(matrix.type));
+  for (index_t first = 0; first < matrix.rows; first += wide) {
+    kernels::StoredMatrix block = matrix;
+    block.data = static_cast<const std::byte*>(matrix.data) + first * matrix.columns * element_bytes;
+    block.scale = matrix.scale == nullptr ? nullptr : matrix.scale + first;
+    block.rows = std::min(wide, matrix.rows - first);
+    const kernels::PackedMatrix packed(context, block);
+    for (index_t top = first; top < matrix.rows; top += tall) {
+      const index_t n = std::min(tall, matrix.rows - top);
+      parallel::parallel_for(context.threads, n, [&](index_t r) {
+        context.kernels->widen(matrix, top + r, 0, matrix.columns, rows.data() + r * matrix.columns);
+      });
+      kernels::Epilogue epilogue;
+      epilogue.out = products.data();
+      epilogue.out_stride = block.rows;
+      kernels::gemm(context, {rows.data(), matrix.columns}, n, packed, epilogue);
+      for (index_t r = 0; r < n; ++r) {
+        const float* product = products.data() + r * block.rows;
+        for (index_t c = 0; c < block.rows && first + c < top + r; ++c) {
+          if (product[c] >= least) sets.join(first + c, top + r);
+        }
+      }
+    }
+  }
+}
+
+}  // namespace detail
+
+/// Rows that are near each other: two rows with a product of at least `least_score` are in one group, and so are chains
+/// of them.  Groups of two and more, in the order of their first rows; a member's score is its product with the group's
+/// first row.  Costs a product of all rows with all rows.
+inline std::vector<std::vector<Match>> duplicate_groups(const VectorsView& vectors, float least_score,
+                                                        const SearchOptions& options = {}) {
+  const kernels::StoredMatrix matrix = detail::checked_matrix(vectors);
+  const kernels::Context context = detail::search_context(options);
+  detail::RowSets sets(matrix.rows);
+  detail::join_near_rows(context, matrix, least_score, sets);
+  std::vector<std::vector<Match>> by_root(static_cast<std::size_t>(matrix.rows));
+  std::vector<float> first(static_cast<std::size_t>(matrix.columns));
+  std::vector<float> row(first.size());
+  for (std::size_t r = 0; r < by_root.size(); ++r) {
+    const std::size_t root = sets.find(r);
+    context.kernels->widen(matrix, static_cast<index_t>(root), 0, matrix.columns, first.data());
+    context.kernels->widen(matrix, static_cast<index_t>(r), 0, matrix.columns, row.data());
+    by_root[root].push_back({r, std::inner_product(first.begin(), first.end(), row.begin(), 0.0f)});
+  }
+  std::erase_if(by_root, [](const auto& group) { return group.size() < 2; });
+  return by_root;
+}
+
+}  // namespace clipon::inline CLIPON_ABI

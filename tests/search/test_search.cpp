@@ -1,0 +1,143 @@
+// search and duplicate_groups: the public calls on stored vectors.
+#include <clipon/search.hpp>
+#include <cmath>
+#include <cstdlib>
+
+#include "support.hpp"
+
+using namespace clipon;
+
+namespace {
+
+Matrix unit_rows(support::Random& random, Eigen::Index rows, Eigen::Index width) {
+  Matrix out(rows, width);
+  for (Eigen::Index r = 0; r < rows; ++r) {
+    for (Eigen::Index c = 0; c < width; ++c) out(r, c) = random.normal();
+    detail::finish_row(&out(r, 0), width, true);
+  }
+  return out;
+}
+
+double dot(const Matrix& a, Eigen::Index row, const Vector& b) {
+  double sum = 0.0;
+  for (Eigen::Index i = 0; i < a.cols(); ++i) sum += double{a(row, i)} * double{b(i)};
+  return sum;
+}
+
+}  // namespace
+
+TEST_CASE("search finds the best of all rows, the same at any number of threads") {
+  support::Random random(41);
+  const Matrix rows = unit_rows(random, 20000, 96);
+  const Vector query = unit_rows(random, 1, 96).row(0).transpose();
+  for (const DataType type : {DataType::f32, DataType::f16, DataType::i8}) {
+    CAPTURE(to_string(type));
+    StoredVectors store(type, 96);
+    store.append(rows.topRows(7000));
+    store.append(rows.bottomRows(13000));
+    REQUIRE(store.view().rows == 20000);
+    SearchOptions options;
+    options.top = 20;
+    options.threads = 1;
+    const auto one = search(store.view(), query, options);
+    REQUIRE(one.size() == 20);
+    // Unit rows: float16 is off by 2^-11 of each term, whose sizes add up to 1 at most (Cauchy-Schwarz); int8 by half a
+    // step, 1/254, of each, times the query's sizes, which add up to sqrt(96) at most; float32 by rounding alone.
+    const double limit = type == DataType::f32   ? 96 * 0x1p-24
+                         : type == DataType::f16 ? 0x1p-11 + 96 * 0x1p-24
+                                                 : std::sqrt(96.0) / 254.0;
+    std::vector<bool> answered(20000);
+    for (std::size_t i = 0; i < one.size(); ++i) {
+      answered[one[i].row] = true;
+      CHECK(std::fabs(double{one[i].score} - dot(rows, static_cast<Eigen::Index>(one[i].row), query)) <= limit);
+      if (i > 0) CHECK(one[i - 1].score >= one[i].score);
+    }
+    for (Eigen::Index r = 0; r < rows.rows(); ++r) {
+      if (dot(rows, r, query) > double{one.back().score} + limit) CHECK(answered[static_cast<std::size_t>(r)]);
+    }
+    for (const int threads : {2, 3, 8}) {
+      options.threads = threads;
+      const auto more = search(store.view(), query, options);
+      REQUIRE(more.size() == one.size());
+      for (std::size_t i = 0; i < one.size(); ++i) {
+        CHECK(more[i].row == one[i].row);
+        CHECK(more[i].score == one[i].score);
+      }
+    }
+  }
+}
+
+TEST_CASE("search: no rows, fewer rows than asked for, a row that failed, arguments that make no sense") {
+  support::Random random(42);
+  Matrix rows = unit_rows(random, 5, 8);
+  rows(2, 3) = std::bit_cast<float>(0x7fc00000u);
+  const Vector query = unit_rows(random, 1, 8).row(0).transpose();
+  for (const DataType type : {DataType::f32, DataType::f16, DataType::i8}) {
+    StoredVectors store(type, 8);
+    CHECK(search(store.view(), query).empty());
+    store.append(rows);
+    const auto found = search(store.view(), query);
+    CHECK(found.size() == 4);
+    for (const Match& match : found) CHECK(match.row != 2);
+    SearchOptions none;
+    none.top = 0;
+    CHECK(search(store.view(), query, none).empty());
+    CHECK(support::code_of([&] { (void)search(store.view(), Vector(7)); }) == ErrorCode::invalid_argument);
+    CHECK(support::code_of([&] { store.append(Matrix(1, 9)); }) == ErrorCode::invalid_argument);
+  }
+  CHECK(support::code_of([&] { (void)search({nullptr, DataType::f32, 5, 8}, query); }) == ErrorCode::invalid_argument);
+  CHECK(support::code_of([] { StoredVectors(DataType::bf16, 8); }) == ErrorCode::invalid_argument);
+}
+
+TEST_CASE("int8 rows use the whole range and keep the rest of a unit row's direction") {
+  support::Random random(43);
+  const Matrix rows = unit_rows(random, 1, 512);
+  StoredVectors store(DataType::i8, 512);
+  store.append(rows);
+  const auto* bytes = static_cast<const std::int8_t*>(store.view().data);
+  CHECK(*std::max_element(bytes, bytes + 512, [](int a, int b) { return std::abs(a) < std::abs(b); }) != 0);
+  int largest = 0;
+  for (int i = 0; i < 512; ++i) largest = std::max(largest, std::abs(int{bytes[i]}));
+  CHECK(largest == 127);
+  for (Eigen::Index i = 0; i < 512; ++i) {
+    const double back = double{store.view().scale[0]} * bytes[i];
+    CHECK(std::fabs(back - double{rows(0, i)}) <= 0.5001 * double{store.view().scale[0]});
+  }
+}
+
+TEST_CASE("duplicate_groups: pairs, chains, across blocks; a failed row is in none") {
+  support::Random random(44);
+  Matrix rows = unit_rows(random, 2600, 64);  // random directions: cosines below 0.6
+  const auto copy = [&](Eigen::Index from, Eigen::Index to, float change) {
+    for (Eigen::Index i = 0; i < 64; ++i) rows(to, i) = rows(from, i) + change * random.normal() / 8.0f;
+    detail::finish_row(&rows(to, 0), 64, true);
+  };
+  copy(5, 2599, 0.0f);     // from the first block to the last
+  copy(1100, 1101, 0.1f);  // cosine 0.995
+  copy(1101, 40, 0.1f);    // a chain: 1100 and 40 may be below the mark
+  const auto groups_of = [&](DataType type, float least, int threads) {
+    StoredVectors store(type, 64);
+    store.append(rows);
+    SearchOptions options;
+    options.threads = threads;
+    return duplicate_groups(store.view(), least, options);
+  };
+  rows(7, 0) = rows(9, 0) = std::bit_cast<float>(0x7fc00000u);
+  for (const DataType type : {DataType::f32, DataType::f16, DataType::i8}) {
+    for (const int threads : {1, 3}) {
+      CAPTURE(to_string(type));
+      const auto groups = groups_of(type, 0.95f, threads);
+      REQUIRE(groups.size() == 2);
+      REQUIRE(groups[0].size() == 2);
+      CHECK(groups[0][0].row == 5);
+      CHECK(groups[0][1].row == 2599);
+      CHECK(double{groups[0][1].score} == doctest::Approx(1.0).epsilon(0.02));
+      REQUIRE(groups[1].size() == 3);
+      CHECK(groups[1][0].row == 40);
+      CHECK(groups[1][1].row == 1100);
+      CHECK(groups[1][2].row == 1101);
+    }
+  }
+  CHECK(groups_of(DataType::f32, 2.0f, 1).empty());
+  CHECK(duplicate_groups(StoredVectors(DataType::f16, 4).view(), 0.5f).empty());
+}
