@@ -58,7 +58,7 @@ def test_classify_json(clipon: Command) -> None:
     good, failed = result["results"]
     assert good["ok"] and len(good["predictions"]) == 3
     assert sum(p["probability"] for p in good["predictions"]) == pytest.approx(1, abs=1e-5)
-    assert [set(p) for p in good["predictions"]] == [{"label", "index", "probability", "cosine"}] * 3
+    assert [set(p) for p in good["predictions"]] == [{"label", "index", "probability", "cosine", "margin"}] * 3
     assert good["predictions"][0]["label"] == "pizza"
     assert not failed["ok"] and failed["predictions"] == [] and "JPEG" in failed["error"]
 
