@@ -108,6 +108,7 @@ class Bench {
 
  private:
   clipon::Model timed_load(const Subject& subject, const clipon::LoadOptions& load) {
+    bench::release_free_memory();
     const bench::Stopwatch watch;
     clipon::Model model = subject.load(load);
     load_milliseconds_ = watch.milliseconds();
@@ -133,6 +134,7 @@ class Bench {
 
   template <class Call>
   nlohmann::ordered_json measure(const char* tower, std::size_t batch, double operations, const Call& call) {
+    bench::release_free_memory();
     bench::reset_peak_memory();
     double peak = bench::peak_rate(model_.context(), type_);
     const bench::OtherLoad load;
