@@ -40,7 +40,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--full", action="store_true", help="every row, more rounds")
     parser.add_argument("--rows", default="", help="only rows whose name matches this regular expression")
     parser.add_argument("--prepare", action="store_true", help="only make models and inputs")
-    parser.add_argument("--rounds", type=int, default=0, help="0: 5, or 7 with --full")
+    parser.add_argument("--rounds", type=int, default=0, help="0: 3, or 5 with --full")
     parser.add_argument("--build", type=Path, default=ROOT / "build/bench", help="where clipon and bench/ were built")
     parser.add_argument("--work", type=Path, default=ROOT / "build/compare", help="venv, models and results")
     parser.add_argument("--out", type=Path, default=None, help="where the results go; --work when absent")
@@ -72,16 +72,12 @@ def machine() -> dict[str, object]:
 
 
 def wanted_rows(options: argparse.Namespace, kind: str) -> Iterator:
-    from comparison.marks import SLOW_TO_START, rows
+    from comparison.marks import rows
 
-    marks_of = "A" if kind == "other" else kind
     for row in rows():
-        if not re.search(options.rows, row.name) or (row.full and not options.full and not options.rows):
-            continue
-        if marks_of not in row.ratio:
-            continue
-        peers = row.peers if options.full else tuple(p for p in row.peers if p not in SLOW_TO_START)
-        yield row.__class__(**(row.__dict__ | {"peers": peers}))
+        wanted = re.search(options.rows, row.name) and (options.full or options.rows or not row.full)
+        if wanted and ("A" if kind == "other" else kind) in row.ratio:
+            yield row if options.full else row.quick()
 
 
 def start_all(row, prepared, tools) -> dict:  # noqa: ANN001
@@ -129,7 +125,7 @@ def measure_rows(options: argparse.Namespace, tools, chosen: list) -> Iterator: 
     from comparison.prepare import Prepared
     from comparison.rounds import cosines, measure
 
-    rounds = options.rounds or (7 if options.full else 5)
+    rounds = options.rounds or (5 if options.full else 3)
     group, gflop, prepared = Group(), {}, {}
     for row in chosen:
         ready = prepared.setdefault(row.arch, Prepared(row.arch, tools.folder, tools.clipon))
@@ -137,7 +133,7 @@ def measure_rows(options: argparse.Namespace, tools, chosen: list) -> Iterator: 
         gflop.setdefault(key, None)
         gflop[key] = gflop[key] or nominal_gflop(tools.clipon, *key)
         contestants = group.of(row, ready, tools)
-        result = measure(row, contestants, gflop[key], rounds, 1.0 if options.full else 0.4)
+        result = measure(row, contestants, gflop[key], rounds, 1.0 if options.full else 0.3)
         for name, contestant in contestants.items():
             found = contestant.embed(row.tower, row.batch, tools.folder / "embeddings.f32")
             if row.batch > 1:  # about the mean of one row there is nothing
@@ -195,7 +191,7 @@ def main() -> None:
     for name, work in OTHER_WORK.items():
         if options.rows and not re.search(options.rows, name):
             continue
-        for line in work(tools):
+        for line in work(tools, options.full):
             lines.append(line)
             print(line.markdown(), flush=True)
     missing = "B (AMX)" if kind != "B" else "A (AVX-512 without AMX)"

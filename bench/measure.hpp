@@ -1,6 +1,7 @@
 // What a measurement is made of: latencies of calls, the memory of this process.
 #pragma once
 
+#include <malloc.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -87,6 +88,13 @@ class OtherLoad {
   }
   Ticks start_ = read();
 };
+
+/// What models before left free goes back to the system, so that it is not counted for the next one.
+inline void release_free_memory() {
+#if defined(__GLIBC__)
+  malloc_trim(0);
+#endif
+}
 
 /// VmHWM, the highest resident size, starts anew from now.
 inline void reset_peak_memory() {

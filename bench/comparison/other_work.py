@@ -23,7 +23,7 @@ def prepared(tools: Tools) -> Prepared:
     return Prepared(ARCH, tools.folder, tools.clipon)
 
 
-def resize(tools: Tools) -> list[Line]:
+def resize(tools: Tools, full: bool) -> list[Line]:
     import resize as pillow
 
     lines = []
@@ -39,7 +39,7 @@ def resize(tools: Tools) -> list[Line]:
     return lines
 
 
-def folder_of_jpegs(tools: Tools) -> list[Line]:
+def folder_of_jpegs(tools: Tools, full: bool) -> list[Line]:
     """Decode and resize, compute, and both; each on all threads.  Pictures of 640 x 480."""
     folder = tools.folder / "jpegs"
     count = 64
@@ -50,12 +50,12 @@ def folder_of_jpegs(tools: Tools) -> list[Line]:
             picture = sources[i % len(sources)].resize((640, 480), Image.Resampling.BICUBIC)
             picture.save(folder / f"{i:03}.jpg", quality=90)
     lines = []
-    for precision in ("f32", "int8"):
+    for precision in ("f32", "int8") if full else ("int8",):
         clipon = start_clipon(prepared(tools), precision, 2, "best", tools)
         clipon.ask(f"files {folder}")
         clipon.run("file", count, 1)
         rates: dict[str, list[float]] = {"decode": [], "image": [], "file": []}
-        for _ in range(5):
+        for _ in range(5 if full else 3):
             for kind, n in (("decode", count), ("image", 32), ("file", count)):
                 rates[kind].append(n * 1e3 / clipon.run(kind, n, 1)[0])
         clipon.close()
@@ -70,7 +70,7 @@ def folder_of_jpegs(tools: Tools) -> list[Line]:
     return lines
 
 
-def loading(tools: Tools) -> list[Line]:
+def loading(tools: Tools, full: bool) -> list[Line]:
     """bench_load: from the page cache to the first embedding, over reading the bytes and writing the packed ones."""
     model = prepared(tools).path("f16.gguf")
     if not model.is_file():
@@ -98,7 +98,7 @@ def loading(tools: Tools) -> list[Line]:
     return lines
 
 
-def memory(tools: Tools) -> list[Line]:
+def memory(tools: Tools, full: bool) -> list[Line]:
     clipon = start_clipon(prepared(tools), "int8", 2, "best", tools)
 
     def highest(batch: int) -> float:
@@ -130,7 +130,7 @@ def imagenet_prompts() -> list[str]:
     return [template(name) for template in templates[::10] for name in names]
 
 
-def prefixes(tools: Tools) -> list[Line]:
+def prefixes(tools: Tools, full: bool) -> list[Line]:
     prompts = imagenet_prompts()
     file = tools.folder / "prompts.txt"
     file.write_text("\n".join(prompts) + "\n")
@@ -138,7 +138,7 @@ def prefixes(tools: Tools) -> list[Line]:
     clipon.ask(f"texts {file}")
     n = len(prompts)
     rates: dict[str, list[float]] = {"text": [], "unshared": []}
-    for _ in range(3):
+    for _ in range(5 if full else 2):
         for kind in rates:
             rates[kind].append(n * 1e3 / clipon.run(kind, n, 1)[0])
     same = np.array_equal(*(clipon.embed(kind, n, tools.folder / "embeddings.f32") for kind in rates))
@@ -150,14 +150,14 @@ def prefixes(tools: Tools) -> list[Line]:
     return [Line(name, f"{shared:.0f}/s", f"unshared {unshared:.0f}/s", ratio if same else 0.0, 1.8, "x", why=why)]
 
 
-def clip_cpp(tools: Tools) -> list[Line]:
+def clip_cpp(tools: Tools, full: bool) -> list[Line]:
     why = "clip.cpp is in no registry; it was measured once on machine A: 70.7 texts/s at f32"
     return [
         Line("64 labels, f32, over clip.cpp", "", "clip.cpp f32 70.7/s, not measured here", None, 3.5, "x", why=why)
     ]
 
 
-OTHER_WORK: dict[str, Callable[[Tools], list[Line]]] = {
+OTHER_WORK: dict[str, Callable[[Tools, bool], list[Line]]] = {
     "clip.cpp": clip_cpp,
     "prefixes": prefixes,
     "resize": resize,
