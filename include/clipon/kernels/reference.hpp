@@ -67,7 +67,9 @@ inline void gemm(const Operand& a, index_t rows, const StoredMatrix& w, const Ep
       double sum = 0.0;
       for (index_t k = 0; k < w.columns; ++k) sum += element(a, r, k) * double{element(w, c, k)};
       if (epilogue.bias != nullptr) sum += double{epilogue.bias[c]};
-      if (epilogue.residual != nullptr) sum += double{epilogue.residual[r * epilogue.residual_stride + c]};
+      const index_t residual_at = r * epilogue.residual_stride + c;
+      if (epilogue.residual != nullptr) sum += double{epilogue.residual[residual_at]};
+      if (epilogue.residual_bf16 != nullptr) sum += double{bf16_to_float(epilogue.residual_bf16[residual_at])};
       const auto out = static_cast<float>(activate(epilogue.activation, sum));
       const index_t at = r * epilogue.out_stride + c;
       if (epilogue.out != nullptr) epilogue.out[at] = out;

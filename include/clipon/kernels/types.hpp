@@ -68,6 +68,7 @@ struct Epilogue {
   index_t out_stride = 0;             // in elements
   const float* bias = nullptr;        // [columns] or null
   const float* residual = nullptr;    // [rows, columns], row stride residual_stride, or null; may be `out` itself
+  const std::uint16_t* residual_bf16 = nullptr;  // the same in bf16; one of the two at most
   index_t residual_stride = 0;
   Activation activation = Activation::none;
 };
