@@ -32,6 +32,8 @@ test: packages-test venv
 test-all: test
 	$(PYTHON) tests/reference/check_reference.py tiny-ViT tiny-RN RN50 RN101 RN50x4 RN50x16 RN50x64 ViT-B/32 ViT-B/16 \
 	    ViT-L/14 ViT-L/14@336px --clipon build/release/clipon $(if $(SHARED),--shared $(realpath $(SHARED)))
+	$(PYTHON) tests/reference/check_reference.py tiny-RN RN101 RN50x4 RN50x16 --clipon build/release/clipon \
+	    --precisions f32 bf16 int8
 
 asan tsan clang: packages-ci venv
 	@mkdir -p build

@@ -40,6 +40,8 @@ TEST_CASE("gemm agrees with the definition: random shapes, types, epilogues, thr
       const support::RandomWeights weights(random, type, n, k);
       const auto bias = random.normals(n);
       const auto residual = random.normals(m * out_stride);
+      std::vector<std::uint16_t> residual_bf16;
+      for (const float x : residual) residual_bf16.push_back(float_to_bf16(x));
       std::vector<float> found(static_cast<std::size_t>(m * out_stride), -1.0f);
       std::vector<float> expected = found;
       Epilogue epilogue;
@@ -47,6 +49,7 @@ TEST_CASE("gemm agrees with the definition: random shapes, types, epilogues, thr
       epilogue.residual_stride = out_stride;
       epilogue.bias = round % 2 == 0 ? bias.data() : nullptr;
       epilogue.residual = round % 4 < 2 ? residual.data() : nullptr;
+      epilogue.residual_bf16 = round % 4 == 2 ? residual_bf16.data() : nullptr;
       epilogue.activation = static_cast<Activation>(round % 5);
       const Context context{&table, {static_cast<int>(random.whole(1, 3))}};
       const PackedMatrix packed(context, weights.stored, type);

@@ -127,9 +127,19 @@ TEST_CASE("average_pool_2x2 agrees with the definition and drops an odd row and 
       const auto in = random.normals(height * width * channels);
       std::vector<float> found(static_cast<std::size_t>(3 * 4 * channels));
       std::vector<float> expected(found.size());
-      table.average_pool_2x2(in.data(), height, width, channels, found.data());
+      table.average_pool_2x2(in.data(), DataType::f32, height, width, channels, found.data());
       reference::average_pool_2x2(in.data(), height, width, channels, expected.data());
       for (std::size_t i = 0; i < found.size(); ++i) REQUIRE(found[i] == doctest::Approx(expected[i]).epsilon(3e-7));
+      std::vector<std::uint16_t> halves;
+      for (const float x : in) halves.push_back(float_to_bf16(x));
+      std::vector<float> rounded;
+      for (const std::uint16_t x : halves) rounded.push_back(bf16_to_float(x));
+      std::vector<std::uint16_t> found_halves(found.size());
+      table.average_pool_2x2(halves.data(), DataType::bf16, height, width, channels, found_halves.data());
+      reference::average_pool_2x2(rounded.data(), height, width, channels, expected.data());
+      for (std::size_t i = 0; i < found.size(); ++i) {  // half a step of the 8 bits that are kept, and a float's
+        REQUIRE(bf16_to_float(found_halves[i]) == doctest::Approx(expected[i]).epsilon(0.00197));
+      }
     }
   });
 }

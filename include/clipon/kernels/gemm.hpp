@@ -94,6 +94,7 @@ inline Epilogue block_epilogue(Epilogue epilogue, index_t row, index_t column) {
   if (epilogue.out_bf16 != nullptr) epilogue.out_bf16 += at;
   if (epilogue.bias != nullptr) epilogue.bias += column;
   if (epilogue.residual != nullptr) epilogue.residual += row * epilogue.residual_stride + column;
+  if (epilogue.residual_bf16 != nullptr) epilogue.residual_bf16 += row * epilogue.residual_stride + column;
   return epilogue;
 }
 

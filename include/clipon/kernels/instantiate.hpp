@@ -15,6 +15,7 @@
 #include "clipon/kernels/micro/resize_pass.hpp"
 #include "clipon/kernels/micro/row_dots.hpp"
 #include "clipon/kernels/micro/row_exp.hpp"
+#include "clipon/kernels/micro/winograd.hpp"
 #include "clipon/kernels/table.hpp"
 
 namespace clipon::inline CLIPON_ABI::kernels {
@@ -44,6 +45,8 @@ const KernelTable& kernel_table() {
       .best_of_row = best_of_row<Arch>,
       .average_pool_2x2 = average_pool_2x2<Arch>,
       .dot_topk = dot_topk<Arch>,
+      .winograd_input = winograd_input<Arch>,
+      .winograd_output = winograd_output<Arch>,
   };
   return table;
 }

@@ -67,7 +67,9 @@ inline void gemm(const Operand& a, index_t rows, const StoredMatrix& w, const Ep
       double sum = 0.0;
       for (index_t k = 0; k < w.columns; ++k) sum += element(a, r, k) * double{element(w, c, k)};
       if (epilogue.bias != nullptr) sum += double{epilogue.bias[c]};
-      if (epilogue.residual != nullptr) sum += double{epilogue.residual[r * epilogue.residual_stride + c]};
+      const index_t residual_at = r * epilogue.residual_stride + c;
+      if (epilogue.residual != nullptr) sum += double{epilogue.residual[residual_at]};
+      if (epilogue.residual_bf16 != nullptr) sum += double{bf16_to_float(epilogue.residual_bf16[residual_at])};
       const auto out = static_cast<float>(activate(epilogue.activation, sum));
       const index_t at = r * epilogue.out_stride + c;
       if (epilogue.out != nullptr) epilogue.out[at] = out;
@@ -147,6 +149,36 @@ inline void best_of_row(const float* x, index_t n, index_t k, float* values, std
   }
 }
 
+/// AttentionPool2d of one picture (openai/CLIP clip/model.py): x [tokens, channels] with the mean first, embedded;
+/// weights [channels, channels] -> the attended values [channels], before c_proj.
+inline std::vector<double> attention_pool(const float* x, index_t tokens, index_t channels, index_t heads,
+                                          const float* const (&weight)[3], const float* const (&bias)[3]) {
+  const auto projected = [&](std::size_t which, index_t token, index_t o) {  // 0: query, 1: key, 2: value
+    double sum = double{bias[which][o]};
+    for (index_t c = 0; c < channels; ++c) {
+      sum += double{weight[which][o * channels + c]} * double{x[token * channels + c]};
+    }
+    return sum;
+  };
+  const index_t head_width = channels / heads;
+  std::vector<double> out(static_cast<std::size_t>(channels));
+  for (index_t first = 0; first < channels; first += head_width) {
+    std::vector<double> score(static_cast<std::size_t>(tokens));
+    double total = 0.0;
+    for (index_t t = 0; t < tokens; ++t) {
+      double dot = 0.0;
+      for (index_t o = first; o < first + head_width; ++o) dot += projected(0, 0, o) * projected(1, t, o);
+      total += score[static_cast<std::size_t>(t)] = std::exp(dot / std::sqrt(static_cast<double>(head_width)));
+    }
+    for (index_t o = first; o < first + head_width; ++o) {
+      for (index_t t = 0; t < tokens; ++t) {
+        out[static_cast<std::size_t>(o)] += score[static_cast<std::size_t>(t)] / total * projected(2, t, o);
+      }
+    }
+  }
+  return out;
+}
+
 /// torch.nn.AvgPool2d(2) on [height, width, channels].
 inline void average_pool_2x2(const float* in, index_t height, index_t width, index_t channels, float* out) {
   for (index_t y = 0; y < height / 2; ++y) {
@@ -172,6 +204,68 @@ inline std::vector<Candidate> dot_topk(const StoredMatrix& vectors, const float*
   std::sort(all.begin(), all.end(), precedes);
   if (static_cast<index_t>(all.size()) > k) all.resize(static_cast<std::size_t>(k));
   return all;
+}
+
+/// The matrices of Winograd's convolution: Lavin and Gray 2016, 4.1; and for m = 4 their points 0, 1, -1, 2, -2.
+struct WinogradMatrices {
+  using Matrix = std::vector<std::vector<double>>;
+  Matrix bt;  // [n, n], n = m + 2
+  Matrix g;   // [n, 3]
+  Matrix at;  // [m, n]
+};
+
+inline WinogradMatrices winograd_matrices(index_t m) {
+  if (m == 2) {
+    return {{{1, 0, -1, 0}, {0, 1, 1, 0}, {0, -1, 1, 0}, {0, 1, 0, -1}},
+            {{1, 0, 0}, {0.5, 0.5, 0.5}, {0.5, -0.5, 0.5}, {0, 0, 1}},
+            {{1, 1, 1, 0}, {0, 1, -1, -1}}};
+  }
+  constexpr double sixth = 1.0 / 6.0;
+  return {{{4, 0, -5, 0, 1, 0},
+           {0, -4, -4, 1, 1, 0},
+           {0, 4, -4, -1, 1, 0},
+           {0, -2, -1, 2, 1, 0},
+           {0, 2, -1, -2, 1, 0},
+           {0, 4, 0, -5, 0, 1}},
+          {{0.25, 0, 0},
+           {-sixth, -sixth, -sixth},
+           {-sixth, sixth, -sixth},
+           {sixth / 4, sixth / 2, sixth},
+           {sixth / 4, -sixth / 2, sixth},
+           {0, 0, 1}},
+          {{1, 1, 1, 1, 1, 0}, {0, 1, -1, 2, -2, 0}, {0, 1, 1, 4, 4, 0}, {0, 1, -1, 8, -8, 1}}};
+}
+
+/// X d X^T: x [rows, n], d [n, n] -> [rows, rows].
+inline std::vector<double> both_sides(const WinogradMatrices::Matrix& x, const std::vector<double>& d) {
+  const std::size_t n = x.front().size();
+  std::vector<double> out;
+  for (const auto& row : x) {
+    for (const auto& column : x) {
+      double sum = 0.0;
+      for (std::size_t k = 0; k < n * n; ++k) sum += row[k / n] * d[k] * column[k % n];
+      out.push_back(sum);
+    }
+  }
+  return out;
+}
+
+/// relu(convolution + bias), 3 x 3 with stride 1 and padding 1, of [height, width, in] with weights [out, in, 3, 3] ->
+/// out [height, width, out].
+inline void convolution_3x3(const float* in, index_t height, index_t width, index_t inputs, const float* weights,
+                            const float* bias, index_t outputs, double* out) {
+  for (index_t pixel = 0; pixel < height * width; ++pixel) {
+    for (index_t o = 0; o < outputs; ++o) {
+      double sum = double{bias[o]};
+      for (index_t k = 0; k < 9 * inputs; ++k) {
+        const index_t y = pixel / width + k % 9 / 3 - 1;
+        const index_t x = pixel % width + k % 3 - 1;
+        if (y < 0 || y >= height || x < 0 || x >= width) continue;
+        sum += double{in[(y * width + x) * inputs + k / 9]} * double{weights[(o * inputs + k / 9) * 9 + k % 9]};
+      }
+      out[pixel * outputs + o] = std::max(sum, 0.0);
+    }
+  }
 }
 
 /// A coefficient whose halves the kernels keep: exact integers, so kernels must agree to the bit.

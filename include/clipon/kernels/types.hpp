@@ -68,6 +68,7 @@ struct Epilogue {
   index_t out_stride = 0;             // in elements
   const float* bias = nullptr;        // [columns] or null
   const float* residual = nullptr;    // [rows, columns], row stride residual_stride, or null; may be `out` itself
+  const std::uint16_t* residual_bf16 = nullptr;  // the same in bf16; one of the two at most
   index_t residual_stride = 0;
   Activation activation = Activation::none;
 };
@@ -111,6 +112,19 @@ struct LayerNormRows {
   const float* bias = nullptr;  // [width]
   float epsilon = 1e-5f;
   OperandRows out;  // [rows, width]; f32 rows may be x itself
+};
+
+/// Tiles of maps for Winograd's convolution (kernels/micro/winograd.hpp): m x m outputs each, counted along the rows of
+/// each map and from map to map.
+struct WinogradTiles {
+  DataType type = DataType::f32;  // of the maps and of the products: f32 or bf16
+  index_t m = 4;                  // 2 or 4
+  index_t height = 0;             // of a map
+  index_t width = 0;
+  index_t channels = 0;
+  index_t first = 0;            // tile
+  index_t count = 0;            // tiles
+  index_t position_stride = 0;  // elements from one of the (m + 2)^2 matrices [count, channels] to the next
 };
 
 /// A panel of W in the type that is computed in.

@@ -6,7 +6,10 @@
 
 #include "clipon/format/weights.hpp"
 #include "clipon/models/config.hpp"
+#include "clipon/nn/attention_pool.hpp"
+#include "clipon/nn/conv2d.hpp"
 #include "clipon/nn/transformer_block.hpp"
+#include "clipon/nn/winograd.hpp"
 
 namespace clipon::inline CLIPON_ABI::models {
 
@@ -45,22 +48,55 @@ struct Builder {
     return {kernels::PackedMatrix(context, both, type), std::move(bias)};
   }
 
+  /// NAME.weight as floats, [rows, columns].
+  AlignedBuffer<float> widened(const std::string& name, const format::TensorShape& shape) {
+    const kernels::StoredMatrix w = stored(weights.get(name + ".weight", shape));
+    AlignedBuffer<float> wide(static_cast<std::size_t>(w.rows * w.columns));
+    for (index_t r = 0; r < w.rows; ++r) context.kernels->widen(w, r, 0, w.columns, wide.data() + r * w.columns);
+    return wide;
+  }
+
   /// A convolution's weight [out, in, k, k] with its inputs in the order (ky, kx, channel) of NHWC maps and RGB pixels.
-  nn::Linear channels_last(const std::string& name, index_t out, index_t in, index_t kernel, bool bias) {
-    const kernels::StoredMatrix w = stored(weights.get(name + ".weight", {out, in, kernel, kernel}));
+  nn::Linear channels_last(const std::string& name, index_t out, index_t in, index_t kernel, DataType compute,
+                           bool bias) {
     const index_t area = kernel * kernel;
-    std::vector<float> row(static_cast<std::size_t>(in * area));               // [in, area]
-    AlignedBuffer<float> permuted(static_cast<std::size_t>(out * in * area));  // [out, area, in]
+    const AlignedBuffer<float> wide = widened(name, {out, in, kernel, kernel});
+    AlignedBuffer<float> permuted(wide.size());  // [out, area, in]
     for (index_t o = 0; o < out; ++o) {
-      context.kernels->widen(w, o, 0, in * area, row.data());
+      const float* row = wide.data() + o * in * area;  // [in, area]
       float* target = permuted.data() + o * in * area;
       for (index_t c = 0; c < in; ++c) {
-        for (index_t a = 0; a < area; ++a) target[a * in + c] = row[static_cast<std::size_t>(c * area + a)];
+        for (index_t a = 0; a < area; ++a) target[a * in + c] = row[c * area + a];
       }
     }
     const kernels::StoredMatrix matrix{permuted.data(), nullptr, DataType::f32, out, in * area};
-    return {kernels::PackedMatrix(context, matrix, type),
+    return {kernels::PackedMatrix(context, matrix, compute),
             bias ? weights.get_vector(name + ".bias", {out}) : std::vector<float>{}};
+  }
+
+  nn::Conv2d conv2d(const std::string& name, index_t out, index_t in, index_t kernel, DataType compute) {
+    return {channels_last(name, out, in, kernel, compute, true), in, kernel};
+  }
+
+  /// A 3 x 3 convolution of stride 1 on maps of side x side pixels.
+  nn::Winograd winograd(const std::string& name, index_t out, index_t in, index_t side, DataType compute) {
+    const AlignedBuffer<float> wide = widened(name, {out, in, 3, 3});
+    return nn::make_winograd(context, wide.data(), out, in, weights.get_vector(name + ".bias", {out}),
+                             nn::winograd_tile(side), compute);
+  }
+
+  nn::AttentionPool attention_pool(const std::string& name, index_t tokens, index_t channels, index_t heads,
+                                   index_t embed_dim, DataType compute) {
+    if (channels / heads % 2 != 0) compute = DataType::f32;  // a pair of bf16 may not straddle two heads
+    const AlignedBuffer<float> key = widened(name + ".k", {channels, channels});
+    const AlignedBuffer<float> value = widened(name + ".v", {channels, channels});
+    (void)weights.get_vector(name + ".k.bias", {channels});  // softmax does not see it: nn/attention_pool.hpp
+    nn::AttentionPool pool =
+        nn::make_attention_pool(context, weights.get_vector(name + ".position_embd.weight", {tokens, channels}), heads,
+                                key.data(), value.data(), weights.get_vector(name + ".v.bias", {channels}), compute);
+    pool.query = linear(name + ".q", channels, channels, compute);
+    pool.out = linear("visual_projection", embed_dim, channels, compute);
+    return pool;
   }
 
   /// Block `index` of tower "t" or "v".  clip.cpp's names: ffn_down is the first layer of the MLP, ffn_up the second.

@@ -1,18 +1,22 @@
 // The image tower as a modified ResNet: a three-convolution stem, strides made of average pooling, attention pooling.
-// Layer 4.  Radford et al. 2021, 2.4; openai/CLIP clip/model.py, ModifiedResNet.forward and Bottleneck.forward.
-// Maps are [height, width, channels]; every BatchNorm is folded into the convolution before it by the converter.
+// Layer 4.  Radford et al. 2021, 2.4; openai/CLIP clip/model.py, ModifiedResNet.forward.
+// Maps are [pictures, height, width, channels]; every BatchNorm is folded into the convolution before it by the
+// converter.
+//
+// Precisions: f32 in everything; bf16 maps and products (the first convolution, on three channels, stays f32); for int8
+// the 1 x 1 convolutions take bytes with a scale a pixel, and the 3 x 3 ones stay bf16, where Winograd's products are
+// fewer than int8's are faster.
 #pragma once
 
 #include <algorithm>
 #include <array>
-#include <optional>
 #include <vector>
 
 #include "clipon/models/build.hpp"
 #include "clipon/models/config.hpp"
 #include "clipon/models/image_input.hpp"
 #include "clipon/nn/attention_pool.hpp"
-#include "clipon/nn/conv2d.hpp"
+#include "clipon/nn/bottleneck.hpp"
 
 namespace clipon::inline CLIPON_ABI::models {
 
@@ -20,144 +24,165 @@ class ModifiedResNet {
  public:
   using Config = ModifiedResNetConfig;
 
-  struct Bottleneck {
-    nn::Conv2d conv1;                      // 1 x 1, in -> planes
-    nn::Conv2d conv2;                      // 3 x 3, planes -> planes
-    nn::Conv2d conv3;                      // 1 x 1, planes -> 4 planes
-    std::optional<nn::Conv2d> downsample;  // 1 x 1, in -> 4 planes, after pooling; the first block of each stage
-    bool pool = false;                     // 2 x 2 average pooling before conv3 and downsample: the antialiased stride
-  };
-
   struct Weights {
-    std::array<nn::Conv2d, 3> stem;
-    std::vector<Bottleneck> bottlenecks;
+    nn::Conv2d stem_1;  // 3 x 3, stride 2, from RGB
+    nn::Winograd stem_2;
+    nn::Winograd stem_3;
+    std::vector<nn::Bottleneck> first_stages;  // run picture by picture: their maps are large
+    std::vector<nn::Bottleneck> last_stage;    // run for all pictures of a pass: its weights are large
     nn::AttentionPool pool;
   };
 
   ModifiedResNet(const Config& config, Builder& build) : config_(config) {
+    // a pair of bf16 may not straddle two pixels
+    const DataType type = config.width % 4 == 0 ? build.type : DataType::f32;
+    const DataType map_type = nn::between(type);
     const index_t width = config.width;
-    const std::array<index_t, 4> channels = {3, width / 2, width / 2, width};
-    for (std::size_t k = 0; k < 3; ++k) {
-      weights_.stem[k] = conv(build, "v.stem." + std::to_string(k), channels[k + 1], channels[k], 3, k == 0 ? 2 : 1);
-    }
+    index_t side = config.image_size / 2;
+    weights_.stem_1 = build.conv2d("v.stem.0", width / 2, 3, 3, DataType::f32);
+    weights_.stem_2 = build.winograd("v.stem.1", width / 2, width / 2, side, map_type);
+    weights_.stem_3 = build.winograd("v.stem.2", width, width / 2, side, map_type);
+    side /= 2;
     index_t in = width;
     for (std::size_t stage = 0; stage < 4; ++stage) {
       const index_t planes = width << stage;
       for (index_t n = 0; n < config.blocks[stage]; ++n, in = 4 * planes) {
         const std::string prefix = "v.stage." + std::to_string(stage) + "." + std::to_string(n) + ".";
-        Bottleneck& block = weights_.bottlenecks.emplace_back();
-        block.conv1 = conv(build, prefix + "conv1", planes, in, 1, 1);
-        block.conv2 = conv(build, prefix + "conv2", planes, planes, 3, 1);
-        block.conv3 = conv(build, prefix + "conv3", 4 * planes, planes, 1, 1);
-        if (n == 0) block.downsample = conv(build, prefix + "downsample", 4 * planes, in, 1, 1);
+        nn::Bottleneck& block = (stage < 3 ? weights_.first_stages : weights_.last_stage).emplace_back();
+        block.conv1 = build.conv2d(prefix + "conv1", planes, in, 1, type);
+        block.conv2 = build.winograd(prefix + "conv2", planes, planes, side, map_type);
+        block.conv3 = build.conv2d(prefix + "conv3", 4 * planes, planes, 1, type);
+        if (n == 0) block.downsample = build.conv2d(prefix + "downsample", 4 * planes, in, 1, type);
         block.pool = n == 0 && stage > 0;
+        if (block.pool) side /= 2;
       }
     }
-    read_attention_pool(build);
+    weights_.pool = build.attention_pool("v.attnpool", config.grid() * config.grid() + 1, config.features(),
+                                         config.heads, config.embed_dim, map_type);
   }
 
   [[nodiscard]] index_t image_size() const { return config_.image_size; }
   [[nodiscard]] index_t embed_dim() const { return config_.embed_dim; }
-  [[nodiscard]] static index_t pictures_a_pass() { return 1; }  // one picture's maps already exceed L2
+  [[nodiscard]] static index_t pictures_a_pass() { return 8; }
 
-  [[nodiscard]] index_t scratch_bytes(const nn::Context& context, index_t /*pictures*/) const {
-    return 4 * Scratch::size_for<float>(map_floats()) + Scratch::size_for<float>(gather_floats(context)) +
-           nn::attention_pool_bytes(context, weights_.pool);
+  [[nodiscard]] index_t scratch_bytes(const nn::Context& context, index_t pictures) const {
+    const Sizes sizes = measure(context, pictures);
+    return bytes(sizes.first) + bytes(sizes.last) + Scratch::size_for<float>(sizes.picture) +
+           Scratch::size_for<unsigned char>(sizes.conv_bytes) +
+           nn::AttentionPoolScratch::bytes(context, weights_.pool, pictures);
   }
 
-  /// One picture -> out [1, embed_dim], not normalised.
-  void forward(const nn::Context& context, const ImageInput& input, index_t /*pictures*/, float* out,
+  /// Pictures of a pass -> out [pictures, embed_dim], not normalised.
+  void forward(const nn::Context& context, const ImageInput& input, index_t pictures, float* out,
                Scratch& scratch) const {
-    auto* x = scratch.take<float>(map_floats());         // the block's input, then its output
-    auto* identity = scratch.take<float>(map_floats());  // the shortcut
-    auto* a = scratch.take<float>(map_floats());
-    auto* b = scratch.take<float>(map_floats());
-    auto* gathered = scratch.take<float>(gather_floats(context));
-    nn::MapSize size{config_.image_size, config_.image_size};
+    const Sizes sizes = measure(context, pictures);
+    const Maps first = take(scratch, sizes.first);
+    const Maps last = take(scratch, sizes.last);
+    auto* picture = scratch.take<float>(sizes.picture);  // [S, S, 3]
+    auto* conv = scratch.take<unsigned char>(sizes.conv_bytes);
 
-    parallel::parallel_for(context.threads, size.height,
-                           [&](index_t y) { input.row(context, 0, y, 0, size.width, a + y * size.width * 3); });
-    size = apply(context, weights_.stem[0], a, size, b, gathered);
-    size = apply(context, weights_.stem[1], b, size, a, gathered);
-    size = apply(context, weights_.stem[2], a, size, b, gathered);
-    size = pool(context, b, size, config_.width, x);
-    for (const Bottleneck& block : weights_.bottlenecks) {
-      size = bottleneck(context, block, size, x, identity, a, b, gathered);
+    nn::MapSize size;
+    for (index_t p = 0; p < pictures; ++p) {
+      size = stem(context, input, p, picture, first, conv);
+      const void* x = first.x;
+      for (const nn::Bottleneck& block : weights_.first_stages) {
+        const bool is_last = &block == &weights_.first_stages.back();
+        const nn::MapSize out_size = block.output_size(size);
+        void* to = is_last ? at(last.x, p * out_size.pixels() * block.out_channels()) : other(first, x, block);
+        nn::forward(context, block, x, size, to, {first.a, first.b, conv});
+        x = to;
+        size = out_size;
+      }
     }
-    nn::forward(context, weights_.pool, x, out, scratch);
+    size.pictures = pictures;
+    const void* x = last.x;
+    for (const nn::Bottleneck& block : weights_.last_stage) {
+      void* to = other(last, x, block);
+      nn::forward(context, block, x, size, to, {last.a, last.b, conv});
+      x = to;
+      size = block.output_size(size);
+    }
+    nn::forward(context, weights_.pool, {x, config_.features(), map_type()}, pictures, out, scratch);
   }
 
  private:
-  static nn::Conv2d conv(Builder& build, const std::string& name, index_t out, index_t in, index_t kernel,
-                         index_t stride) {
-    return {build.channels_last(name, out, in, kernel, true), in, kernel, stride};
+  // Elements of each map of a chain of blocks.
+  struct MapSizes {
+    index_t x = 0;  // an input or output of a block; there are two of these
+    index_t a = 0;
+    index_t b = 0;
+  };
+  struct Maps {
+    void* x = nullptr;
+    void* y = nullptr;
+    void* a = nullptr;
+    void* b = nullptr;
+  };
+  struct Sizes {
+    MapSizes first;
+    MapSizes last;
+    index_t picture = 0;
+    index_t conv_bytes = 0;
+  };
+
+  [[nodiscard]] DataType map_type() const { return weights_.stem_2.type(); }
+  [[nodiscard]] void* at(void* map, index_t element) const {
+    return static_cast<unsigned char*>(map) + element * static_cast<index_t>(size_of(map_type()));
+  }
+  [[nodiscard]] index_t map_bytes(index_t elements) const {
+    return Scratch::size_for<unsigned char>(elements * static_cast<index_t>(size_of(map_type())));
+  }
+  [[nodiscard]] index_t bytes(const MapSizes& sizes) const {
+    return 2 * map_bytes(sizes.x) + map_bytes(sizes.a) + map_bytes(sizes.b);
+  }
+  [[nodiscard]] Maps take(Scratch& scratch, const MapSizes& sizes) const {
+    const auto map = [&](index_t elements) { return scratch.take<unsigned char>(map_bytes(elements)); };
+    return {map(sizes.x), map(sizes.x), map(sizes.a), map(sizes.b)};
   }
 
-  void read_attention_pool(Builder& build) {
-    const index_t channels = config_.features();
-    const index_t tokens = config_.grid() * config_.grid() + 1;
-    nn::AttentionPool& pool = weights_.pool;
-    pool.positional_embedding = build.weights.get_vector("v.attnpool.position_embd.weight", {tokens, channels});
-    pool.attention.query = build.linear("v.attnpool.q", channels, channels, DataType::f32);
-    pool.attention.key_value = build.stacked("v.attnpool.k", "v.attnpool.v", channels, channels);
-    pool.attention.out = build.linear("visual_projection", config_.embed_dim, channels, DataType::f32);
-    pool.attention.heads = config_.heads;
+  // Where a block's output goes: onto its input, or beside it where the shortcut is a product of the input.
+  static void* other(const Maps& maps, const void* x, const nn::Bottleneck& block) {
+    if (x == maps.x) return block.downsample ? maps.y : maps.x;
+    return block.downsample ? maps.x : maps.y;
   }
 
-  // The largest map: the stem's [S / 2, S / 2, width], the picture itself, or stage 0's [S / 4, S / 4, 4 width].
-  [[nodiscard]] index_t map_floats() const {
-    const index_t size = config_.image_size;
-    return std::max(size * size * 3, size * size / 4 * config_.width);
+  [[nodiscard]] Sizes measure(const nn::Context& context, index_t pictures) const {
+    const index_t half = config_.image_size / 2;
+    Sizes sizes;
+    sizes.picture = config_.image_size * config_.image_size * 3;
+    sizes.conv_bytes = std::max({nn::conv_scratch_bytes(context, weights_.stem_1),
+                                 nn::winograd_scratch_bytes(context, weights_.stem_2),
+                                 nn::winograd_scratch_bytes(context, weights_.stem_3)});
+    nn::MapSize size{1, half / 2, half / 2};
+    sizes.first = {size.pixels() * config_.width, half * half * config_.width / 2, half * half * config_.width / 2};
+    const auto include = [&](const std::vector<nn::Bottleneck>& blocks, MapSizes& maps) {
+      for (const nn::Bottleneck& block : blocks) {
+        const nn::BottleneckSizes of_block = nn::bottleneck_sizes(context, block, size);
+        maps.x = std::max({maps.x, of_block.in, of_block.out});
+        maps.a = std::max(maps.a, of_block.a);
+        maps.b = std::max(maps.b, of_block.b);
+        sizes.conv_bytes = std::max(sizes.conv_bytes, of_block.conv_bytes);
+        size = block.output_size(size);
+      }
+    };
+    include(weights_.first_stages, sizes.first);
+    size.pictures = pictures;
+    include(weights_.last_stage, sizes.last);
+    return sizes;
   }
 
-  [[nodiscard]] index_t gather_floats(const nn::Context& context) const {
-    index_t most = 0;
-    for (const nn::Conv2d& conv : weights_.stem) most = std::max(most, nn::conv_scratch_floats(context, conv));
-    for (const Bottleneck& block : weights_.bottlenecks) {
-      most = std::max(most, nn::conv_scratch_floats(context, block.conv2));
-    }
-    return most;
-  }
-
-  // out = relu(conv(in) [+ residual])
-  static nn::MapSize apply(const nn::Context& context, const nn::Conv2d& conv, const float* in, nn::MapSize size,
-                           float* out, float* gathered, const float* residual = nullptr) {
-    const index_t channels = conv.out_channels();
-    nn::forward(context, conv, in, size, {out, channels, nn::Activation::relu, residual, channels}, gathered);
-    return nn::output_size(conv, size);
-  }
-
-  static nn::MapSize pool(const nn::Context& context, const float* in, nn::MapSize size, index_t channels, float* out) {
-    const nn::MapSize half{size.height / 2, size.width / 2};
-    parallel::parallel_for(context.threads, half.height, [&](index_t y) {
-      context.kernels->average_pool_2x2(in + 2 * y * size.width * channels, 2, size.width, channels,
-                                        out + y * half.width * channels);
-    });
-    return half;
-  }
-
-  // x = relu(conv3(pool(relu(conv2(relu(conv1(x)))))) + shortcut(x))
-  static nn::MapSize bottleneck(const nn::Context& context, const Bottleneck& block, nn::MapSize size, float*& x,
-                                float*& identity, float* a, float* b, float* gathered) {
-    apply(context, block.conv1, x, size, a, gathered);
-    apply(context, block.conv2, a, size, b, gathered);
-    const nn::MapSize out = block.pool ? pool(context, b, size, block.conv2.out_channels(), a) : size;
-    const float* inner = block.pool ? a : b;
-    if (!block.downsample) {
-      apply(context, block.conv3, inner, out, x, gathered, x);  // each element is read before it is written
-      return out;
-    }
-    const float* shortcut = x;
-    if (block.pool) {
-      pool(context, x, size, block.conv1.in_channels, b);
-      shortcut = b;
-    }
-    const index_t channels = block.downsample->out_channels();
-    nn::forward(context, *block.downsample, shortcut, out, {identity, channels, nn::Activation::none, nullptr, 0},
-                gathered);
-    apply(context, block.conv3, inner, out, identity, gathered, identity);
-    std::swap(x, identity);
-    return out;
+  // Picture p -> maps.x [S / 4, S / 4, width]: normalised, three convolutions, 2 x 2 average pooling.
+  nn::MapSize stem(const nn::Context& context, const ImageInput& input, index_t p, float* picture, const Maps& maps,
+                   unsigned char* conv) const {
+    const index_t side = config_.image_size;
+    parallel::parallel_for(context.threads, side,
+                           [&](index_t y) { input.row(context, p, y, 0, side, picture + y * side * 3); });
+    nn::Output to_a{maps.a, config_.width / 2, nn::Activation::relu};
+    to_a.type = map_type();
+    const nn::MapSize size = nn::forward_strided(context, weights_.stem_1, picture, {1, side, side}, to_a, conv);
+    nn::forward(context, weights_.stem_2, maps.a, size, false, maps.b, conv);
+    nn::forward(context, weights_.stem_3, maps.b, size, true, maps.x, conv);
+    return size.half();
   }
 
   Config config_;

@@ -180,8 +180,7 @@ inline Parts build_parts(const format::Gguf& file, const LoadOptions& options, c
     if (info.architecture == "modified_resnet") {
       const ModifiedResNetConfig config = read_modified_resnet_config(file);
       check_embed_dim(config.embed_dim);
-      Builder build_f32{weights, context, DataType::f32};
-      return ModifiedResNet(config, build_f32);
+      return ModifiedResNet(config, build);
     }
     reject(ErrorCode::bad_value, "clipon.vision.architecture",
            "expected vit or modified_resnet, found '" + info.architecture + "'");

@@ -28,8 +28,8 @@ class VisionTransformer {
 
   VisionTransformer(const Config& config, Builder& build) : config_(config) {
     const auto& t = config.transformer;
-    weights_.patch_embedding =
-        build.channels_last("v.patch_embd", t.width, 3, config.patch_size, build.weights.has("v.patch_embd.bias"));
+    weights_.patch_embedding = build.channels_last("v.patch_embd", t.width, 3, config.patch_size, build.type,
+                                                   build.weights.has("v.patch_embd.bias"));
     weights_.class_embedding = build.weights.get_vector("v.class_embd", {t.width});
     weights_.positional_embedding = build.weights.get_vector("v.position_embd.weight", {config.tokens(), t.width});
     weights_.ln_pre = build.layer_norm("v.pre_ln", t.width, t.layer_norm_epsilon);

@@ -1,41 +1,75 @@
-// Convolution of NHWC maps: 1 x 1 as a plain matrix product, 3 x 3 (padding 1) as an implicit one: the rows of a block
-// are gathered from the map just before they are multiplied.  Layer 3; used by ModifiedResNet.  torch.nn.Conv2d with
-// the BatchNorm that follows it folded in by the converter.
+// Convolutions of NHWC maps that are one matrix product: 1 x 1 as they stand, and the stem's 3 x 3 of stride 2
+// (padding 1) on rows gathered from the picture.  Layer 3; used by ModifiedResNet.  torch.nn.Conv2d with the BatchNorm
+// that follows it folded in by the converter.  Those of 3 x 3 and stride 1 are nn/winograd.hpp's.
 #pragma once
 
 #include <algorithm>
 
-#include "clipon/nn/linear.hpp"
-#include "clipon/tensor/scratch.hpp"
+#include "clipon/nn/map.hpp"
+#include "clipon/nn/operand.hpp"
 
 namespace clipon::inline CLIPON_ABI::nn {
 
 struct Conv2d {
   Linear linear;  // [out, kernel * kernel * in], inputs in the order (ky, kx, channel)
   index_t in_channels = 0;
-  index_t kernel = 1;  // 1 or 3
-  index_t stride = 1;  // 1, or 2 in the stem
+  index_t kernel = 1;  // 1 with stride 1, or 3 with stride 2 on f32 maps
 
   [[nodiscard]] index_t out_channels() const { return linear.outputs(); }
 };
 
-/// Height and width of a map; its channels are the layer's.
-struct MapSize {
-  index_t height = 0;
-  index_t width = 0;
-  [[nodiscard]] index_t pixels() const { return height * width; }
-};
+// Bytes of a block of rows that a thread prepares for a product.
+inline index_t prepared_bytes(const Context& context, const Linear& linear) {
+  const index_t rows = kernels::block_rows(*context.kernels, linear.inputs(), linear.type());
+  return operand_bytes(linear.type(), rows, linear.inputs());
+}
 
-inline MapSize output_size(const Conv2d& conv, MapSize in) {
-  return {(in.height + conv.stride - 1) / conv.stride, (in.width + conv.stride - 1) / conv.stride};
+/// Bytes of scratch for a convolution whose rows aren't the map's own: a block of them a thread.
+inline index_t conv_scratch_bytes(const Context& context, const Conv2d& conv) {
+  const bool as_they_stand = conv.kernel == 1 && conv.linear.type() != DataType::i8;
+  return as_they_stand ? 0 : context.threads.count * prepared_bytes(context, conv.linear);
+}
+
+inline Output output_from_row(Output out, index_t row) {
+  out.data = static_cast<unsigned char*>(out.data) + row * out.stride * static_cast<index_t>(size_of(out.type));
+  if (out.residual != nullptr) out.residual += row * out.residual_stride;
+  if (out.residual_bf16 != nullptr) out.residual_bf16 += row * out.residual_stride;
+  return out;
+}
+
+// out = linear(rows), a block at a time: prepare(first, count, target) makes `count` of them in the weight's type.
+template <class Prepare>
+void forward_prepared(const Context& context, const Linear& linear, index_t rows, const Output& out,
+                      unsigned char* scratch, const char* name, const Prepare& prepare) {
+  const index_t depth = linear.inputs();
+  const index_t height = kernels::block_rows(*context.kernels, depth, linear.type());
+  const index_t blocks = std::max((rows + height - 1) / height, std::min<index_t>(context.threads.count, rows));
+  const index_t teams = std::min<index_t>(context.threads.count, blocks);
+  const Context alone = context.alone();
+  parallel::parallel_for(context.threads, teams, [&](index_t team) {
+    OperandRows block{scratch + team * prepared_bytes(context, linear), kernels::padded_depth(linear.type(), depth),
+                      linear.type(), nullptr};
+    if (linear.type() == DataType::i8) {  // the scales behind the bytes, as operand_bytes counts them
+      auto* end = static_cast<unsigned char*>(block.data) + Scratch::size_for<unsigned char>(height * block.stride);
+      block.scales = reinterpret_cast<kernels::RowScale*>(end);
+    }
+    for (index_t b = team; b < blocks; b += teams) {
+      const index_t first = b * rows / blocks;
+      const index_t count = (b + 1) * rows / blocks - first;
+      {
+        const auto span = alone.timed({name, linear.type(), depth, 0, 0, static_cast<double>(count)});
+        prepare(first, count, block);
+      }
+      forward(alone, linear, block.read(), count, output_from_row(out, first));
+    }
+  });
 }
 
 // Row `pixel` of the implicit matrix: the 3 x 3 neighbourhood of one output pixel, zeros outside the map.
-inline void gather_neighbourhood(const Conv2d& conv, const float* in, MapSize size, index_t out_width, index_t pixel,
-                                 float* row) {
-  const index_t channels = conv.in_channels;
-  const index_t top = pixel / out_width * conv.stride - 1;
-  const index_t left = pixel % out_width * conv.stride - 1;
+inline void gather_neighbourhood(index_t channels, const float* in, MapSize size, index_t pixel, float* row) {
+  const index_t out_width = (size.width + 1) / 2;
+  const index_t top = pixel / out_width * 2 - 1;
+  const index_t left = pixel % out_width * 2 - 1;
   for (index_t ky = 0; ky < 3; ++ky, row += 3 * channels) {
     const index_t y = top + ky;
     if (y < 0 || y >= size.height) {
@@ -50,40 +84,28 @@ inline void gather_neighbourhood(const Conv2d& conv, const float* in, MapSize si
   }
 }
 
-/// Floats of scratch for a 3 x 3 convolution: a block of gathered rows a thread.
-inline index_t conv_scratch_floats(const Context& context, const Conv2d& conv) {
-  if (conv.kernel == 1) return 0;
-  return context.threads.count * kernels::block_rows(*context.kernels, conv.linear.inputs(), conv.linear.type()) *
-         conv.linear.inputs();
+/// 1 x 1: in [pixels, in_channels] in f32 or bf16 -> out [pixels, out_channels], with bias, residual and activation.
+inline void forward(const Context& context, const Conv2d& conv, const Operand& in, MapSize size, const Output& out,
+                    unsigned char* scratch) {
+  if (conv.linear.type() == in.type) return forward(context, conv.linear, in, size.pixels(), out);
+  const auto prepare = [&](index_t first, index_t count, const OperandRows& rows) {
+    context.kernels->quantise(in.from_row(first), count, conv.in_channels, rows);
+  };
+  forward_prepared(context, conv.linear, size.pixels(), out, scratch, "quantise", prepare);
 }
 
-/// in [height, width, in_channels] -> out [height', width', out_channels], with bias, residual and activation.
-inline void forward(const Context& context, const Conv2d& conv, const float* in, MapSize size, const Output& out,
-                    float* scratch) {
-  if (conv.kernel == 1) return forward(context, conv.linear, {in, conv.in_channels}, size.pixels(), out);
-  const MapSize out_size = output_size(conv, size);
-  const index_t depth = conv.linear.inputs();
-  const index_t height = kernels::block_rows(*context.kernels, depth, conv.linear.type());
-  const index_t blocks = (out_size.pixels() + height - 1) / height;
-  const index_t teams = std::min<index_t>(context.threads.count, blocks);
-  const Context alone = context.alone();
-  parallel::parallel_for(context.threads, teams, [&](index_t team) {
-    float* rows = scratch + team * height * depth;  // [height, depth]
-    for (index_t block = team; block < blocks; block += teams) {
-      const index_t first = block * out_size.pixels() / blocks;
-      const index_t count = (block + 1) * out_size.pixels() / blocks - first;
-      {
-        const auto span = alone.timed({"gather", DataType::f32, depth, 0, 0, static_cast<double>(count)});
-        for (index_t i = 0; i < count; ++i) {
-          gather_neighbourhood(conv, in, size, out_size.width, first + i, rows + i * depth);
-        }
-      }
-      Output part = out;
-      part.data = static_cast<float*>(out.data) + first * out.stride;
-      if (part.residual != nullptr) part.residual += first * out.residual_stride;
-      forward(alone, conv.linear, {rows, depth}, count, part);
+/// 3 x 3, stride 2: one map in [height, width, in_channels] -> out [height / 2, width / 2, out_channels], rounded up.
+inline MapSize forward_strided(const Context& context, const Conv2d& conv, const float* in, MapSize size,
+                               const Output& out, unsigned char* scratch) {
+  const MapSize out_size{1, (size.height + 1) / 2, (size.width + 1) / 2};
+  const auto prepare = [&](index_t first, index_t count, const OperandRows& rows) {
+    auto* row = static_cast<float*>(rows.data);
+    for (index_t i = 0; i < count; ++i, row += rows.stride) {
+      gather_neighbourhood(conv.in_channels, in, size, first + i, row);
     }
-  });
+  };
+  forward_prepared(context, conv.linear, out_size.pixels(), out, scratch, "gather", prepare);
+  return out_size;
 }
 
 }  // namespace clipon::inline CLIPON_ABI::nn

@@ -29,6 +29,7 @@ struct Output {
   const float* residual = nullptr;  // [rows, outputs], row stride residual_stride, or null; may be `data`
   index_t residual_stride = 0;
   DataType type = DataType::f32;
+  const std::uint16_t* residual_bf16 = nullptr;  // the residual in bf16 instead
 };
 
 inline Output to_rows(const OperandRows& rows, Activation activation = Activation::none) {
@@ -46,6 +47,7 @@ inline void forward(const Context& context, const Linear& linear, const Operand&
   epilogue.out_stride = out.stride;
   epilogue.bias = linear.bias.empty() ? nullptr : linear.bias.data();
   epilogue.residual = out.residual;
+  epilogue.residual_bf16 = out.residual_bf16;
   epilogue.residual_stride = out.residual_stride;
   epilogue.activation = out.activation;
   kernels::gemm(context, x, rows, linear.weight, epilogue);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "clipon/kernels/micro/activation.hpp"
+#include "clipon/kernels/micro/element.hpp"
 #include "clipon/kernels/types.hpp"
 #include "clipon/simd/vector.hpp"
 
@@ -40,6 +41,8 @@ inline void finish_rows(const Sums& sums, int rows, index_t columns, const Epilo
   using V = simd::F32<Arch>;
   for (int r = 0; r < rows; ++r) {
     const float* residual = epilogue.residual + (epilogue.residual != nullptr ? r * epilogue.residual_stride : 0);
+    const std::uint16_t* residual_bf16 =
+        epilogue.residual_bf16 + (epilogue.residual_bf16 != nullptr ? r * epilogue.residual_stride : 0);
     for (index_t c = 0; c < columns; c += V::width) {
       const index_t left = columns - c;
       const index_t at = r * epilogue.out_stride + c;
@@ -47,6 +50,7 @@ inline void finish_rows(const Sums& sums, int rows, index_t columns, const Epilo
       auto x = sums.plus(bias, r, c);
       if (left >= V::width) {
         if (epilogue.residual != nullptr) x = x + V::load(residual + c);
+        if (epilogue.residual_bf16 != nullptr) x = x + V::from_bf16(residual_bf16 + c);
         x = activate<Arch, activation>(x);
         if (epilogue.out_bf16 != nullptr) {
           V::store_bf16(epilogue.out_bf16 + at, x);
@@ -55,6 +59,9 @@ inline void finish_rows(const Sums& sums, int rows, index_t columns, const Epilo
         }
       } else {
         if (epilogue.residual != nullptr) x = x + V::load_part(residual + c, left);
+        if (epilogue.residual_bf16 != nullptr) {
+          x = x + Element<Arch, std::uint16_t>::load_part(residual_bf16 + c, left);
+        }
         x = activate<Arch, activation>(x);
         if (epilogue.out_bf16 != nullptr) {
           simd::store_bf16_part<Arch>(epilogue.out_bf16 + at, x, left);

@@ -138,6 +138,7 @@ CLIPON_ALWAYS_INLINE Epilogue offset(const Epilogue& epilogue, index_t row, inde
   if (moved.out_bf16 != nullptr) moved.out_bf16 += at;
   if (moved.bias != nullptr) moved.bias += column;
   if (moved.residual != nullptr) moved.residual += row * epilogue.residual_stride + column;
+  if (moved.residual_bf16 != nullptr) moved.residual_bf16 += row * epilogue.residual_stride + column;
   return moved;
 }
 

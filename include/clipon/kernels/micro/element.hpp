@@ -1,0 +1,39 @@
+// Elements of a map, f32 or bf16, as registers of floats.  Used by winograd.hpp and pool.hpp.  Per ISA.
+#pragma once
+
+#include "clipon/simd/vector.hpp"
+
+namespace clipon::inline CLIPON_ABI::kernels {
+
+template <class Arch, class T>
+struct Element;
+
+template <class Arch>
+struct Element<Arch, float> {
+  using V = simd::F32<Arch>;
+  using Batch = typename V::Batch;
+  static CLIPON_ALWAYS_INLINE Batch load(const float* p) { return V::load(p); }
+  static CLIPON_ALWAYS_INLINE Batch load_part(const float* p, index_t n) { return V::load_part(p, n); }
+  static CLIPON_ALWAYS_INLINE void store(float* p, Batch x) { V::store(p, x); }
+  static CLIPON_ALWAYS_INLINE void store_part(float* p, Batch x, index_t n) { V::store_part(p, x, n); }
+};
+
+template <class Arch>
+struct Element<Arch, std::uint16_t> {
+  using V = simd::F32<Arch>;
+  using Batch = typename V::Batch;
+  static CLIPON_ALWAYS_INLINE Batch load(const std::uint16_t* p) { return V::from_bf16(p); }
+  static CLIPON_ALWAYS_INLINE Batch load_part(const std::uint16_t* p, index_t n) {
+    std::uint16_t part[V::width] = {};
+    for (index_t i = 0; i < V::width; ++i) {
+      if (i < n) part[i] = p[i];
+    }
+    return V::from_bf16(part);
+  }
+  static CLIPON_ALWAYS_INLINE void store(std::uint16_t* p, Batch x) { V::store_bf16(p, x); }
+  static CLIPON_ALWAYS_INLINE void store_part(std::uint16_t* p, Batch x, index_t n) {
+    simd::store_bf16_part<Arch>(p, x, n);
+  }
+};
+
+}  // namespace clipon::inline CLIPON_ABI::kernels

@@ -1,0 +1,250 @@
+// Winograd's convolution: the transforms before and after its products.  Called by nn/winograd.hpp through the table.
+// Per ISA.
+//
+// Lavin and Gray 2016, Fast algorithms for convolutional neural networks, 3 and 4.1: a 3 x 3 convolution (padding 1) of
+// m x m outputs from n x n inputs, n = m + 2, is A^T [(G g G^T) * (B^T d B)] A, summed over the channels between the
+// brackets: n^2 matrix products of (tiles) x (channels in) x (channels out) instead of 9 m^2 multiplications a tile.
+//   m = 2: 16 for 36, the points 0, 1, -1
+//   m = 4: 36 for 144, the points 0, 1, -1, 2, -2
+#pragma once
+
+#include "clipon/kernels/micro/element.hpp"
+#include "clipon/kernels/types.hpp"
+
+namespace clipon::inline CLIPON_ABI::kernels {
+
+// B^T d of one row or column.
+template <class Arch, class Batch>
+CLIPON_ALWAYS_INLINE void winograd_input_row(const Batch (&d)[4], Batch (&out)[4]) {
+  out[0] = d[0] - d[2];
+  out[1] = d[1] + d[2];
+  out[2] = d[2] - d[1];
+  out[3] = d[1] - d[3];
+}
+
+template <class Arch, class Batch>
+CLIPON_ALWAYS_INLINE void winograd_input_row(const Batch (&d)[6], Batch (&out)[6]) {
+  using V = simd::F32<Arch>;
+  const auto two = V::set(2.0f);
+  const auto four = V::set(4.0f);
+  const auto minus_four = V::set(-4.0f);
+  const auto minus_five = V::set(-5.0f);
+  const Batch even = V::fma(minus_four, d[2], d[4]);
+  const Batch odd = V::fma(minus_four, d[1], d[3]);
+  const Batch even_2 = d[4] - d[2];
+  const Batch odd_2 = (d[3] - d[1]) * two;
+  out[0] = V::fma(four, d[0], V::fma(minus_five, d[2], d[4]));
+  out[1] = even + odd;
+  out[2] = even - odd;
+  out[3] = even_2 + odd_2;
+  out[4] = even_2 - odd_2;
+  out[5] = V::fma(four, d[1], V::fma(minus_five, d[3], d[5]));
+}
+
+// A^T s of one row or column.
+template <class Arch, class Batch>
+CLIPON_ALWAYS_INLINE void winograd_output_row(const Batch (&s)[4], Batch (&out)[2]) {
+  out[0] = s[0] + s[1] + s[2];
+  out[1] = s[1] - s[2] - s[3];
+}
+
+template <class Arch, class Batch>
+CLIPON_ALWAYS_INLINE void winograd_output_row(const Batch (&s)[6], Batch (&out)[4]) {
+  using V = simd::F32<Arch>;
+  const Batch sum_1 = s[1] + s[2];
+  const Batch difference_1 = s[1] - s[2];
+  const Batch sum_2 = s[3] + s[4];
+  const Batch difference_2 = s[3] - s[4];
+  out[0] = s[0] + sum_1 + sum_2;
+  out[1] = V::fma(V::set(2.0f), difference_2, difference_1);
+  out[2] = V::fma(V::set(4.0f), sum_2, sum_1);
+  out[3] = V::fma(V::set(8.0f), difference_2, difference_1) + s[5];
+}
+
+// Where a tile lies: its map, and the row and column of its first output.
+struct TilePlace {
+  index_t map = 0;
+  index_t y = 0;
+  index_t x = 0;
+};
+
+template <class Arch>
+CLIPON_ALWAYS_INLINE TilePlace place_of(const WinogradTiles& tiles, index_t tile) {
+  const index_t across = (tiles.width + tiles.m - 1) / tiles.m;
+  const index_t down = (tiles.height + tiles.m - 1) / tiles.m;
+  return {tile / (across * down), tile / across % down * tiles.m, tile % across * tiles.m};
+}
+
+// One register of channels of one tile; at(i, j) is element (i, j) of the n x n inputs, store(i, j, x) takes B^T d B.
+template <class Arch, int n, class At, class Store>
+CLIPON_ALWAYS_INLINE void transform_input(const At& at, const Store& store) {
+  using Batch = typename simd::F32<Arch>::Batch;
+  Batch half[n][n];  // B^T d, by columns
+#pragma GCC unroll 6
+  for (int j = 0; j < n; ++j) {
+    Batch d[n];
+#pragma GCC unroll 6
+    for (int i = 0; i < n; ++i) d[i] = at(i, j);
+    winograd_input_row<Arch>(d, half[j]);
+  }
+#pragma GCC unroll 6
+  for (int i = 0; i < n; ++i) {
+    Batch d[n];
+    Batch out[n];
+#pragma GCC unroll 6
+    for (int j = 0; j < n; ++j) d[j] = half[j][i];
+    winograd_input_row<Arch>(d, out);
+#pragma GCC unroll 6
+    for (int j = 0; j < n; ++j) store(i, j, out[j]);
+  }
+}
+
+template <class Arch, class T, int m>
+inline void winograd_input_tiles(const WinogradTiles& tiles, const T* maps, T* rows) {
+  using V = simd::F32<Arch>;
+  using E = Element<Arch, T>;
+  constexpr int n = m + 2;
+  const index_t channels = tiles.channels;
+  const index_t below = tiles.width * channels;
+  for (index_t t = 0; t < tiles.count; ++t, rows += channels) {
+    const TilePlace place = place_of<Arch>(tiles, tiles.first + t);
+    const index_t top = place.y - 1;
+    const index_t left = place.x - 1;
+    const T* corner = maps + place.map * tiles.height * below + top * below + left * channels;
+    const bool inside = top >= 0 && left >= 0 && top + n <= tiles.height && left + n <= tiles.width;
+    const auto exists = [&](int i, int j) {
+      return top + i >= 0 && top + i < tiles.height && left + j >= 0 && left + j < tiles.width;
+    };
+    index_t c = 0;
+    for (; c + V::width <= channels; c += V::width) {
+      const auto store = [&](int i, int j, typename V::Batch x) {
+        E::store(rows + (i * n + j) * tiles.position_stride + c, x);
+      };
+      if (inside) {
+        transform_input<Arch, n>([&](int i, int j) { return E::load(corner + i * below + j * channels + c); }, store);
+      } else {
+        transform_input<Arch, n>(
+            [&](int i, int j) { return exists(i, j) ? E::load(corner + i * below + j * channels + c) : V::set(0.0f); },
+            store);
+      }
+    }
+    if (c == channels) continue;
+    const index_t rest = channels - c;
+    transform_input<Arch, n>(
+        [&](int i, int j) {
+          return exists(i, j) ? E::load_part(corner + i * below + j * channels + c, rest) : V::set(0.0f);
+        },
+        [&](int i, int j, typename V::Batch x) {
+          E::store_part(rows + (i * n + j) * tiles.position_stride + c, x, rest);
+        });
+  }
+}
+
+// One register of channels of one tile: at(i, j) is sum (i, j), store(y, x, value) takes relu(A^T s A + bias), or with
+// `pool` the mean of 2 x 2 of these, y and x counting such blocks.
+template <class Arch, int m, class At, class Store>
+CLIPON_ALWAYS_INLINE void transform_output(const At& at, typename simd::F32<Arch>::Batch bias, bool pool,
+                                           const Store& store) {
+  using V = simd::F32<Arch>;
+  using Batch = typename V::Batch;
+  constexpr int n = m + 2;
+  Batch half[n][m];  // A^T s, by columns
+#pragma GCC unroll 6
+  for (int j = 0; j < n; ++j) {
+    Batch s[n];
+#pragma GCC unroll 6
+    for (int i = 0; i < n; ++i) s[i] = at(i, j);
+    winograd_output_row<Arch>(s, half[j]);
+  }
+  Batch out[m][m];
+#pragma GCC unroll 4
+  for (int y = 0; y < m; ++y) {
+    Batch s[n];
+#pragma GCC unroll 6
+    for (int j = 0; j < n; ++j) s[j] = half[j][y];
+    winograd_output_row<Arch>(s, out[y]);
+#pragma GCC unroll 4
+    for (int x = 0; x < m; ++x) out[y][x] = V::max(out[y][x] + bias, V::set(0.0f));
+  }
+  if (!pool) {
+#pragma GCC unroll 4
+    for (int y = 0; y < m; ++y) {
+#pragma GCC unroll 4
+      for (int x = 0; x < m; ++x) store(y, x, out[y][x]);
+    }
+    return;
+  }
+#pragma GCC unroll 2
+  for (int y = 0; y < m; y += 2) {
+#pragma GCC unroll 2
+    for (int x = 0; x < m; x += 2) {
+      const Batch sum = (out[y][x] + out[y][x + 1]) + (out[y + 1][x] + out[y + 1][x + 1]);
+      store(y / 2, x / 2, sum * V::set(0.25f));
+    }
+  }
+}
+
+template <class Arch, class T, int m>
+inline void winograd_output_tiles(const WinogradTiles& tiles, const float* sums, const float* bias, bool pool,
+                                  T* maps) {
+  using V = simd::F32<Arch>;
+  using E = Element<Arch, T>;
+  constexpr int n = m + 2;
+  const index_t channels = tiles.channels;
+  const index_t step = pool ? 2 : 1;  // outputs of the convolution a stored pixel, each way
+  const index_t height = tiles.height / step;
+  const index_t width = tiles.width / step;
+  for (index_t t = 0; t < tiles.count; ++t, sums += channels) {
+    const TilePlace place = place_of<Arch>(tiles, tiles.first + t);
+    const index_t top = place.y / step;
+    const index_t left = place.x / step;
+    T* corner = maps + ((place.map * height + top) * width + left) * channels;
+    const auto finish = [&](index_t c, typename V::Batch channel_bias, const auto& load, const auto& store) {
+      transform_output<Arch, m>([&](int i, int j) { return load(sums + (i * n + j) * tiles.position_stride + c); },
+                                channel_bias, pool,
+                                [&](int y, int x, typename V::Batch value) {
+                                  if (top + y < height && left + x < width)
+                                    store(corner + (y * width + x) * channels + c, value);
+                                });
+    };
+    index_t c = 0;
+    for (; c + V::width <= channels; c += V::width) {
+      finish(
+          c, V::load(bias + c), [](const float* s) { return V::load(s); },
+          [](T* p, typename V::Batch value) { E::store(p, value); });
+    }
+    if (c == channels) continue;
+    const index_t rest = channels - c;
+    finish(
+        c, V::load_part(bias + c, rest), [&](const float* s) { return V::load_part(s, rest); },
+        [&](T* p, typename V::Batch value) { E::store_part(p, value, rest); });
+  }
+}
+
+/// Tiles of maps [*, height, width, channels] -> rows [n * n][count][channels] of the same type, position_stride
+/// elements a position; zeros stand around a map.
+template <class Arch>
+inline void winograd_input(const WinogradTiles& tiles, const void* maps, void* rows) {
+  if (tiles.type == DataType::f32) {
+    const auto transform = tiles.m == 2 ? winograd_input_tiles<Arch, float, 2> : winograd_input_tiles<Arch, float, 4>;
+    return transform(tiles, static_cast<const float*>(maps), static_cast<float*>(rows));
+  }
+  using Bf16 = std::uint16_t;
+  const auto transform = tiles.m == 2 ? winograd_input_tiles<Arch, Bf16, 2> : winograd_input_tiles<Arch, Bf16, 4>;
+  transform(tiles, static_cast<const Bf16*>(maps), static_cast<Bf16*>(rows));
+}
+
+/// Sums [n * n][count][channels] -> these tiles of maps [*, height, width, channels]: relu(convolution + bias); with
+/// `pool` the maps are [*, height / 2, width / 2, channels], averages of 2 x 2 of that.
+template <class Arch>
+inline void winograd_output(const WinogradTiles& tiles, const float* sums, const float* bias, bool pool, void* maps) {
+  if (tiles.type == DataType::f32) {
+    const auto transform = tiles.m == 2 ? winograd_output_tiles<Arch, float, 2> : winograd_output_tiles<Arch, float, 4>;
+    return transform(tiles, sums, bias, pool, static_cast<float*>(maps));
+  }
+  using Bf16 = std::uint16_t;
+  const auto transform = tiles.m == 2 ? winograd_output_tiles<Arch, Bf16, 2> : winograd_output_tiles<Arch, Bf16, 4>;
+  transform(tiles, sums, bias, pool, static_cast<Bf16*>(maps));
+}
+
+}  // namespace clipon::inline CLIPON_ABI::kernels

@@ -1,0 +1,234 @@
+// The layers of ModifiedResNet against their definitions: Winograd's convolution, the strided one, attention pooling,
+// and a whole residual block alone, in a batch and at any thread count.
+#include <clipon/kernels/reference.hpp>
+#include <clipon/nn/attention_pool.hpp>
+#include <clipon/nn/bottleneck.hpp>
+#include <cmath>
+#include <cstring>
+
+#include "kernels/operands.hpp"
+
+using namespace clipon;
+using namespace clipon::nn;
+namespace reference = clipon::kernels::reference;
+
+namespace {
+
+std::vector<float> rounded(DataType type, std::vector<float> values) {
+  if (type != DataType::bf16) return values;
+  for (float& x : values) x = bf16_to_float(float_to_bf16(x));
+  return values;
+}
+
+// The same values in `type`, as bytes.
+std::vector<unsigned char> stored(DataType type, const std::vector<float>& values) {
+  std::vector<unsigned char> bytes(values.size() * size_of(type));
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const std::uint16_t half = float_to_bf16(values[i]);
+    std::memcpy(bytes.data() + i * size_of(type), type == DataType::f32 ? static_cast<const void*>(&values[i]) : &half,
+                size_of(type));
+  }
+  return bytes;
+}
+
+double loaded(DataType type, const std::vector<unsigned char>& bytes, std::size_t i) {
+  float x = 0.0f;
+  std::uint16_t half = 0;
+  if (type == DataType::f32) {
+    std::memcpy(&x, bytes.data() + i * 4, 4);
+    return double{x};
+  }
+  std::memcpy(&half, bytes.data() + i * 2, 2);
+  return double{bf16_to_float(half)};
+}
+
+Linear random_linear(const Context& context, support::Random& random, index_t out, index_t in, DataType type) {
+  const auto weights = random.normals(out * in, 1.0f / std::sqrt(static_cast<float>(in)));
+  return {kernels::PackedMatrix(context, {weights.data(), nullptr, DataType::f32, out, in}, type), random.normals(out)};
+}
+
+}  // namespace
+
+TEST_CASE("Winograd's convolution is the convolution: random shapes, both tiles and types, pooled or not, every ISA") {
+  support::for_each_isa([](const kernels::KernelTable& table) {
+    support::Random random(31);
+    for (int round = 0; round < 24; ++round) {
+      const DataType type = round % 2 == 0 ? DataType::f32 : DataType::bf16;
+      const index_t m = round % 4 < 2 ? 2 : 4;
+      const bool pool = round % 8 >= 4;
+      const index_t in = 2 * random.whole(1, 20);
+      const index_t out = 2 * random.whole(1, 30);
+      const MapSize size{2, random.whole(2, 17), random.whole(2, 17)};
+      CAPTURE(in);
+      CAPTURE(out);
+      CAPTURE(size.height);
+      CAPTURE(size.width);
+      const Context context{&table, {static_cast<int>(random.whole(1, 3))}};
+      const auto weights = random.normals(out * in * 9);
+      const auto bias = random.normals(out);
+      const Winograd conv = make_winograd(context, weights.data(), out, in, bias, m, type);
+      const auto maps = rounded(type, random.normals(size.pixels() * in));
+      const auto bytes = stored(type, maps);
+      const MapSize out_size = pool ? size.half() : size;
+      std::vector<unsigned char> found(static_cast<std::size_t>(out_size.pixels() * out) * size_of(type));
+      std::vector<unsigned char> scratch(static_cast<std::size_t>(winograd_scratch_bytes(context, conv)));
+      forward(context, conv, bytes.data(), size, pool, found.data(), scratch.data());
+      const index_t pixels = size.height * size.width;
+      std::vector<double> expected(static_cast<std::size_t>(size.pixels() * out));
+      for (index_t p = 0; p < 2; ++p) {
+        reference::convolution_3x3(maps.data() + p * pixels * in, size.height, size.width, in, weights.data(),
+                                   bias.data(), out, expected.data() + p * pixels * out);
+      }
+      // Each of the n^2 products of a channel errs by a few roundings, as if random; what reaches output (y, x) of a
+      // tile is, for maps and weights of variance 1, the root of the sum of A^2 G^2 B^2 over the positions, each way.
+      const std::vector<double> growth = m == 2 ? std::vector{2.24, 2.24} : std::vector{3.01, 2.93, 4.17, 9.72};
+      const double root = std::sqrt(static_cast<double>(in));
+      const double unit = type == DataType::f32 ? 0x1p-24 * (4 + root) : 0x1p-9 * std::sqrt(2.0);
+      for (index_t i = 0; i < out_size.pixels() * out; ++i) {
+        const index_t pixel = i / out;
+        const index_t step = pool ? 2 : 1;
+        const index_t y = pixel / out_size.width % out_size.height * step;
+        const index_t x = pixel % out_size.width * step;
+        const index_t p = pixel / (out_size.width * out_size.height);
+        double want = 0.0;
+        double limit = 0.0;
+        for (index_t k = 0; k < step * step; ++k) {
+          const index_t row = y + k / step;
+          const index_t column = x + k % step;
+          const index_t at = ((p * size.height + row) * size.width + column) * out + i % out;
+          want += expected[static_cast<std::size_t>(at)] / static_cast<double>(step * step);
+          limit = std::max(limit, 6 * growth[static_cast<std::size_t>(row % m)] *
+                                      growth[static_cast<std::size_t>(column % m)] * root * unit);
+        }
+        limit += (type == DataType::f32 ? 0x1p-22 : 0x1p-8) * std::fabs(want);
+        REQUIRE(std::fabs(loaded(type, found, static_cast<std::size_t>(i)) - want) <= limit);
+      }
+    }
+  });
+}
+
+TEST_CASE("the strided convolution is the convolution at every second pixel, on every ISA") {
+  support::for_each_isa([](const kernels::KernelTable& table) {
+    support::Random random(32);
+    for (int round = 0; round < 6; ++round) {
+      const index_t out = random.whole(1, 60);
+      const MapSize size{1, 2 * random.whole(1, 40), 2 * random.whole(1, 9)};
+      const Context context{&table, {1 + round % 3}};
+      const auto weights = random.normals(out * 27);
+      const auto bias = random.normals(out);
+      std::vector<float> last(weights.size());  // [out, 9, 3]
+      for (index_t i = 0; i < out * 27; ++i) {
+        last[static_cast<std::size_t>(i / 27 * 27 + i % 9 * 3 + i % 27 / 9)] = weights[static_cast<std::size_t>(i)];
+      }
+      const Conv2d conv{{kernels::PackedMatrix(context, {last.data(), nullptr, DataType::f32, out, 27}), bias}, 3, 3};
+      const auto map = random.normals(size.pixels() * 3);
+      std::vector<double> expected(static_cast<std::size_t>(size.pixels() * out));
+      reference::convolution_3x3(map.data(), size.height, size.width, 3, weights.data(), bias.data(), out,
+                                 expected.data());
+      std::vector<float> found(static_cast<std::size_t>(size.pixels() / 4 * out));
+      std::vector<unsigned char> scratch(static_cast<std::size_t>(conv_scratch_bytes(context, conv)));
+      forward_strided(context, conv, map.data(), size, {found.data(), out, Activation::relu}, scratch.data());
+      for (index_t i = 0; i < size.pixels() / 4 * out; ++i) {
+        const index_t pixel = i / out;
+        const index_t at = pixel / (size.width / 2) * 2 * size.width + pixel % (size.width / 2) * 2;
+        // 28 roundings of at most the magnitudes' sum, which is below 28 x 4 x 4 for such numbers
+        REQUIRE(std::fabs(double{found[static_cast<std::size_t>(i)]} -
+                          expected[static_cast<std::size_t>(at * out + i % out)]) <= 28 * 0x1p-24 * 28 * 16);
+      }
+    }
+  });
+}
+
+TEST_CASE("attention pooling is AttentionPool2d: keys and values of every position give the same, on every ISA") {
+  support::for_each_isa([](const kernels::KernelTable& table) {
+    support::Random random(33);
+    for (const DataType type : {DataType::f32, DataType::bf16}) {
+      const Context context{&table, {2}};
+      const index_t heads = 4;
+      const index_t channels = 64;
+      const index_t tokens = 10;
+      const index_t pictures = 3;
+      const index_t embed_dim = 20;
+      std::vector<std::vector<float>> weight;
+      std::vector<std::vector<float>> bias;
+      for (int k = 0; k < 3; ++k) {
+        weight.push_back(rounded(type, random.normals(channels * channels, k < 2 ? 0.2f : 0.125f)));
+        bias.push_back(random.normals(channels));
+      }
+      AttentionPool pool = make_attention_pool(context, random.normals(tokens * channels), heads, weight[1].data(),
+                                               weight[2].data(), bias[2], type);
+      pool.query = {
+          kernels::PackedMatrix(context, {weight[0].data(), nullptr, DataType::f32, channels, channels}, type),
+          bias[0]};
+      std::vector<float> identity(
+          static_cast<std::size_t>(embed_dim * channels));  // shows the first values as they are
+      for (index_t i = 0; i < embed_dim; ++i) identity[static_cast<std::size_t>(i * channels + i)] = 1.0f;
+      pool.out = {kernels::PackedMatrix(context, {identity.data(), nullptr, DataType::f32, embed_dim, channels}, type),
+                  {}};
+      const auto maps = rounded(type, random.normals(pictures * (tokens - 1) * channels));
+      const auto bytes = stored(type, maps);
+      std::vector<float> found(static_cast<std::size_t>(pictures * embed_dim));
+      Scratch scratch;
+      scratch.reset(AttentionPoolScratch::bytes(context, pool, pictures));
+      forward(context, pool, {bytes.data(), channels, type}, pictures, found.data(), scratch);
+      for (index_t p = 0; p < pictures; ++p) {
+        std::vector<float> x(static_cast<std::size_t>(tokens * channels));
+        pool_tokens(pool, {maps.data() + p * (tokens - 1) * channels, channels}, x.data());
+        const auto expected = reference::attention_pool(x.data(), tokens, channels, heads,
+                                                        {weight[0].data(), weight[1].data(), weight[2].data()},
+                                                        {bias[0].data(), bias[1].data(), bias[2].data()});
+        for (index_t o = 0; o < embed_dim; ++o) {
+          // values of about 2; rounded four times on the way to bf16, before and after sums that average the errors,
+          // and scores of about 4 that are exponents
+          const double limit = type == DataType::f32 ? 2e-5 : 0.15;
+          REQUIRE(std::fabs(double{found[static_cast<std::size_t>(p * embed_dim + o)]} -
+                            expected[static_cast<std::size_t>(o)]) <= limit);
+        }
+      }
+    }
+  });
+}
+
+TEST_CASE("a residual block gives a picture the same bits alone, in a batch and at any thread count") {
+  support::for_each_isa([](const kernels::KernelTable& table) {
+    for (const DataType type : support::kProductTypes) {
+      support::Random random(34);
+      const Context serial{&table, {1}};
+      const DataType map_type = between(type);
+      const index_t in = 24;
+      const index_t planes = 16;
+      const index_t pictures = 3;
+      Bottleneck block;
+      block.conv1 = {random_linear(serial, random, planes, in, type), in, 1};
+      block.conv2 = make_winograd(serial, random.normals(planes * planes * 9, 0.1f).data(), planes, planes,
+                                  random.normals(planes), 4, map_type);
+      block.conv3 = {random_linear(serial, random, 4 * planes, planes, type), planes, 1};
+      block.downsample = Conv2d{random_linear(serial, random, 4 * planes, in, type), in, 1};
+      block.pool = true;
+      const index_t side = 34;
+      const auto bytes = stored(map_type, random.normals(pictures * side * side * in));
+      const auto run = [&](int threads, index_t first, index_t count) {
+        const Context context{&table, {threads}};
+        const MapSize size{count, side, side};
+        const BottleneckSizes sizes = bottleneck_sizes(context, block, size);
+        const auto element = static_cast<index_t>(size_of(map_type));
+        Scratch scratch;
+        scratch.reset((sizes.a + sizes.b) * element + sizes.conv_bytes + 3 * 64);
+        std::vector<unsigned char> out(static_cast<std::size_t>(sizes.out * element));
+        auto* a = scratch.take<unsigned char>(sizes.a * element);
+        auto* b = scratch.take<unsigned char>(sizes.b * element);
+        forward(context, block, bytes.data() + first * side * side * in * element, size, out.data(),
+                {a, b, scratch.take<unsigned char>(sizes.conv_bytes)});
+        return out;
+      };
+      const auto all = run(1, 0, pictures);
+      CHECK(run(3, 0, pictures) == all);
+      std::vector<unsigned char> one_by_one;
+      for (index_t p = 0; p < pictures; ++p) {
+        const auto one = run(p == 1 ? 2 : 1, p, 1);
+        one_by_one.insert(one_by_one.end(), one.begin(), one.end());
+      }
+      CHECK(one_by_one == all);
+    }
+  });
+}

@@ -1,0 +1,184 @@
+#!/usr/bin/env python3
+"""What each way of computing a ModifiedResNet costs in accuracy, in plain PyTorch, before and beside clipon's kernels.
+
+    resnet_precision.py RN50 --clipon build/release/clipon [--work DIR] [--schemes NAME...]
+
+The reference's pictures (golden/inputs) through made-up weights (golden/make_checkpoint.py), with maps, weights and
+Winograd's intermediate values rounded as the scheme says; against golden/features: relative L2 error of the worst
+picture, its cosine, and the cosine after the mean embedding is removed. Schemes:
+
+    f32            nothing rounded
+    winograd2, winograd4   the same by Winograd, 2 or 4 outputs a tile each way
+    bf16           maps and weights bf16
+    bf16-winograd2, bf16-winograd4   transformed tiles and weights bf16 too
+    int8-map       weights int8 by output channel, maps by one scale a picture; the first convolution f32
+    int8-pixel     1 x 1 convolutions with a scale a pixel, 3 x 3 ones with one a picture
+    int8-winograd2, int8-winograd4   1 x 1 as int8-pixel, 3 x 3 as bf16-winograd
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file
+
+TESTS = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(TESTS / "reference"))
+from check_reference import GOLDEN, convert  # noqa: E402
+
+SCHEMES = [
+    "f32", "winograd2", "winograd4", "bf16", "bf16-winograd2", "bf16-winograd4", "int8-map", "int8-pixel",
+    "int8-winograd2", "int8-winograd4",
+]  # fmt: skip
+MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
+# Lavin and Gray 2016, 4.1; for 4 outputs the points 0, 1, -1, 2, -2
+BT = {
+    2: [[1, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, 1, 0, -1]],
+    4: [[4, 0, -5, 0, 1, 0], [0, -4, -4, 1, 1, 0], [0, 4, -4, -1, 1, 0], [0, -2, -1, 2, 1, 0], [0, 2, -1, -2, 1, 0],
+        [0, 4, 0, -5, 0, 1]],
+}  # fmt: skip
+G = {
+    2: [[1, 0, 0], [1 / 2, 1 / 2, 1 / 2], [1 / 2, -1 / 2, 1 / 2], [0, 0, 1]],
+    4: [[1 / 4, 0, 0], [-1 / 6, -1 / 6, -1 / 6], [-1 / 6, 1 / 6, -1 / 6], [1 / 24, 1 / 12, 1 / 6],
+        [1 / 24, -1 / 12, 1 / 6], [0, 0, 1]],
+}  # fmt: skip
+AT = {
+    2: [[1, 1, 1, 0], [0, 1, -1, -1]],
+    4: [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]],
+}
+
+Rounding = Callable[[torch.Tensor], torch.Tensor]
+
+
+def exact(x: torch.Tensor) -> torch.Tensor:
+    return x
+
+
+def bf16(x: torch.Tensor) -> torch.Tensor:
+    return x.to(torch.bfloat16).float()
+
+
+def to_bytes(x: torch.Tensor, axes: tuple[int, ...]) -> torch.Tensor:
+    """Maps that are not negative, as 0..255 with one scale over `axes`."""
+    scale = x.amax(dim=axes, keepdim=True).clamp(min=1e-30) / 255
+    return torch.round(x / scale) * scale
+
+
+def to_signed_bytes(w: torch.Tensor) -> torch.Tensor:
+    scale = w.abs().amax(dim=(1, 2, 3), keepdim=True) / 127
+    return torch.round(w / scale) * scale
+
+
+def winograd(x: torch.Tensor, w: torch.Tensor, m: int, rounded: Rounding) -> torch.Tensor:
+    n = m + 2
+    bt, g, at = torch.tensor(BT[m]).float(), torch.tensor(G[m]).double(), torch.tensor(AT[m]).float()
+    weights = rounded(torch.einsum("ai,bj,ocij->aboc", g, g, w.double()).float()).reshape(n * n, *w.shape[:2])
+    pictures, channels, height, width = x.shape
+    down, across = (height + m - 1) // m, (width + m - 1) // m
+    padded = F.pad(x, (1, across * m - width + 1, 1, down * m - height + 1))
+    tiles = padded.unfold(2, n, m).unfold(3, n, m)  # [pictures, channels, down, across, n, n]
+    rows = rounded(torch.einsum("ai,bj,nctwij->abntwc", bt, bt, tiles)).reshape(n * n, -1, channels)
+    sums = torch.matmul(rows, weights.transpose(1, 2)).reshape(n, n, pictures, down, across, -1)
+    out = torch.einsum("ya,xb,abntwo->notywx", at, at, sums)
+    return out.reshape(pictures, -1, down * m, across * m)[:, :, :height, :width]
+
+
+class ModifiedResNet:
+    def __init__(self, weights: dict[str, torch.Tensor], scheme: str) -> None:
+        self.weights, self.scheme = weights, scheme
+        self.rounded = exact if scheme in ("f32", "winograd2", "winograd4") else bf16
+
+    def product(self, x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
+        kernel = w.shape[-1]
+        if kernel == 3 and "winograd" in self.scheme:
+            return winograd(x, w, int(self.scheme[-1]), self.rounded)
+        if self.scheme.startswith("int8"):
+            by_pixel = kernel == 1 and self.scheme != "int8-map"
+            return F.conv2d(to_bytes(x, (1,) if by_pixel else (1, 2, 3)), to_signed_bytes(w), padding=kernel // 2)
+        return F.conv2d(x, self.rounded(w), padding=kernel // 2)
+
+    def conv(
+        self, x: torch.Tensor, name: str, norm: str, add: torch.Tensor | None = None, relu: bool = True
+    ) -> torch.Tensor:
+        get = self.weights.__getitem__
+        gain = get(norm + ".weight").double() / torch.sqrt(get(norm + ".running_var").double() + 1e-5)
+        w = (get(name + ".weight").double() * gain.view(-1, 1, 1, 1)).float()
+        bias = (get(norm + ".bias").double() - get(norm + ".running_mean").double() * gain).float()
+        y = F.conv2d(x, w, stride=2, padding=1) if w.shape[1] == 3 else self.product(x, w)
+        y = y + bias.view(1, -1, 1, 1) + (0 if add is None else add)
+        return self.rounded(F.relu(y) if relu else y)
+
+    def pool(self, x: torch.Tensor) -> torch.Tensor:
+        return self.rounded(F.avg_pool2d(x, 2))
+
+    def attention_pool(self, x: torch.Tensor) -> torch.Tensor:
+        def project(t: torch.Tensor, name: str) -> torch.Tensor:
+            weight, bias = (self.weights[f"visual.attnpool.{name}_proj.{part}"] for part in ("weight", "bias"))
+            return F.linear(self.rounded(t), self.rounded(weight), bias)
+
+        tokens = x.flatten(2).transpose(1, 2)  # [pictures, positions, channels]
+        tokens = torch.cat([tokens.mean(1, keepdim=True), tokens], 1)
+        tokens = tokens + self.weights["visual.attnpool.positional_embedding"]
+        q, k, v = (
+            project(t, name).unflatten(2, (-1, 64)).transpose(1, 2)
+            for t, name in ((tokens[:, :1], "q"), (tokens, "k"), (tokens, "v"))
+        )
+        return project(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)[:, 0], "c")
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        for i in (1, 2, 3):
+            x = self.conv(x, f"visual.conv{i}", f"visual.bn{i}")
+        x = self.pool(x)
+        for stage in (1, 2, 3, 4):
+            n = 0
+            while (p := f"visual.layer{stage}.{n}") + ".conv1.weight" in self.weights:
+                strided = stage > 1 and n == 0
+                y = self.conv(self.conv(x, p + ".conv1", p + ".bn1"), p + ".conv2", p + ".bn2")
+                if strided:
+                    x, y = self.pool(x), self.pool(y)
+                if n == 0:
+                    x = self.conv(x, p + ".downsample.0", p + ".downsample.1", relu=False)
+                x = self.conv(y, p + ".conv3", p + ".bn3", add=x)
+                n += 1
+        return self.attention_pool(x)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("architecture")
+    parser.add_argument("--clipon", type=Path, required=True)
+    parser.add_argument("--work", type=Path, help="where the checkpoint is kept; a temporary folder when absent")
+    parser.add_argument("--schemes", nargs="+", choices=SCHEMES, default=SCHEMES)
+    options = parser.parse_args()
+    golden = np.load(GOLDEN / "features" / f"{options.architecture}.npz")
+    with tempfile.TemporaryDirectory() as temporary:
+        work = options.work or Path(temporary)
+        model = convert(options.architecture, work)
+        pictures = []
+        for name in golden["image_names"]:
+            command = [options.clipon, "--model", model, "preprocess", GOLDEN / "inputs/images" / str(name)]
+            subprocess.run([*command, "-o", work / "pixels.npy"], check=True, capture_output=True)
+            pictures.append(np.load(work / "pixels.npy"))
+        weights = load_file(work / f"{options.architecture}.safetensors")
+    x = torch.tensor(np.stack(pictures)).float().permute(0, 3, 1, 2) / 255
+    x = (x - torch.tensor(MEAN).view(1, 3, 1, 1)) / torch.tensor(STD).view(1, 3, 1, 1)
+    expected = torch.tensor(golden["image_features"])
+    for scheme in options.schemes:
+        with torch.no_grad():
+            found = ModifiedResNet(weights, scheme)(x)
+        error = ((found - expected).norm(dim=1) / expected.norm(dim=1)).max()
+        cosine = F.cosine_similarity(found, expected).min()
+        centred = F.cosine_similarity(found - expected.mean(0), expected - expected.mean(0)).min()
+        print(f"{scheme:16} error {error:.1e}  cosine {cosine:.6f}  centred {centred:.5f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
