@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "clipon/format/weights.hpp"
@@ -14,7 +15,8 @@ inline kernels::StoredMatrix stored(const format::TensorView& view) {
   return {view.data, view.scale, view.type, view.rows, view.columns};
 }
 
-/// Everything that building a tower needs.
+/// Everything that building a tower needs.  With weights of only shapes the layers come out empty: what is wrong with a
+/// file's tensors is known before any memory is taken for them.
 struct Builder {
   format::Weights& weights;
   nn::Context context;            // the kernels and threads that pack
@@ -32,22 +34,25 @@ struct Builder {
 
   /// Two matrices of the same width, one above the other: keys and values in one product.
   nn::Linear stacked(const std::string& first, const std::string& second, index_t outputs, index_t inputs) {
-    AlignedBuffer<float> wide(static_cast<std::size_t>(2 * outputs * inputs));  // [2 outputs, inputs]
+    const index_t rows = weights.only_shapes() ? 0 : outputs;
+    AlignedBuffer<float> wide(static_cast<std::size_t>(2 * rows * inputs));  // [2 outputs, inputs]
     std::vector<float> bias;
     index_t row = 0;
     for (const std::string& name : {first, second}) {
       const kernels::StoredMatrix w = stored(weights.get(name + ".weight", {outputs, inputs}));
-      for (index_t r = 0; r < outputs; ++r, ++row) context.kernels->widen(w, r, 0, inputs, wide.data() + row * inputs);
+      for (index_t r = 0; r < rows; ++r, ++row) context.kernels->widen(w, r, 0, inputs, wide.data() + row * inputs);
       const auto part = weights.get_vector(name + ".bias", {outputs});
       bias.insert(bias.end(), part.begin(), part.end());
     }
-    const kernels::StoredMatrix both{wide.data(), nullptr, DataType::f32, 2 * outputs, inputs};
+    const kernels::StoredMatrix both{wide.data(), nullptr, DataType::f32, 2 * rows, inputs};
     return {kernels::PackedMatrix(context, both, type), std::move(bias)};
   }
 
   /// A convolution's weight [out, in, k, k] with its inputs in the order (ky, kx, channel) of NHWC maps and RGB pixels.
   nn::Linear channels_last(const std::string& name, index_t out, index_t in, index_t kernel, bool bias) {
     const kernels::StoredMatrix w = stored(weights.get(name + ".weight", {out, in, kernel, kernel}));
+    auto offsets = bias ? weights.get_vector(name + ".bias", {out}) : std::vector<float>{};
+    if (weights.only_shapes()) out = 0;
     const index_t area = kernel * kernel;
     std::vector<float> row(static_cast<std::size_t>(in * area));               // [in, area]
     AlignedBuffer<float> permuted(static_cast<std::size_t>(out * in * area));  // [out, area, in]
@@ -59,8 +64,7 @@ struct Builder {
       }
     }
     const kernels::StoredMatrix matrix{permuted.data(), nullptr, DataType::f32, out, in * area};
-    return {kernels::PackedMatrix(context, matrix, type),
-            bias ? weights.get_vector(name + ".bias", {out}) : std::vector<float>{}};
+    return {kernels::PackedMatrix(context, matrix, type), std::move(offsets)};
   }
 
   /// Block `index` of tower "t" or "v".  clip.cpp's names: ffn_down is the first layer of the MLP, ffn_up the second.
