@@ -21,8 +21,14 @@ inline bool is_out_of_memory(const std::string& message) {
   return message.find("nsufficient memory") != std::string::npos;
 }
 
-/// Throws Error image_corrupt.
+constexpr std::uint32_t kLibjpegMaxSide = 65500;  // JPEG_MAX_DIMENSION of jmorecfg.h
+
+/// Throws Error image_corrupt, or image_unsupported above libjpeg's own limit.
 inline Pixels decode_with_turbojpeg(std::span<const std::byte> file, const JpegHeader& header) {
+  if (header.width > kLibjpegMaxSide || header.height > kLibjpegMaxSide) {
+    throw Error(ErrorCode::image_unsupported,
+                "JPEG: libjpeg reads at most " + std::to_string(kLibjpegMaxSide) + " pixels a side");
+  }
   const std::unique_ptr<void, int (*)(tjhandle)> decoder(tjInitDecompress(), tjDestroy);
   if (!decoder) throw std::bad_alloc();
   const Layout layout = header.components == 1 ? Layout::gray : header.components == 4 ? Layout::cmyk : Layout::rgb;

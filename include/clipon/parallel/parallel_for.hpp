@@ -32,7 +32,7 @@
 #endif
 
 // Outside the ABI namespace: units of different flags share one libgomp, so they must agree about who forked.
-namespace clipon::detail {
+namespace clipon::process {
 #if defined(__unix__) || defined(__APPLE__)
 /// True in a process that was forked from one in which a loop had run before.
 inline bool forked_after_parallel() {
@@ -44,7 +44,7 @@ inline bool forked_after_parallel() {
   return false;
 }
 #endif
-}  // namespace clipon::detail
+}  // namespace clipon::process
 
 namespace clipon::inline CLIPON_ABI::parallel {
 
@@ -117,7 +117,7 @@ void parallel_for(Threads threads, index_t n, const Body& body) {
   }
   FirstException failure;
 #if defined(_OPENMP) && !defined(CLIPON_PARALLEL)
-  if (clipon::detail::forked_after_parallel()) {
+  if (process::forked_after_parallel()) {
     run_on_threads(wanted, n, body, failure);
   } else {
 #pragma omp parallel num_threads(static_cast <int>(wanted))

@@ -70,7 +70,7 @@ inline bool is_removed_control(char32_t c) {
 /// else would take time by its square; what ends the repeating early is a text with megabytes of such nesting.
 class RepetitionBudget {
  public:
-  explicit RepetitionBudget(std::size_t length) : left_(16 * length + 4'000'000) {}
+  explicit RepetitionBudget(std::size_t length) : left_(4 * length + 4'000'000) {}
   /// True if another pass over `length` characters may be made.
   bool spend(std::size_t length) {
     if (length > left_) return false;
