@@ -5,8 +5,8 @@
 // and arrays are views into the file: it must outlive this object.
 #pragma once
 
+#include <algorithm>
 #include <cstring>
-#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -163,12 +163,20 @@ class Gguf {
     return *size;
   }
 
+  void check_names() const {
+    std::vector<std::string_view> names;
+    names.reserve(tensors_.size());
+    for (const TensorInfo& tensor : tensors_) names.push_back(tensor.name);
+    std::sort(names.begin(), names.end());
+    const auto twice = std::adjacent_find(names.begin(), names.end());
+    if (twice != names.end()) fail(ErrorCode::duplicate, "tensor '" + std::string(*twice) + "' stands twice");
+  }
+
   void place_tensors(std::span<const std::byte> data, std::uint64_t alignment) {
     std::uint64_t expected = 0;  // where the next tensor of a contiguous file starts
-    std::set<std::string_view> seen;
+    check_names();
     for (TensorInfo& tensor : tensors_) {
       const std::string name(tensor.name);
-      if (!seen.insert(tensor.name).second) fail(ErrorCode::duplicate, "tensor '" + name + "' stands twice");
       const std::uint64_t size = data_size(tensor);
       const auto end = checked::add(tensor.offset, size);
       if (tensor.offset % alignment != 0) {

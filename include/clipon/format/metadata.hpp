@@ -4,10 +4,11 @@
 // next to no memory whatever it claims.
 #pragma once
 
-#include <map>
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -47,25 +48,31 @@ class Metadata {
     for (std::uint64_t i = 0; i < count; ++i) {
       const std::string_view key = cursor.read_string();
       if (key.empty()) fail(ErrorCode::bad_value, "metadata key " + std::to_string(i) + " has no name");
-      const Value value = read_value(cursor, key, options);
-      if (!values_.emplace(key, value).second) {
-        fail(ErrorCode::duplicate, "metadata key '" + std::string(key) + "' stands twice");
-      }
+      values_.emplace_back(key, read_value(cursor, key, options));
+    }
+    std::sort(values_.begin(), values_.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+    const auto twice = std::adjacent_find(values_.begin(), values_.end(),
+                                          [](const auto& a, const auto& b) { return a.first == b.first; });
+    if (twice != values_.end()) {
+      fail(ErrorCode::duplicate, "metadata key '" + std::string(twice->first) + "' stands twice");
     }
   }
 
-  [[nodiscard]] bool has(std::string_view key) const { return values_.contains(key); }
+  [[nodiscard]] bool has(std::string_view key) const {
+    const auto found = not_before(key);
+    return found != values_.end() && found->first == key;
+  }
 
   [[nodiscard]] bool has_prefix(std::string_view prefix) const {
-    const auto first = values_.lower_bound(prefix);
+    const auto first = not_before(prefix);
     return first != values_.end() && first->first.starts_with(prefix);
   }
 
   /// The value of `key` as exactly T; throws missing_key or bad_type.
   template <class T>
   [[nodiscard]] const T& get(std::string_view key) const {
-    const auto found = values_.find(key);
-    if (found == values_.end()) {
+    const auto found = not_before(key);
+    if (found == values_.end() || found->first != key) {
       throw Error(ErrorCode::missing_key, "metadata key '" + std::string(key) + "': expected it, found none");
     }
     const T* value = std::get_if<T>(&found->second);
@@ -106,6 +113,13 @@ class Metadata {
   [[nodiscard]] std::size_t length(std::string_view key) const { return get<Array>(key).count; }
 
  private:
+  using Entry = std::pair<std::string_view, Value>;
+
+  [[nodiscard]] std::vector<Entry>::const_iterator not_before(std::string_view key) const {
+    return std::lower_bound(values_.begin(), values_.end(), key,
+                            [](const Entry& entry, std::string_view x) { return entry.first < x; });
+  }
+
   [[noreturn]] static void wrong_type(std::string_view key) {
     throw Error(ErrorCode::bad_type, "metadata key '" + std::string(key) + "': it has another type than expected");
   }
@@ -182,7 +196,7 @@ class Metadata {
     return array;
   }
 
-  std::map<std::string_view, Value> values_;  // ordered: no file can choose names that make it slow
+  std::vector<Entry> values_;  // in order: no file can choose names that make finding one slow
 };
 
 }  // namespace clipon::inline CLIPON_ABI::format

@@ -1,9 +1,10 @@
 // The tensors of a model file by name: shape checked, checksum verified, finite.  Layer 3; called by models/.
 #pragma once
 
-#include <map>
+#include <algorithm>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "clipon/core/aligned.hpp"
@@ -69,11 +70,12 @@ class Weights {
   /// Views into `file`, which must outlive this object.
   Weights(const Gguf& file, const LoadOptions& options, Pass pass = Pass::data)
       : file_(file), options_(options), pass_(pass), taken_(file.tensors().size()) {
-    for (std::size_t i = 0; i < file.tensors().size(); ++i) by_name_.emplace(file.tensors()[i].name, i);
+    for (std::size_t i = 0; i < file.tensors().size(); ++i) by_name_.emplace_back(file.tensors()[i].name, i);
+    std::sort(by_name_.begin(), by_name_.end());
     if (file.strict() && options.verify_checksums) read_checksums();
   }
 
-  [[nodiscard]] bool has(std::string_view name) const { return by_name_.contains(name); }
+  [[nodiscard]] bool has(std::string_view name) const { return index_of(name) < taken_.size(); }
   [[nodiscard]] bool only_shapes() const { return pass_ == Pass::shapes; }
 
   /// The tensor `name` of exactly this shape.  Throws missing_key, bad_shape, bad_type, checksum_mismatch or
@@ -140,13 +142,19 @@ class Weights {
     }
   }
 
+  // Of file_.tensors(); their number where none has the name.
+  [[nodiscard]] std::size_t index_of(std::string_view name) const {
+    const auto found = std::lower_bound(by_name_.begin(), by_name_.end(), name,
+                                        [](const auto& entry, std::string_view x) { return entry.first < x; });
+    return found != by_name_.end() && found->first == name ? found->second : taken_.size();
+  }
+
   const TensorInfo& find(const std::string& name, const TensorShape& shape) {
-    const auto found = by_name_.find(name);
-    if (found == by_name_.end()) {
+    const std::size_t index = index_of(name);
+    if (index == taken_.size()) {
       throw Error(ErrorCode::missing_key,
                   "tensor '" + name + "': expected it with shape " + to_string(shape) + ", found none");
     }
-    const std::size_t index = found->second;
     const TensorInfo& tensor = file_.tensors()[index];
     if (tensor.shape != shape) {
       throw Error(ErrorCode::bad_shape,
@@ -204,8 +212,8 @@ class Weights {
   const Gguf& file_;
   LoadOptions options_;
   Pass pass_;
-  std::map<std::string_view, std::size_t> by_name_;  // index in file_.tensors(), as below
-  std::vector<std::uint64_t> checksums_;             // of all tensors, or empty
+  std::vector<std::pair<std::string_view, std::size_t>> by_name_;  // in order; the index in file_.tensors(), as below
+  std::vector<std::uint64_t> checksums_;                           // of all tensors, or empty
   std::vector<bool> taken_;
   std::vector<AlignedBuffer<float>> widened_;
 };
