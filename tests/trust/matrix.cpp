@@ -1,18 +1,28 @@
 #include "matrix.hpp"
 
+#include <time.h>
+
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 
 #include "memory.hpp"
 
 namespace trust {
 
+namespace {
+// Of all threads: what else the machine does has no part in it.  (Who waits for ever is ended by ctest.)
+double cpu_seconds() {
+  timespec time = {};
+  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+}  // namespace
+
 Outcome run(const std::function<void()>& body) {
   Outcome outcome;
   memory::reset_peak();
   const std::size_t before = memory::in_use();
-  const auto start = std::chrono::steady_clock::now();
+  const double start = cpu_seconds();
   try {
     body();
     outcome.worked = true;
@@ -28,7 +38,7 @@ Outcome run(const std::function<void()>& body) {
   } catch (...) {
     outcome.message = "an exception of another type";
   }
-  outcome.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  outcome.seconds = cpu_seconds() - start;
   outcome.extra_bytes = memory::peak() - std::min(before, memory::peak());
   return outcome;
 }

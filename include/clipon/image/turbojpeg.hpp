@@ -16,9 +16,10 @@
 
 namespace clipon::inline CLIPON_ABI::image {
 
-// libjpeg reports a failed malloc as one error of many.
+// A failed malloc is one error of many, in libjpeg's words or in TurboJPEG's.
 inline bool is_out_of_memory(const std::string& message) {
-  return message.find("nsufficient memory") != std::string::npos;
+  return message.find("nsufficient memory") != std::string::npos ||
+         message.find("emory allocation failure") != std::string::npos;
 }
 
 constexpr std::uint32_t kLibjpegMaxSide = 65500;  // JPEG_MAX_DIMENSION of jmorecfg.h
