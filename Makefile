@@ -10,7 +10,7 @@ SHARED_OPTION := -DCLIPON_SHARED_DIR=$(if $(SHARED),$(realpath $(SHARED)))
 CONFIGURE = cmake --preset $(1) -DCLIPON_PYTHON=$(PYTHON) $(SHARED_OPTION) > build/$(1).log || { cat build/$(1).log; exit 1; }
 CTEST = ctest --output-on-failure --no-tests=error
 
-.PHONY: demo test test-all asan tsan clang meson consumer parity lint tidy format clean packages-build packages-test packages-ci venv
+.PHONY: demo test test-all trust asan ubsan tsan msan ndebug clang coverage fuzz meson consumer parity lint tidy format clean packages-build packages-test packages-ci venv
 
 demo: packages-build
 	@mkdir -p build
@@ -35,11 +35,42 @@ test-all: test
 	$(PYTHON) tests/reference/check_reference.py tiny-RN RN101 RN50x4 RN50x16 --clipon build/release/clipon \
 	    --precisions f32 bf16 int8
 
-asan tsan clang: packages-ci venv
+# Hostile models, pictures, texts and circumstances: a line a section.  TRUST=--full for every case (docs/reliability.md).
+trust: packages-test venv
+	@mkdir -p build
+	@$(call CONFIGURE,release)
+	@cmake --build build/release -j $(JOBS) --target clipon_trust
+	build/release/tests/clipon_trust $(TRUST)
+
+asan ubsan tsan ndebug clang: packages-ci venv
 	@mkdir -p build
 	@$(call CONFIGURE,$@)
 	@cmake --build build/$@ -j $(JOBS)
 	@$(CTEST) --test-dir build/$@ --label-regex unit
+
+# MemorySanitizer knows only what it has compiled: the parsers over the fuzzers' corpus.
+msan: packages-ci venv
+	@mkdir -p build
+	@$(call CONFIGURE,$@)
+	@cmake --build build/$@ -j $(JOBS) --target clipon_make_seeds replay_gguf replay_picture
+	@$(CTEST) --test-dir build/$@ --tests-regex 'fuzz/(seeds|gguf|picture)'
+
+# Lines of include/clipon that the unit tests reach; fails below the marks of docs/reliability.md.
+coverage: packages-test venv
+	@mkdir -p build
+	@$(PYTHON) -m pip install --quiet gcovr==8.3
+	@$(call CONFIGURE,$@)
+	@cmake --build build/$@ -j $(JOBS) --target clipon_tests clipon_trust clipon_fast_math clipon_make_seeds replay_gguf replay_model replay_picture replay_text replay_api
+	@$(CTEST) --test-dir build/$@ --label-regex unit > build/coverage.log || { tail -50 build/coverage.log; exit 1; }
+	tests/coverage.sh $(PYTHON) build/$@
+
+# HOURS=0.1 runs each target for six minutes.
+HOURS ?= 1
+fuzz: packages-ci venv
+	@mkdir -p build
+	@$(call CONFIGURE,$@)
+	@cmake --build build/$@ -j $(JOBS) --target clipon_make_seeds fuzz_gguf fuzz_model fuzz_picture fuzz_text fuzz_api
+	tests/fuzz/run.sh $(HOURS) build/$@
 
 meson: packages-ci
 	meson setup --reconfigure build/meson --buildtype release --werror 2>/dev/null || meson setup build/meson --buildtype release --werror

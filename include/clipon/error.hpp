@@ -6,8 +6,10 @@
 
 #include <stdexcept>
 #include <string>
+#include <string_view>
 
 #include "clipon/core/config.hpp"
+#include "clipon/core/utf8.hpp"
 
 namespace clipon::inline CLIPON_ABI {
 
@@ -82,9 +84,37 @@ constexpr const char* to_string(ErrorCode code) {
   return "unknown";
 }
 
+/// `message` as one printable line of UTF-8: names in it come from files that nobody trusts, and may hold line breaks,
+/// terminal escapes, ill-formed bytes (all become \xNN) or a megabyte of letters (the middle is left out).
+inline std::string one_line(std::string_view message) {
+  constexpr std::size_t longest = 1024;
+  std::string line;
+  bool cut = message.size() <= longest;
+  for (std::size_t i = 0; i < message.size();) {
+    if (!cut && i >= longest / 2) {
+      line += " ... ";
+      i = message.size() - longest / 2;
+      cut = true;
+    }
+    const utf8::DecodedStep step = utf8::decode_step(message.substr(i));
+    // C0 and C1 controls, the line and paragraph separators, what turns the direction of writing
+    const std::int32_t c = step.code_point;
+    const bool printable = c >= 0x20 && (c < 0x7f || c > 0x9f) && (c < 0x2028 || c > 0x202e) && c != 0xfeff;
+    for (std::size_t end = i + step.bytes; i < end; ++i) {
+      const auto byte = static_cast<unsigned char>(message[i]);
+      if (printable) {
+        line += message[i];
+      } else {
+        for (const char part : {'\\', 'x', "0123456789abcdef"[byte >> 4], "0123456789abcdef"[byte & 15u]}) line += part;
+      }
+    }
+  }
+  return line;
+}
+
 class Error : public std::runtime_error {
  public:
-  Error(ErrorCode code, const std::string& message) : std::runtime_error(message), code_(code) {}
+  Error(ErrorCode code, std::string_view message) : std::runtime_error(one_line(message)), code_(code) {}
   [[nodiscard]] ErrorCode code() const noexcept { return code_; }
 
  private:

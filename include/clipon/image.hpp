@@ -22,7 +22,8 @@ class Image {
   /// Reads and decodes a JPEG, PNG or BMP file.  Throws Error io, image_unsupported, image_corrupt or image_too_large;
   /// the message begins with the path.
   static Image read(const std::string& path, const DecodeOptions& options = {}) {
-    const std::vector<std::byte> bytes = format::read_file(path, options.max_file_bytes, "picture");
+    const std::vector<std::byte> bytes =
+        format::read_file(path, options.max_file_bytes, "picture", ErrorCode::image_too_large);
     try {
       return decode(bytes, options);
     } catch (const Error& error) {
@@ -71,7 +72,8 @@ class Image {
     }
     const std::ptrdiff_t row_bytes = width * image::channels_of(layout);
     if (row_stride == 0) row_stride = row_bytes;
-    if (row_stride < row_bytes) {
+    std::ptrdiff_t last = 0;
+    if (row_stride < row_bytes || __builtin_mul_overflow(row_stride, height, &last)) {
       throw Error(ErrorCode::invalid_argument, "pixels: expected a row stride of at least " +
                                                    std::to_string(row_bytes) + " bytes, found " +
                                                    std::to_string(row_stride));

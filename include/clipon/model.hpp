@@ -69,7 +69,7 @@ class Model {
  public:
   /// Throws Error, naming the file and what in it is wrong.
   static Model load(const std::string& path, const LoadOptions& options = {}) {
-    const format::MappedFile file(path, options.memory_map);
+    const format::MappedFile file(path, options.memory_map, "model file", options.max_file_bytes);
     try {
       return Model(file.bytes(), options);
     } catch (const Error& error) {
@@ -123,6 +123,7 @@ class Model {
 
   /// What the image tower sees: RGB bytes [image_size, image_size, 3].  openai/CLIP clip/clip.py, _transform.
   [[nodiscard]] std::vector<std::uint8_t> preprocess(const Image& image) const {
+    const FloatingPointScope scope;
     std::vector<std::uint8_t> pixels(static_cast<std::size_t>(image_size() * image_size() * 3));
     image::preprocess(*parts_->context.kernels, image.pixels(), parts_->built.preprocess, pixels.data());
     return pixels;

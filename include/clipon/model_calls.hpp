@@ -27,7 +27,7 @@ class BatchReport {
     }
   }
   void advance(index_t items) {
-    if (!options_.progress) return;
+    if (!options_.progress || items == 0) return;
     const std::lock_guard lock(mutex_);
     done_ += static_cast<std::size_t>(items);
     options_.progress(done_, total_);
@@ -52,14 +52,20 @@ inline void check_output(const MatrixRef& out, std::size_t n, Eigen::Index embed
 inline void finish_row(float* row, index_t n, bool normalize) {
   double sum = 0.0;
   for (index_t i = 0; i < n; ++i) sum += double{row[i]} * double{row[i]};
-  // no comparison with NaN or infinity, which -ffast-math may assume away: the exponent's bits say it
-  const bool finite = (std::bit_cast<std::uint64_t>(sum) >> 52 & 0x7ffu) != 0x7ffu;
-  if (!finite || (normalize && !(sum > 0.0))) {
+  if (!is_finite(sum) || (normalize && !(sum > 0.0))) {
     throw Error(ErrorCode::not_finite, "embedding: expected a finite direction, found none");
   }
   if (!normalize) return;
   const double scale = 1.0 / std::sqrt(sum);
   for (index_t i = 0; i < n; ++i) row[i] = static_cast<float>(double{row[i]} * scale);
+}
+
+/// Throws Error not_finite.  Integer products would launder a NaN into an embedding that looks sound.
+inline void check_pixels(std::span<const float> pixels) {
+  constexpr std::uint32_t exponent = 0x7f800000u;
+  bool finite = true;
+  for (const float p : pixels) finite &= (std::bit_cast<std::uint32_t>(p) & exponent) != exponent;
+  if (!finite) throw Error(ErrorCode::not_finite, "pixels: expected finite numbers, found NaN or infinity");
 }
 
 inline void fill_nan(float* row, index_t n) {
@@ -69,8 +75,16 @@ inline void fill_nan(float* row, index_t n) {
 }  // namespace detail
 
 inline Model::Model(std::span<const std::byte> bytes, const LoadOptions& options) {
-  if (options.threads < 0) {
-    throw Error(ErrorCode::invalid_argument, "threads: expected 0 or more, found " + std::to_string(options.threads));
+  const FloatingPointScope scope;
+  if (options.threads < 0 || options.threads > kMaxThreads) {
+    throw Error(ErrorCode::invalid_argument,
+                "threads: expected 0 to " + std::to_string(kMaxThreads) + ", found " + std::to_string(options.threads));
+  }
+  AlignedBuffer<std::byte> aligned;  // tensors are read in place, as the numbers that they hold
+  if (reinterpret_cast<std::uintptr_t>(bytes.data()) % format::kTensorAlignment != 0) {
+    aligned = AlignedBuffer<std::byte>(bytes.size());
+    std::memcpy(aligned.data(), bytes.data(), bytes.size());
+    bytes = {aligned.data(), aligned.size()};
   }
   const int threads = options.threads > 0 ? options.threads : parallel::available_threads();
   const kernels::Context context{&kernels::select_table(options.isa), {threads}, options.profile};
@@ -83,6 +97,7 @@ inline Model::Model(std::span<const std::byte> bytes, const LoadOptions& options
 
 template <class Pictures>
 void Model::embed_bytes(std::size_t n, MatrixRef out, const BatchOptions& options, const Pictures& pictures) const {
+  const FloatingPointScope scope;
   detail::check_output(out, n, embed_dim());
   detail::BatchReport report(n, options);
   const auto& tower = parts_->built.image;
@@ -118,11 +133,13 @@ void Model::embed_bytes(std::size_t n, MatrixRef out, const BatchOptions& option
 
 inline Matrix Model::embed_pixels(std::span<const float> pixels, std::size_t n, const BatchOptions& options) const {
   const index_t picture = image_size() * image_size() * 3;
-  if (n > pixels.size() || pixels.size() != n * static_cast<std::size_t>(picture)) {
+  if (pixels.size() % static_cast<std::size_t>(picture) != 0 ||
+      pixels.size() / static_cast<std::size_t>(picture) != n) {
     throw Error(ErrorCode::invalid_argument, "pixels: expected n x 3 x " + std::to_string(image_size()) + " x " +
                                                  std::to_string(image_size()) + " floats, found " +
                                                  std::to_string(pixels.size()) + " for n = " + std::to_string(n));
   }
+  const FloatingPointScope scope;
   Matrix out(static_cast<Eigen::Index>(n), embed_dim());
   detail::BatchReport report(n, options);
   const auto& tower = parts_->built.image;
@@ -134,8 +151,13 @@ inline Matrix Model::embed_pixels(std::span<const float> pixels, std::size_t n, 
     models::forward_images(context, tower, input, pass.count(), rows, parts_->scratch);
     for (index_t i = 0; i < pass.count(); ++i) {
       float* row = rows + i * embed_dim();
-      const auto finish = [&] { detail::finish_row(row, embed_dim(), options.normalize); };
-      if (!report.attempt(static_cast<std::size_t>(pass.first + i), finish)) detail::fill_nan(row, embed_dim());
+      const auto item = static_cast<std::size_t>(pass.first + i);
+      const auto finish = [&] {
+        detail::check_pixels(
+            pixels.subspan(item * static_cast<std::size_t>(picture), static_cast<std::size_t>(picture)));
+        detail::finish_row(row, embed_dim(), options.normalize);
+      };
+      if (!report.attempt(item, finish)) detail::fill_nan(row, embed_dim());
     }
     report.advance(pass.count());
   });
@@ -143,6 +165,7 @@ inline Matrix Model::embed_pixels(std::span<const float> pixels, std::size_t n, 
 }
 
 inline void Model::embed_texts(std::span<const std::string> texts, MatrixRef out, const BatchOptions& options) const {
+  const FloatingPointScope scope;
   detail::check_output(out, texts.size(), embed_dim());
   detail::BatchReport report(texts.size(), options);
   const std::int32_t end = tokenizer().config().end_token_id;

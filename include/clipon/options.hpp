@@ -21,33 +21,38 @@ enum class Isa { scalar, sse2, avx2, avx2_vnni, avx512, avx512_vnni, avx512_bf16
 
 class Profile;  // kernels/profile.hpp
 
+constexpr int kMaxThreads = 1024;  ///< that a call may be told to use
+
 /// How Model::load reads a file and how the model computes.
 struct LoadOptions {
   Precision precision = Precision::f32;
-  int threads = 0;                       ///< 0: as many as the affinity mask and the cgroup quota allow
-  Isa isa = Isa::best;                   ///< pins a lower instruction set; CLIPON_ISA in the environment does the same
-  bool memory_map = true;                ///< false: read() the file; immune to a file that shrinks while it is loaded
-  bool verify_checksums = true;          ///< CRC32C of every tensor, where the file carries them
-  bool allow_non_finite = false;         ///< true: accept NaN and infinity among the weights
-  Profile* profile = nullptr;            ///< each operator adds its time to it; must outlive the model
-  std::size_t max_tensors = 8192;        ///< tensors in a file
-  std::size_t max_metadata_keys = 1024;  ///< metadata keys in a file
-  std::size_t max_string_bytes = 1 << 20;  ///< one string of the metadata
-  std::size_t max_array_length = 1 << 20;  ///< elements of one metadata array (the vocabulary has 49,408)
+  int threads = 0;         ///< 0: as many as the affinity mask and the cgroup quota allow
+  Isa isa = Isa::best;     ///< pins a lower instruction set; CLIPON_ISA in the environment does the same
+  bool memory_map = true;  ///< false: read() the file; immune to a file that shrinks while it is loaded
+  std::uint64_t max_file_bytes = 16ull << 30;  ///< a sparse file may claim to be of any size
+  bool verify_checksums = true;                ///< CRC32C of every tensor, where the file carries them
+  bool allow_non_finite = false;               ///< true: accept NaN and infinity among the weights
+  Profile* profile = nullptr;                  ///< each operator adds its time to it; must outlive the model
+  std::size_t max_tensors = 8192;              ///< tensors in a file
+  std::size_t max_metadata_keys = 1024;        ///< metadata keys in a file
+  std::size_t max_string_bytes = 1 << 20;      ///< one string of the metadata
+  std::size_t max_array_length = 1 << 20;      ///< elements of one metadata array (the vocabulary has 49,408)
 };
 
 /// How a picture's bytes become an Image.
 struct DecodeOptions {
-  std::uint64_t max_pixels = 89'478'485;           ///< Pillow's limit against decompression bombs
-  std::uint64_t max_side = 65'535;                 ///< pixels along either side
-  std::uint64_t max_file_bytes = 64ull << 20;      ///< compressed size
-  std::uint64_t max_decoder_bytes = 512ull << 20;  ///< memory that the decoder may hold at once
-  bool apply_exif_orientation = false;             ///< the reference ignores EXIF, and so do we unless asked
+  std::uint64_t max_pixels = 89'478'485;         ///< Pillow's limit against decompression bombs
+  std::uint64_t max_side = 65'535;               ///< pixels along either side
+  std::uint64_t max_file_bytes = 64ull << 20;    ///< compressed size
+  std::uint64_t max_decoder_bytes = 1ull << 30;  ///< memory that the decoder may hold at once
+  bool apply_exif_orientation = false;           ///< the reference ignores EXIF, and so do we unless asked
 };
 
 /// How a text becomes tokens.
 struct TokenizeOptions {
-  bool truncate = false;              ///< too long: keep the first tokens and the end-of-text token instead of an error
+  std::size_t max_bytes =
+      16u << 20;          ///< of one text; tokenizing takes time in proportion and about 50 times the memory
+  bool truncate = false;  ///< too long: keep the first tokens and the end-of-text token instead of an error
   bool replace_invalid_utf8 = false;  ///< replace each ill-formed sequence by U+FFFD instead of an error
 };
 

@@ -1,10 +1,10 @@
 #include <cmath>
 
-#include "format/gguf_builder.hpp"
+#include "model_file.hpp"
 #include "support.hpp"
 
 using namespace clipon;
-using support::GgufBuilder;
+using support::ModelFile;
 
 namespace {
 
@@ -12,17 +12,17 @@ format::Gguf parse(const std::vector<std::byte>& file, const LoadOptions& option
   return {file, options};
 }
 
-GgufBuilder sample() {
-  GgufBuilder builder;
-  builder.string("general.architecture", "clip").u32("number", 7);
-  builder.tensor("a", {2, 3}, {1, 2, 3, 4, 5, 6}).tensor("b", {5}, {1, 2, 3, 4, 5});
-  return builder;
+ModelFile sample() {
+  ModelFile file;
+  file.text("general.architecture", "clip").u32("number", 7);
+  file.tensor("a", {2, 3}, {1, 2, 3, 4, 5, 6}).tensor("b", {5}, {1, 2, 3, 4, 5});
+  return file.seal();
 }
 
 }  // namespace
 
 TEST_CASE("a strict file gives its keys and tensors back") {
-  const auto bytes = sample().build();
+  const auto bytes = sample().bytes();
   const format::Gguf file = parse(bytes);
   CHECK(file.strict());
   CHECK(file.get<std::string_view>("general.architecture") == "clip");
@@ -35,7 +35,7 @@ TEST_CASE("a strict file gives its keys and tensors back") {
 }
 
 TEST_CASE("what a key or tensor is not is refused by code") {
-  const auto bytes = sample().build();
+  const auto bytes = sample().bytes();
   const format::Gguf file = parse(bytes);
   CHECK(support::code_of([&] { (void)file.number("number", 8, 10); }) == ErrorCode::bad_value);
   CHECK(support::code_of([&] { (void)file.number("absent", 0, 10); }) == ErrorCode::missing_key);
@@ -48,7 +48,7 @@ TEST_CASE("what a key or tensor is not is refused by code") {
 }
 
 TEST_CASE("a file cut at any byte is refused") {
-  const auto bytes = sample().build();
+  const auto bytes = sample().bytes();
   for (std::size_t n = 0; n < bytes.size(); ++n) {
     CAPTURE(n);
     const auto code = support::code_of([&] {
@@ -59,25 +59,25 @@ TEST_CASE("a file cut at any byte is refused") {
 }
 
 TEST_CASE("one more byte, another version, a misplaced tensor are refused") {
-  auto bytes = sample().build();
+  auto bytes = sample().bytes();
   bytes.push_back(std::byte{0});
   CHECK(support::code_of([&] { (void)parse(bytes); }) == ErrorCode::bad_offset);
   for (const std::uint32_t version : {0u, 1u, 2u, 4u, 0xffffffffu, 0x03000000u}) {
-    GgufBuilder builder = sample();
-    builder.version = version;
-    const auto file = builder.build();
+    ModelFile wrong = sample();
+    wrong.version = version;
+    const auto file = wrong.bytes();
     CHECK(support::code_of([&] { (void)parse(file); }) == ErrorCode::bad_version);
   }
   for (const std::uint64_t error : {std::uint64_t{1}, std::uint64_t{32}, ~std::uint64_t{0}, std::uint64_t{1} << 63}) {
-    GgufBuilder builder = sample();
-    builder.offset_error = error;
-    const auto file = builder.build();
+    ModelFile wrong = sample();
+    wrong.tensors[0].offset = error;
+    const auto file = wrong.bytes();
     CHECK(support::code_of([&] { (void)parse(file); }) == ErrorCode::bad_offset);
   }
 }
 
 TEST_CASE("any single flipped bit is noticed, or changes nothing that is read") {
-  const auto bytes = sample().build();
+  const auto bytes = sample().bytes();
   int accepted = 0;
   for (std::size_t i = 0; i < bytes.size() * 8; ++i) {
     auto flipped = bytes;
@@ -99,9 +99,7 @@ TEST_CASE("any single flipped bit is noticed, or changes nothing that is read") 
 
 TEST_CASE("NaN and infinity among the weights are refused unless asked for") {
   for (const float bad : {std::nanf(""), INFINITY, -INFINITY}) {
-    GgufBuilder builder;
-    builder.tensor("a", {3}, {1, bad, 2});
-    const auto bytes = builder.build();
+    const auto bytes = ModelFile().tensor("a", {3}, {1, bad, 2}).seal().bytes();
     const format::Gguf file = parse(bytes);
     CHECK(support::code_of([&] { (void)format::Weights(file, {}).get("a", {3}); }) == ErrorCode::not_finite);
     LoadOptions options;
@@ -113,7 +111,7 @@ TEST_CASE("NaN and infinity among the weights are refused unless asked for") {
 TEST_CASE("counts and lengths beyond the file are refused before anything is allocated") {
   for (const std::uint64_t count :
        {std::uint64_t{1} << 31, std::uint64_t{1} << 32, ~std::uint64_t{0} >> 1, ~std::uint64_t{0}}) {
-    auto bytes = sample().build();
+    auto bytes = sample().bytes();
     for (const std::size_t at : {std::size_t{8}, std::size_t{16}, std::size_t{24}}) {  // tensors, keys, a key's length
       auto changed = bytes;
       std::memcpy(changed.data() + at, &count, sizeof count);

@@ -91,6 +91,27 @@ def compare_pixels(clipon: Path, model: Path, names: list[str], expected: np.nda
     return f"pixels of {len(names)} pictures equal (JPEG within {worst:.3f} levels)"
 
 
+def check_token_lines(clipon: Path, work: Path, count: int = 100_000) -> str:
+    """Lines in 40 scripts, against the original tokenizer's own steps."""
+    from token_lines import SCRIPTS, OriginalTokenizer, lines  # needs ftfy and regex
+
+    sys.path.insert(0, str(CONVERTER))
+    from clipon_convert.vocabulary import find_openai_merges
+
+    original = OriginalTokenizer(find_openai_merges())
+    texts = lines(count)
+    (work / "lines.json").write_text(json.dumps(texts))
+    model = convert("tiny-ViT", work)
+    output = run(clipon, "--model", model, "--truncate", "tokenize", "--texts", work / "lines.json").splitlines()
+    wrong = []
+    for text, line in zip(texts, output, strict=True):
+        if json.loads(line) != [49406, *original.encode(text)[:75], 49407]:
+            wrong.append(text)
+    if wrong:
+        raise Failure(f"{len(wrong)} of {len(texts)} lines have other tokens, the first {wrong[0]!a}")
+    return f"{len(texts)} of {len(texts)} lines in {len(SCRIPTS)} scripts identical"
+
+
 def check_tokens(clipon: Path, work: Path) -> str:
     """golden/tokens.json: [text, ids] by the original tokenizer, without start and end."""
     rows = json.loads((GOLDEN / "tokens.json").read_text())
@@ -201,7 +222,9 @@ def check(arch: str, clipon: Path, work: Path, shared: Path | None, isa: str) ->
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("architectures", metavar="ARCH", nargs="+", help="or tokens, for golden/tokens.json")
+    parser.add_argument(
+        "architectures", metavar="ARCH", nargs="+", help="or tokens (golden/tokens.json), token-lines (100,000)"
+    )
     parser.add_argument("--clipon", type=Path, required=True)
     parser.add_argument("--shared", type=Path)
     parser.add_argument("--dtypes", nargs="*", default=[], help="also files stored so: f16 bf16 int8")
@@ -216,6 +239,8 @@ def main() -> int:
                 work = Path(temporary)
                 if arch == "tokens":
                     report = check_tokens(options.clipon, work)
+                elif arch == "token-lines":
+                    report = check_token_lines(options.clipon, work)
                 else:
                     report = check(arch, options.clipon, work, options.shared, options.isa)
                     if options.dtypes:

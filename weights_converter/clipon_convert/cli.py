@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import signal
 import sys
 from pathlib import Path
 
@@ -77,6 +78,10 @@ def read_source(source: Path, bpe: Path | None) -> tuple[Checkpoint, str]:
 
 def convert(options: argparse.Namespace) -> tuple[Checkpoint, str]:
     """The checkpoint and the type that its matrices were written in."""
+    if options.out.exists() and not options.out.is_file():  # a device or folder must not be replaced
+        raise ConversionError(f"{options.out}: expected a file to write to, found something else of that name")
+    if options.source.exists() and not (options.source.is_file() or options.source.is_dir()):
+        raise ConversionError(f"{options.source}: expected a file or folder, found a device or pipe")
     if options.source.is_file():
         check_sha256(options.source, options.sha256)
     checkpoint, kind = read_source(options.source, options.bpe)
@@ -98,6 +103,7 @@ def convert(options: argparse.Namespace) -> tuple[Checkpoint, str]:
 
 def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as an exception, which takes the temporary file along
     try:
         checkpoint, dtype = convert(options)
         if options.verify:
@@ -107,7 +113,8 @@ def main(arguments: list[str] | None = None) -> int:
     except ConversionError as error:
         print(f"clipon_convert: {error}", file=sys.stderr)
         return 1
-    except (OSError, ValueError, KeyError) as error:  # ValueError covers broken JSON and broken UTF-8
-        print(f"clipon_convert: {options.source}: {type(error).__name__}: {error}", file=sys.stderr)
+    except Exception as error:  # a broken source can make nearly anything of itself: JSON of other types, depth, sizes
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        print(f"clipon_convert: {options.source}: {reason}", file=sys.stderr)
         return 1
     return 0

@@ -13,6 +13,7 @@ from clipon_convert.checkpoint import Vocabulary
 from clipon_convert.errors import ConversionError
 
 OPENAI_MERGES = 49152 - 256 - 2  # simple_tokenizer.py keeps so many lines of bpe_simple_vocab_16e6
+MAX_MERGES_BYTES = 64 << 20  # OpenAI's has 3 MB: no compression bombs
 END_OF_WORD = "</w>"
 START, END = "<|startoftext|>", "<|endoftext|>"
 
@@ -36,9 +37,12 @@ def from_merges(merges: Sequence[str]) -> Vocabulary:
 
 def read_merges_file(path: Path, vocabulary_size: int) -> Vocabulary:
     """bpe_simple_vocab_16e6.txt(.gz) or its like: a header line, then a merge a line; as many as the model has."""
-    data = path.read_bytes()
-    if data[:2] == b"\x1f\x8b":
-        data = gzip.decompress(data)
+    with path.open("rb") as file:
+        compressed = file.read(2) == b"\x1f\x8b"
+    with gzip.open(path) if compressed else path.open("rb") as file:
+        data = file.read(MAX_MERGES_BYTES + 1)
+    if len(data) > MAX_MERGES_BYTES:
+        raise ConversionError(f"{path}: expected at most {MAX_MERGES_BYTES} bytes of merges, found more")
     lines = data.decode("utf-8").split("\n")[1:]
     merges = vocabulary_size - 2 * 256 - 2
     if merges < 0 or len(lines) < merges:

@@ -29,6 +29,11 @@ constexpr float bf16_to_float(std::uint16_t bits) {
   return std::bit_cast<float>(std::uint32_t{bits} << 16);
 }
 
+/// Neither NaN nor infinite, by the exponent's bits: -ffast-math takes comparisons with NaN for granted.
+constexpr bool is_finite(double value) {
+  return (std::bit_cast<std::uint64_t>(value) >> 52 & 0x7ffu) != 0x7ffu;
+}
+
 // Round to nearest even, as VCVTNEPS2BF16 and PyTorch do; NaN stays a (quiet) NaN.
 constexpr std::uint16_t float_to_bf16(float value) {
   const auto bits = std::bit_cast<std::uint32_t>(value);

@@ -1,31 +1,30 @@
 // GGUF v3: typed metadata and a directory of tensors, over bytes that nobody trusts.  Layer 3.
 // Called by format/weights.hpp and models/config.hpp.  Format: docs/model_format.md; ggml's docs/gguf.md.
 //
-// Every count and length is compared with the bytes that are left before anything is allocated or read, so a hostile
-// file costs no more memory than its own size.  Strings are views into the file: it must outlive this object.
+// Every count and length is compared with the bytes that are left before anything is allocated or read.  Names, strings
+// and arrays are views into the file: it must outlive this object.
 #pragma once
 
+#include <algorithm>
 #include <cstring>
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
-#include <variant>
 #include <vector>
 
 #include "clipon/core/checked.hpp"
 #include "clipon/core/types.hpp"
 #include "clipon/error.hpp"
+#include "clipon/format/cursor.hpp"
+#include "clipon/format/metadata.hpp"
 #include "clipon/options.hpp"
 
 namespace clipon::inline CLIPON_ABI::format {
 
-/// A metadata value: scalars are widened to the largest type of their kind; arrays keep theirs.
-using Value = std::variant<bool, std::uint64_t, std::int64_t, double, std::string_view, std::vector<std::uint64_t>,
-                           std::vector<double>, std::vector<std::string_view>>;
-
 /// How GGUF spells the types of tensor data that clipon reads.
 enum class TensorType : std::uint32_t { f32 = 0, f16 = 1, q8_0 = 8, i8 = 24, bf16 = 30 };
+
+constexpr std::size_t kTensorAlignment = 8;  // the least of data within a file: enough for each of these types
 
 struct TensorInfo {
   std::string_view name;
@@ -38,29 +37,27 @@ struct TensorInfo {
 class Gguf {
  public:
   /// Throws Error (bad_magic, bad_version, truncated, limit_exceeded, bad_type, duplicate, bad_shape, bad_offset).
-  Gguf(std::span<const std::byte> file, const LoadOptions& options) : file_(file), options_(options) {
-    parse_header();
-    parse_metadata();
+  Gguf(std::span<const std::byte> file, const LoadOptions& options)
+      : file_(file), cursor_(file, options.max_string_bytes) {
+    parse_header(options);
+    metadata_ = Metadata(cursor_, key_count_, options);
+    if (!strict() && metadata_.has_prefix("clipon.")) {  // clip.cpp writes no such key: ours, and damaged
+      fail(ErrorCode::missing_key, "it has keys of clipon, but lacks 'clipon.format_version'");
+    }
     parse_tensors();
   }
 
   /// True for clipon's own files, which are read strictly.
-  [[nodiscard]] bool strict() const { return values_.contains("clipon.format_version"); }
-  [[nodiscard]] bool has(std::string_view key) const { return values_.contains(key); }
+  [[nodiscard]] bool strict() const { return metadata_.has("clipon.format_version"); }
+  [[nodiscard]] const Metadata& metadata() const { return metadata_; }
   [[nodiscard]] const std::vector<TensorInfo>& tensors() const { return tensors_; }
+
+  [[nodiscard]] bool has(std::string_view key) const { return metadata_.has(key); }
 
   /// The value of `key` as exactly T; throws missing_key or bad_type.
   template <class T>
   [[nodiscard]] const T& get(std::string_view key) const {
-    const auto found = values_.find(key);
-    if (found == values_.end()) {
-      throw Error(ErrorCode::missing_key, "metadata key '" + std::string(key) + "': expected it, found none");
-    }
-    const T* value = std::get_if<T>(&found->second);
-    if (value == nullptr) {
-      throw Error(ErrorCode::bad_type, "metadata key '" + std::string(key) + "': it has another type than expected");
-    }
-    return *value;
+    return metadata_.get<T>(key);
   }
 
   /// An unsigned number within [low, high]; throws bad_value outside.
@@ -74,215 +71,64 @@ class Gguf {
   }
 
  private:
-  [[noreturn]] static void fail(ErrorCode code, const std::string& what) { throw Error(code, "model file: " + what); }
-
-  [[nodiscard]] std::size_t left() const { return file_.size() - position_; }
-
-  template <class T>
-  T read() {
-    if (left() < sizeof(T)) {
-      fail(ErrorCode::truncated, "it ends at byte " + std::to_string(file_.size()) + " inside its header");
-    }
-    T value;
-    std::memcpy(&value, file_.data() + position_, sizeof(T));
-    position_ += sizeof(T);
-    return value;
-  }
-
-  std::string_view read_string() {
-    const auto length = read<std::uint64_t>();
-    if (length > options_.max_string_bytes) {
-      fail(ErrorCode::limit_exceeded, "a string of " + std::to_string(length) + " bytes at byte " +
-                                          std::to_string(position_) + ", expected at most " +
-                                          std::to_string(options_.max_string_bytes));
-    }
-    if (length > left())
-      fail(ErrorCode::truncated, "a string at byte " + std::to_string(position_) + " runs past its end");
-    const auto* start = reinterpret_cast<const char*>(file_.data() + position_);
-    position_ += static_cast<std::size_t>(length);
-    return {start, static_cast<std::size_t>(length)};
-  }
-
-  void parse_header() {
-    if (left() < 4 || std::memcmp(file_.data(), "GGUF", 4) != 0) {
+  void parse_header(const LoadOptions& options) {
+    if (file_.size() < 4 || std::memcmp(file_.data(), "GGUF", 4) != 0) {
       fail(ErrorCode::bad_magic, "expected the letters GGUF at its start, found something else");
     }
-    position_ = 4;
-    const auto version = read<std::uint32_t>();
+    (void)cursor_.take(4);
+    const auto version = cursor_.read<std::uint32_t>();
     if (version != 3) fail(ErrorCode::bad_version, "expected GGUF version 3, found " + std::to_string(version));
-    tensor_count_ = read<std::uint64_t>();
-    key_count_ = read<std::uint64_t>();
-    if (tensor_count_ > options_.max_tensors) {
-      fail(ErrorCode::limit_exceeded, "expected at most " + std::to_string(options_.max_tensors) + " tensors, found " +
+    tensor_count_ = cursor_.read<std::uint64_t>();
+    key_count_ = cursor_.read<std::uint64_t>();
+    if (tensor_count_ > options.max_tensors) {
+      fail(ErrorCode::limit_exceeded, "expected at most " + std::to_string(options.max_tensors) + " tensors, found " +
                                           std::to_string(tensor_count_));
     }
-    if (key_count_ > options_.max_metadata_keys) {
-      fail(ErrorCode::limit_exceeded, "expected at most " + std::to_string(options_.max_metadata_keys) +
+    if (key_count_ > options.max_metadata_keys) {
+      fail(ErrorCode::limit_exceeded, "expected at most " + std::to_string(options.max_metadata_keys) +
                                           " metadata keys, found " + std::to_string(key_count_));
     }
   }
 
-  void parse_metadata() {
-    for (std::uint64_t i = 0; i < key_count_; ++i) {
-      const std::string_view key = read_string();
-      Value value = read_value(key, read<std::uint32_t>());
-      if (key.empty()) fail(ErrorCode::bad_value, "metadata key " + std::to_string(i) + " has no name");
-      if (!values_.emplace(key, std::move(value)).second) {
-        fail(ErrorCode::duplicate, "metadata key '" + std::string(key) + "' stands twice");
-      }
-    }
-  }
-
-  // GGUF value types: 0 u8, 1 i8, 2 u16, 3 i16, 4 u32, 5 i32, 6 f32, 7 bool, 8 string, 9 array, 10 u64, 11 i64, 12 f64.
-  Value read_value(std::string_view key, std::uint32_t type) {
-    switch (type) {
-      case 0:
-      case 2:
-      case 4:
-      case 10:
-        return read_unsigned(type);
-      case 1:
-        return std::int64_t{read<std::int8_t>()};
-      case 3:
-        return std::int64_t{read<std::int16_t>()};
-      case 5:
-        return std::int64_t{read<std::int32_t>()};
-      case 11:
-        return read<std::int64_t>();
-      case 6:
-        return double{read<float>()};
-      case 12:
-        return read<double>();
-      case 7: {
-        const auto byte = read<std::uint8_t>();
-        if (byte > 1)
-          fail(ErrorCode::bad_value, "metadata key '" + std::string(key) + "': a bool that is neither 0 nor 1");
-        return byte == 1;
-      }
-      case 8:
-        return read_string();
-      case 9:
-        return read_array(key);
-      default:
-        fail(ErrorCode::bad_type,
-             "metadata key '" + std::string(key) + "': unknown value type " + std::to_string(type));
-    }
-  }
-
-  std::uint64_t read_unsigned(std::uint32_t type) {
-    switch (type) {
-      case 0:
-        return read<std::uint8_t>();
-      case 2:
-        return read<std::uint16_t>();
-      case 4:
-        return read<std::uint32_t>();
-      default:
-        return read<std::uint64_t>();
-    }
-  }
-
-  Value read_array(std::string_view key) {
-    const auto type = read<std::uint32_t>();
-    const auto length = read<std::uint64_t>();
-    if (length > options_.max_array_length) {
-      fail(ErrorCode::limit_exceeded, "metadata key '" + std::string(key) + "': an array of " + std::to_string(length) +
-                                          " elements, expected at most " + std::to_string(options_.max_array_length));
-    }
-    // The smallest element takes one byte, a string eight for its length: a count that can't fit allocates nothing.
-    const std::uint64_t smallest = type == 8 || type == 10 || type == 12 ? 8 : type == 4 || type == 6 ? 4 : 1;
-    if (length > left() / smallest)
-      fail(ErrorCode::truncated, "metadata key '" + std::string(key) + "': its array runs past the file's end");
-    const auto count = static_cast<std::size_t>(length);
-    switch (type) {
-      case 0:
-      case 2:
-      case 4:
-      case 10: {
-        std::vector<std::uint64_t> numbers(count);
-        for (auto& number : numbers) number = read_unsigned(type);
-        return numbers;
-      }
-      case 6:
-      case 12: {
-        std::vector<double> numbers(count);
-        for (auto& number : numbers) number = type == 6 ? double{read<float>()} : read<double>();
-        return numbers;
-      }
-      case 8: {
-        std::vector<std::string_view> strings(count);
-        for (auto& string : strings) string = read_string();
-        return strings;
-      }
-      default:
-        return read_other_array(key, type, count);
-    }
-  }
-
-  // Element types that no key of ours has (signed integers, bool) are stepped over; nested arrays are refused.
-  Value read_other_array(std::string_view key, std::uint32_t type, std::size_t count) {
-    if (type == 9 || type > 12) {
-      fail(ErrorCode::bad_type, "metadata key '" + std::string(key) + "': an array of type " + std::to_string(type));
-    }
-    std::int64_t last = 0;
-    for (std::size_t i = 0; i < count; ++i) {
-      switch (type) {
-        case 1:
-        case 7:
-          last = std::int64_t{read<std::int8_t>()};  // signed: GGUF types 1 (int8) and 7 (bool)
-          break;
-        case 3:
-          last = read<std::int16_t>();
-          break;
-        case 5:
-          last = read<std::int32_t>();
-          break;
-        default:
-          last = read<std::int64_t>();
-          break;
-      }
-    }
-    return last;
-  }
-
   void parse_tensors() {
-    if (tensor_count_ > left() / 24)
+    if (tensor_count_ > cursor_.left() / 24)
       fail(ErrorCode::truncated, "its tensor directory runs past its end");  // 24: the least entry
     tensors_.reserve(static_cast<std::size_t>(tensor_count_));
     for (std::uint64_t i = 0; i < tensor_count_; ++i) tensors_.push_back(read_tensor_info());
-    const std::uint64_t alignment =
-        values_.contains("general.alignment") ? get<std::uint64_t>("general.alignment") : 32;
-    if (alignment < 8 || alignment > 65536 || (alignment & (alignment - 1)) != 0 || (strict() && alignment != 32)) {
+    const std::uint64_t alignment = has("general.alignment") ? get<std::uint64_t>("general.alignment") : 32;
+    if (alignment < kTensorAlignment || alignment > 65536 || (alignment & (alignment - 1)) != 0 ||
+        (strict() && alignment != 32)) {
       fail(ErrorCode::bad_value,
            "metadata key 'general.alignment': expected a power of two (32 in a clipon file), found " +
                std::to_string(alignment));
     }
-    const auto start = checked::round_up(position_, alignment);
+    const auto start = checked::round_up(cursor_.position(), alignment);
     if (!start || *start > file_.size()) {
       if (tensors_.empty()) return;
       fail(ErrorCode::truncated, "it ends before its tensor data");
     }
+    if (strict()) check_padding(file_, cursor_.position(), static_cast<std::size_t>(*start), "the header");
     place_tensors(file_.subspan(static_cast<std::size_t>(*start)), alignment);
   }
 
   TensorInfo read_tensor_info() {
     TensorInfo tensor;
-    tensor.name = read_string();
+    tensor.name = cursor_.read_string();
     const std::string name(tensor.name);
-    const auto dimensions = read<std::uint32_t>();
+    const auto dimensions = cursor_.read<std::uint32_t>();
     if (dimensions < 1 || dimensions > 4) {
       fail(ErrorCode::bad_shape,
            "tensor '" + name + "': expected 1 to 4 dimensions, found " + std::to_string(dimensions));
     }
     for (std::uint32_t d = 0; d < dimensions; ++d) {
-      const auto extent = read<std::uint64_t>();
+      const auto extent = cursor_.read<std::uint64_t>();
       if (extent < 1 || extent > (1ull << 31)) {
         fail(ErrorCode::bad_shape,
              "tensor '" + name + "': dimension " + std::to_string(d) + " is " + std::to_string(extent));
       }
       tensor.shape.insert(tensor.shape.begin(), static_cast<index_t>(extent));
     }
-    const auto type = read<std::uint32_t>();
+    const auto type = cursor_.read<std::uint32_t>();
     if (type != 0 && type != 1 && type != 8 && type != 24 && type != 30) {
       fail(ErrorCode::bad_type,
            "tensor '" + name + "': expected f32, f16, bf16, int8 or q8_0, found GGUF type " + std::to_string(type));
@@ -290,7 +136,7 @@ class Gguf {
     tensor.type = static_cast<TensorType>(type);
     if (strict() && tensor.type == TensorType::q8_0)
       fail(ErrorCode::bad_type, "tensor '" + name + "': q8_0 in a clipon file");
-    tensor.offset = read<std::uint64_t>();
+    tensor.offset = cursor_.read<std::uint64_t>();
     return tensor;
   }
 
@@ -317,12 +163,20 @@ class Gguf {
     return *size;
   }
 
+  void check_names() const {
+    std::vector<std::string_view> names;
+    names.reserve(tensors_.size());
+    for (const TensorInfo& tensor : tensors_) names.push_back(tensor.name);
+    std::sort(names.begin(), names.end());
+    const auto twice = std::adjacent_find(names.begin(), names.end());
+    if (twice != names.end()) fail(ErrorCode::duplicate, "tensor '" + std::string(*twice) + "' stands twice");
+  }
+
   void place_tensors(std::span<const std::byte> data, std::uint64_t alignment) {
     std::uint64_t expected = 0;  // where the next tensor of a contiguous file starts
-    std::unordered_map<std::string_view, bool> seen;
+    check_names();
     for (TensorInfo& tensor : tensors_) {
       const std::string name(tensor.name);
-      if (!seen.emplace(tensor.name, true).second) fail(ErrorCode::duplicate, "tensor '" + name + "' stands twice");
       const std::uint64_t size = data_size(tensor);
       const auto end = checked::add(tensor.offset, size);
       if (tensor.offset % alignment != 0) {
@@ -349,20 +203,23 @@ class Gguf {
     }
     for (const TensorInfo& tensor : tensors_) {
       const auto end = static_cast<std::size_t>(tensor.offset) + tensor.bytes.size();
-      for (std::size_t i = end; i % alignment != 0; ++i) {
-        if (data[i] != std::byte{0}) {
-          fail(ErrorCode::bad_offset, "tensor '" + std::string(tensor.name) + "': its padding is not zero");
-        }
-      }
+      const auto next = checked::round_up(end, alignment);
+      check_padding(data, end, static_cast<std::size_t>(*next), "tensor '" + std::string(tensor.name) + "'");
+    }
+  }
+
+  static void check_padding(std::span<const std::byte> bytes, std::size_t first, std::size_t last,
+                            const std::string& what) {
+    for (std::size_t i = first; i < last; ++i) {
+      if (bytes[i] != std::byte{0}) fail(ErrorCode::bad_offset, what + ": the padding after it is not zero");
     }
   }
 
   std::span<const std::byte> file_;
-  LoadOptions options_;
-  std::size_t position_ = 0;
+  Cursor cursor_;
   std::uint64_t tensor_count_ = 0;
   std::uint64_t key_count_ = 0;
-  std::unordered_map<std::string_view, Value> values_;
+  Metadata metadata_;
   std::vector<TensorInfo> tensors_;
 };
 

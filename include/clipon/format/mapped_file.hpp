@@ -22,8 +22,11 @@ namespace clipon::inline CLIPON_ABI::format {
 class MappedFile {
  public:
   /// Throws Error io, naming the path: missing, unreadable, not a regular file (FIFO, device, folder: refused at once).
-  explicit MappedFile(const std::string& path, bool memory_map = true, const char* what = "model file") {
+  /// limit_exceeded: it is longer than max_bytes.
+  explicit MappedFile(const std::string& path, bool memory_map = true, const char* what = "model file",
+                      std::uint64_t max_bytes = ~std::uint64_t{0}) {
     const RegularFile file(path, what);
+    file.check_size(max_bytes, ErrorCode::limit_exceeded);
     size_ = static_cast<std::size_t>(file.size());
     if (size_ == 0) return;
     if (memory_map) {

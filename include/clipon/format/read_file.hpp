@@ -21,7 +21,10 @@ namespace clipon::inline CLIPON_ABI::format {
 class RegularFile {
  public:
   RegularFile(const std::string& path, const char* what) : path_(path), what_(what) {
-    fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a FIFO must not make us wait
+    if (path.find('\0') != std::string::npos) fail("expected a path, found one with a NUL in it");
+    do {
+      fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a FIFO must not make us wait
+    } while (fd_ < 0 && errno == EINTR);
     if (fd_ < 0) fail(std::strerror(errno));
     struct stat status = {};
     if (::fstat(fd_, &status) != 0) fail_and_close(std::strerror(errno));
@@ -35,6 +38,13 @@ class RegularFile {
 
   [[nodiscard]] int descriptor() const { return fd_; }
   [[nodiscard]] std::uint64_t size() const { return size_; }
+
+  /// Throws Error `code` when the file is longer.
+  void check_size(std::uint64_t max_bytes, ErrorCode code) const {
+    if (size_ <= max_bytes) return;
+    throw Error(code, path_ + ": " + what_ + ": expected at most " + std::to_string(max_bytes) + " bytes, found " +
+                          std::to_string(size_));
+  }
 
   /// Exactly `bytes` bytes.  Throws Error truncated when the file has become shorter.
   void read(std::byte* target, std::size_t bytes) const {
@@ -64,13 +74,12 @@ class RegularFile {
   std::uint64_t size_ = 0;
 };
 
-/// Throws Error io, limit_exceeded or truncated; `what` says in messages what the file was meant to be.
-inline std::vector<std::byte> read_file(const std::string& path, std::uint64_t max_bytes, const char* what) {
+/// Throws Error io or truncated, and `too_large` for a file of more than max_bytes; `what` says in messages what the
+/// file was meant to be.
+inline std::vector<std::byte> read_file(const std::string& path, std::uint64_t max_bytes, const char* what,
+                                        ErrorCode too_large = ErrorCode::limit_exceeded) {
   const RegularFile file(path, what);
-  if (file.size() > max_bytes) {
-    throw Error(ErrorCode::limit_exceeded, path + ": " + what + ": expected at most " + std::to_string(max_bytes) +
-                                               " bytes, found " + std::to_string(file.size()));
-  }
+  file.check_size(max_bytes, too_large);
   std::vector<std::byte> bytes(static_cast<std::size_t>(file.size()));
   file.read(bytes.data(), bytes.size());
   return bytes;

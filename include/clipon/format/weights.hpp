@@ -1,9 +1,10 @@
 // The tensors of a model file by name: shape checked, checksum verified, finite.  Layer 3; called by models/.
 #pragma once
 
+#include <algorithm>
 #include <string>
-#include <unordered_map>
-#include <unordered_set>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "clipon/core/aligned.hpp"
@@ -29,12 +30,15 @@ struct TensorView {
   index_t columns = 0;           // all others
 };
 
+constexpr std::size_t kQ8BlockValues = 32;
+constexpr std::size_t kQ8BlockBytes = 34;  // an f16 scale, then the values as signed bytes
+
 // An exponent of all ones means infinity or NaN.  Integer tests, which -ffast-math leaves alone.
 inline bool all_finite(const TensorInfo& tensor) {
-  const auto scan = [&](auto exponent) {
+  const auto scan = [&](auto exponent, std::size_t step) {
     using Word = decltype(exponent);
     Word hit = 0;
-    for (std::size_t i = 0; i + sizeof(Word) <= tensor.bytes.size(); i += sizeof(Word)) {
+    for (std::size_t i = 0; i + sizeof(Word) <= tensor.bytes.size(); i += step) {
       Word word;
       std::memcpy(&word, tensor.bytes.data() + i, sizeof word);
       hit = static_cast<Word>(hit | ((word & exponent) == exponent ? 1 : 0));
@@ -43,29 +47,45 @@ inline bool all_finite(const TensorInfo& tensor) {
   };
   switch (tensor.type) {
     case TensorType::f32:
-      return scan(std::uint32_t{0x7f800000u});
+      return scan(std::uint32_t{0x7f800000u}, 4);
     case TensorType::f16:
-      return scan(std::uint16_t{0x7c00u});
+      return scan(std::uint16_t{0x7c00u}, 2);
     case TensorType::bf16:
-      return scan(std::uint16_t{0x7f80u});
-    default:
-      return true;
+      return scan(std::uint16_t{0x7f80u}, 2);
+    case TensorType::q8_0:
+      return scan(std::uint16_t{0x7c00u}, kQ8BlockBytes);
+    case TensorType::i8:
+      break;
   }
+  return true;
 }
 
 class Weights {
  public:
+  enum class Pass : std::uint8_t {
+    shapes,  // names, shapes and types are checked, every view is empty: a tower is built of nothing
+    data,
+  };
+
   /// Views into `file`, which must outlive this object.
-  Weights(const Gguf& file, const LoadOptions& options) : strict_(file.strict()), options_(options) {
-    for (const TensorInfo& tensor : file.tensors()) by_name_.emplace(tensor.name, &tensor);
-    if (strict_ && options.verify_checksums) read_checksums(file);
+  Weights(const Gguf& file, const LoadOptions& options, Pass pass = Pass::data)
+      : file_(file), options_(options), pass_(pass), taken_(file.tensors().size()) {
+    for (std::size_t i = 0; i < file.tensors().size(); ++i) by_name_.emplace_back(file.tensors()[i].name, i);
+    std::sort(by_name_.begin(), by_name_.end());
+    if (file.strict() && options.verify_checksums) read_checksums();
   }
 
-  [[nodiscard]] bool has(const std::string& name) const { return by_name_.contains(name); }
+  [[nodiscard]] bool has(std::string_view name) const { return index_of(name) < taken_.size(); }
+  [[nodiscard]] bool only_shapes() const { return pass_ == Pass::shapes; }
 
-  /// The tensor `name` of exactly this shape.  Throws missing_key, bad_shape, checksum_mismatch or not_finite.
+  /// The tensor `name` of exactly this shape.  Throws missing_key, bad_shape, bad_type, checksum_mismatch or
+  /// not_finite.
   TensorView get(const std::string& name, const TensorShape& shape) {
     const TensorInfo& tensor = find(name, shape);
+    if (only_shapes()) {
+      if (tensor.type == TensorType::i8) (void)scales(name + ".scale", shape[0]);
+      return {};
+    }
     TensorView view;
     view.data = tensor.bytes.data();
     view.rows = shape[0];
@@ -103,39 +123,46 @@ class Weights {
 
   /// After the last get: a strict file must not hold tensors that the architecture has no use for.
   void finish() const {
-    if (!strict_) return;
-    for (const auto& [name, tensor] : by_name_) {
-      if (!taken_.contains(name)) {
-        throw Error(ErrorCode::bad_value, "tensor '" + std::string(name) + "': this architecture has no such tensor");
+    if (!file_.strict()) return;
+    for (std::size_t i = 0; i < taken_.size(); ++i) {
+      if (!taken_[i]) {
+        throw Error(ErrorCode::bad_value,
+                    "tensor '" + std::string(file_.tensors()[i].name) + "': this architecture has no such tensor");
       }
     }
   }
 
  private:
-  void read_checksums(const Gguf& file) {
-    const auto& checksums = file.get<std::vector<std::uint64_t>>("clipon.crc32c");
-    if (checksums.size() != file.tensors().size()) {
+  void read_checksums() {
+    checksums_ = file_.metadata().numbers("clipon.crc32c");
+    if (checksums_.size() != file_.tensors().size()) {
       throw Error(ErrorCode::bad_shape, "metadata key 'clipon.crc32c': expected " +
-                                            std::to_string(file.tensors().size()) + " checksums, found " +
-                                            std::to_string(checksums.size()));
+                                            std::to_string(file_.tensors().size()) + " checksums, found " +
+                                            std::to_string(checksums_.size()));
     }
-    for (std::size_t i = 0; i < checksums.size(); ++i) checksum_.emplace(file.tensors()[i].name, checksums[i]);
+  }
+
+  // Of file_.tensors(); their number where none has the name.
+  [[nodiscard]] std::size_t index_of(std::string_view name) const {
+    const auto found = std::lower_bound(by_name_.begin(), by_name_.end(), name,
+                                        [](const auto& entry, std::string_view x) { return entry.first < x; });
+    return found != by_name_.end() && found->first == name ? found->second : taken_.size();
   }
 
   const TensorInfo& find(const std::string& name, const TensorShape& shape) {
-    const auto found = by_name_.find(name);
-    if (found == by_name_.end()) {
+    const std::size_t index = index_of(name);
+    if (index == taken_.size()) {
       throw Error(ErrorCode::missing_key,
                   "tensor '" + name + "': expected it with shape " + to_string(shape) + ", found none");
     }
-    const TensorInfo& tensor = *found->second;
+    const TensorInfo& tensor = file_.tensors()[index];
     if (tensor.shape != shape) {
       throw Error(ErrorCode::bad_shape,
                   "tensor '" + name + "': expected shape " + to_string(shape) + ", found " + to_string(tensor.shape));
     }
-    taken_.insert(tensor.name);
-    const auto checksum = checksum_.find(tensor.name);
-    if (checksum != checksum_.end() && crc32c(tensor.bytes) != checksum->second) {
+    taken_[index] = true;
+    if (only_shapes()) return tensor;
+    if (!checksums_.empty() && crc32c(tensor.bytes) != checksums_[index]) {
       throw Error(ErrorCode::checksum_mismatch,
                   "tensor '" + name + "': its bytes are not those that were written (CRC32C differs)");
     }
@@ -151,17 +178,17 @@ class Weights {
     return reinterpret_cast<const float*>(tensor.bytes.data());  // 32-byte aligned in a strict file
   }
 
-  // q8_0: blocks of 32 values, an f16 scale and 32 signed bytes each (clip.cpp's quantised files).
+  // clip.cpp's quantised files.
   const float* widen_q8_0(const TensorInfo& tensor) {
-    const std::size_t blocks = tensor.bytes.size() / 34;
-    AlignedBuffer<float>& wide = widened_.emplace_back(blocks * 32);
+    const std::size_t blocks = tensor.bytes.size() / kQ8BlockBytes;
+    AlignedBuffer<float>& wide = widened_.emplace_back(blocks * kQ8BlockValues);
     for (std::size_t b = 0; b < blocks; ++b) {
-      const std::byte* block = tensor.bytes.data() + b * 34;
+      const std::byte* block = tensor.bytes.data() + b * kQ8BlockBytes;
       std::uint16_t half = 0;
       std::memcpy(&half, block, 2);
       const float scale = f16_to_float(half);
-      for (std::size_t i = 0; i < 32; ++i)
-        wide[b * 32 + i] = scale * static_cast<float>(static_cast<std::int8_t>(block[2 + i]));
+      for (std::size_t i = 0; i < kQ8BlockValues; ++i)
+        wide[b * kQ8BlockValues + i] = scale * static_cast<float>(static_cast<std::int8_t>(block[2 + i]));
     }
     return wide.data();
   }
@@ -182,11 +209,12 @@ class Weights {
     return 0.0f;
   }
 
-  bool strict_;
+  const Gguf& file_;
   LoadOptions options_;
-  std::unordered_map<std::string_view, const TensorInfo*> by_name_;
-  std::unordered_map<std::string_view, std::uint64_t> checksum_;
-  std::unordered_set<std::string_view> taken_;
+  Pass pass_;
+  std::vector<std::pair<std::string_view, std::size_t>> by_name_;  // in order; the index in file_.tensors(), as below
+  std::vector<std::uint64_t> checksums_;                           // of all tensors, or empty
+  std::vector<bool> taken_;
   std::vector<AlignedBuffer<float>> widened_;
 };
 

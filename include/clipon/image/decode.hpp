@@ -74,7 +74,7 @@ inline void check_limits(const char* format, std::uint64_t width, std::uint64_t 
   if (width == 0 || height == 0) {
     throw Error(ErrorCode::image_corrupt, std::string(format) + ": expected at least one pixel, found " + size);
   }
-  if (width > options.max_side || height > options.max_side || width * height > options.max_pixels) {
+  if (width > options.max_side || height > options.max_side || height > options.max_pixels / width) {
     throw Error(ErrorCode::image_too_large, std::string(format) + ": expected at most " +
                                                 std::to_string(options.max_side) + " pixels a side and " +
                                                 std::to_string(options.max_pixels) + " in all, found " + size);
@@ -118,6 +118,25 @@ inline Pixels decode_with_stb(const char* format, std::span<const std::byte> fil
   return pixels;
 }
 
+// What a JPEG may cost.  The coefficients (2 bytes each) wait in memory for the last scan, and each scan is
+// a pass over all of them.  A sound encoder writes about ten scans.
+inline void check_jpeg_work(const JpegHeader& header, std::size_t file_bytes, const DecodeOptions& options) {
+  constexpr std::uint64_t usual_scans = 10;
+  const std::uint64_t pixels = std::uint64_t{header.width} * header.height;
+  if (pixels / 512 > file_bytes) {  // a block of 64 pixels takes at least one bit in the first scan that has it
+    throw Error(ErrorCode::image_corrupt, "JPEG: it has too few bytes for a picture of its size");
+  }
+  const std::uint64_t bytes_a_pixel = static_cast<std::uint64_t>(header.components) * (header.progressive ? 3 : 1);
+  if (pixels * bytes_a_pixel > options.max_decoder_bytes) {
+    throw Error(ErrorCode::image_too_large,
+                "JPEG: decoding it takes more than " + std::to_string(options.max_decoder_bytes) + " bytes");
+  }
+  if (static_cast<std::uint64_t>(header.scans) * pixels > usual_scans * options.max_pixels) {
+    throw Error(ErrorCode::image_too_large,
+                "JPEG: expected about ten scans in a picture of this size, found " + std::to_string(header.scans));
+  }
+}
+
 // Decoded pixels of up to 4 bytes, a second copy of them in the decoder, and the file's own size for its buffers.
 inline std::uint64_t decoder_budget(std::uint64_t pixels, std::size_t file_bytes, const DecodeOptions& options) {
   const std::uint64_t needed = pixels * 32 + 4 * std::uint64_t{file_bytes} + (1u << 20);
@@ -127,6 +146,7 @@ inline std::uint64_t decoder_budget(std::uint64_t pixels, std::size_t file_bytes
 inline Pixels decode_png(std::span<const std::byte> file, const DecodeOptions& options) {
   const PngHeader header = read_png_header(file);
   check_limits("PNG", header.width, header.height, options);
+  check_png_size(header);
   Layout layout = Layout::rgb;  // colour types 2 and 3
   if (header.colour_type == 0) layout = Layout::gray;
   if (header.colour_type == 4) layout = Layout::gray_alpha;
@@ -143,13 +163,15 @@ inline Pixels decode_jpeg(std::span<const std::byte> file, const DecodeOptions& 
     throw Error(ErrorCode::image_unsupported,
                 "JPEG: expected 1, 3 or 4 components, found " + std::to_string(header.components));
   }
+  check_jpeg_work(header, file.size(), options);
 #if defined(CLIPON_WITH_TURBOJPEG)
   Pixels pixels = decode_with_turbojpeg(file, header);
 #else
   if (header.components == 4) {
     throw Error(ErrorCode::image_unsupported, "JPEG: CMYK needs a build with libjpeg-turbo (CLIPON_WITH_TURBOJPEG)");
   }
-  const std::uint64_t count = std::uint64_t{header.width} * header.height;
+  // decoded in whole units of up to 32 pixels a side, which is much for a picture one pixel wide
+  const std::uint64_t count = std::uint64_t{(header.width + 31) / 32 * 32} * ((header.height + 31) / 32 * 32);
   Pixels pixels = decode_with_stb("JPEG", file, header.components == 1 ? Layout::gray : Layout::rgb, false,
                                   decoder_budget(count, file.size(), options));
 #endif

@@ -15,7 +15,9 @@ namespace clipon::inline CLIPON_ABI::image {
 struct JpegHeader {
   std::uint32_t width = 0;
   std::uint32_t height = 0;
-  int components = 0;   // 1 gray, 3 colour, 4 CMYK or YCCK
+  int components = 0;  // 1 gray, 3 colour, 4 CMYK or YCCK
+  int scans = 0;
+  bool progressive = false;
   int orientation = 1;  // Exif: 1 upright, 2..8 mirrored or turned
 };
 
@@ -54,7 +56,6 @@ inline JpegHeader read_jpeg_header(std::span<const std::byte> file) {
   const auto fail = [](ErrorCode code, const std::string& why) { return Error(code, "JPEG: " + why); };
   const auto byte_at = [&](std::size_t i) { return std::to_integer<unsigned>(file[i]); };
   JpegHeader header;
-  int scans = 0;
   std::size_t at = 2;  // after the start marker
   while (true) {
     // In entropy-coded data 0xff is followed by 0 or a restart marker; between segments there may be fill bytes.
@@ -90,8 +91,9 @@ inline JpegHeader read_jpeg_header(std::span<const std::byte> file) {
       header.height = std::to_integer<std::uint32_t>(segment[1]) * 256 + std::to_integer<std::uint32_t>(segment[2]);
       header.width = std::to_integer<std::uint32_t>(segment[3]) * 256 + std::to_integer<std::uint32_t>(segment[4]);
       header.components = std::to_integer<int>(segment[5]);
+      header.progressive = marker == 0xc2;
     } else if (marker == 0xda) {
-      if (++scans > kMaxJpegScans) {
+      if (++header.scans > kMaxJpegScans) {
         throw fail(ErrorCode::image_corrupt, "expected at most " + std::to_string(kMaxJpegScans) + " scans");
       }
     } else if (marker == 0xe1 && header.orientation == 1) {
@@ -99,7 +101,7 @@ inline JpegHeader read_jpeg_header(std::span<const std::byte> file) {
     }
     at += length;
   }
-  if (header.components == 0 || scans == 0) throw fail(ErrorCode::image_corrupt, "it has no picture");
+  if (header.components == 0 || header.scans == 0) throw fail(ErrorCode::image_corrupt, "it has no picture");
   return header;
 }
 

@@ -18,7 +18,8 @@ struct PngHeader {
   std::uint32_t width = 0;
   std::uint32_t height = 0;
   int bit_depth = 0;
-  int colour_type = 0;  // 0 gray, 2 RGB, 3 palette, 4 gray and alpha, 6 RGBA
+  int colour_type = 0;           // 0 gray, 2 RGB, 3 palette, 4 gray and alpha, 6 RGBA
+  std::uint64_t compressed = 0;  // bytes in IDAT chunks
 };
 
 constexpr std::array<unsigned char, 8> kPngSignature = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
@@ -57,12 +58,11 @@ inline std::uint32_t crc32(std::span<const std::byte> bytes) {
   return ~crc;
 }
 
-/// Throws Error image_corrupt: no IHDR first, a chunk that leaves the file, a wrong checksum of a chunk that decoding
-/// needs, no IDAT, no IEND.
+/// Throws Error image_unsupported (CgBI) or image_corrupt: no IHDR first, a chunk that leaves the file, a wrong
+/// checksum of a chunk that decoding needs, no IDAT, no IEND.
 inline PngHeader read_png_header(std::span<const std::byte> file) {
   const auto corrupt = [](const std::string& why) { return Error(ErrorCode::image_corrupt, "PNG: " + why); };
   PngHeader header;
-  bool has_data = false;
   for (std::size_t at = kPngSignature.size(); true;) {
     if (file.size() - at < 12) throw corrupt("it ends before its IEND chunk");
     const std::uint64_t length = big_endian_32(file.data() + at);
@@ -70,6 +70,7 @@ inline PngHeader read_png_header(std::span<const std::byte> file) {
     const auto n = static_cast<std::size_t>(length);
     const std::string type(reinterpret_cast<const char*>(file.data() + at + 4), 4);
     const bool first = at == kPngSignature.size();
+    if (type == "CgBI") throw Error(ErrorCode::image_unsupported, "PNG: expected a PNG, found Apple's variant (CgBI)");
     if (first != (type == "IHDR")) throw corrupt("expected one IHDR chunk, and it first");
     if (type == "IHDR" || type == "PLTE" || type == "IDAT" || type == "tRNS" || type == "IEND") {
       if (crc32(file.subspan(at + 4, n + 4)) != big_endian_32(file.data() + at + 8 + n)) {
@@ -83,12 +84,23 @@ inline PngHeader read_png_header(std::span<const std::byte> file) {
       header.bit_depth = std::to_integer<int>(file[at + 16]);
       header.colour_type = std::to_integer<int>(file[at + 17]);
     }
-    has_data = has_data || type == "IDAT";
+    if (type == "IDAT") header.compressed += n;
     at += n + 12;
     if (type == "IEND") break;
   }
-  if (!has_data) throw corrupt("it has no IDAT chunk");
+  if (header.compressed == 0) throw corrupt("it has no IDAT chunk");
   return header;
+}
+
+/// Throws Error image_corrupt for a header whose picture could not come out of so few bytes: known before any memory is
+/// taken for it.  Call it after the limits on width and height have been checked.
+inline void check_png_size(const PngHeader& header) {
+  constexpr std::uint64_t most_inflation = 1032;  // deflate makes at most 258 bytes of 2 bits
+  const int channels = header.colour_type == 2 ? 3 : header.colour_type == 4 ? 2 : header.colour_type == 6 ? 4 : 1;
+  const std::uint64_t row = std::uint64_t{header.width} * static_cast<std::uint64_t>(channels * header.bit_depth) / 8;
+  if (row * header.height / most_inflation > header.compressed) {
+    throw Error(ErrorCode::image_corrupt, "PNG: it has too few bytes for a picture of its size");
+  }
 }
 
 }  // namespace clipon::inline CLIPON_ABI::image

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <new>
 #include <span>
 #include <string>
 
@@ -15,18 +16,42 @@
 
 namespace clipon::inline CLIPON_ABI::image {
 
-/// Throws Error image_corrupt.
+// A failed malloc is one error of many, in libjpeg's words or in TurboJPEG's.
+inline bool is_out_of_memory(const std::string& message) {
+  return message.find("nsufficient memory") != std::string::npos ||
+         message.find("emory allocation failure") != std::string::npos;
+}
+
+constexpr std::uint32_t kLibjpegMaxSide = 65500;  // JPEG_MAX_DIMENSION of jmorecfg.h
+
+/// Throws Error image_corrupt, or image_unsupported above libjpeg's own limit.
 inline Pixels decode_with_turbojpeg(std::span<const std::byte> file, const JpegHeader& header) {
+  if (header.width > kLibjpegMaxSide || header.height > kLibjpegMaxSide) {
+    throw Error(ErrorCode::image_unsupported,
+                "JPEG: libjpeg reads at most " + std::to_string(kLibjpegMaxSide) + " pixels a side");
+  }
   const std::unique_ptr<void, int (*)(tjhandle)> decoder(tjInitDecompress(), tjDestroy);
   if (!decoder) throw std::bad_alloc();
   const Layout layout = header.components == 1 ? Layout::gray : header.components == 4 ? Layout::cmyk : Layout::rgb;
+  const auto* bytes = reinterpret_cast<const unsigned char*>(file.data());
+  const auto size = static_cast<unsigned long>(file.size());
+  int width = 0;
+  int height = 0;
+  int subsampling = 0;
+  int colours = 0;
+  if (tjDecompressHeader3(decoder.get(), bytes, size, &width, &height, &subsampling, &colours) != 0) {
+    const std::string message = tjGetErrorStr2(decoder.get());
+    if (is_out_of_memory(message)) throw std::bad_alloc();
+    throw Error(ErrorCode::image_corrupt, "JPEG: " + message);
+  }
+  if (static_cast<std::uint32_t>(width) != header.width || static_cast<std::uint32_t>(height) != header.height) {
+    throw Error(ErrorCode::image_corrupt, "JPEG: it has two frames of different size");
+  }
   const int format = layout == Layout::gray ? TJPF_GRAY : layout == Layout::cmyk ? TJPF_CMYK : TJPF_RGB;
   Pixels pixels(header.width, header.height, layout);
-  const auto* bytes = reinterpret_cast<const unsigned char*>(file.data());
-  const int status =
-      tjDecompress2(decoder.get(), bytes, static_cast<unsigned long>(file.size()), pixels.data.data(),
-                    static_cast<int>(header.width), 0, static_cast<int>(header.height), format, TJFLAG_LIMITSCANS);
+  const int status = tjDecompress2(decoder.get(), bytes, size, pixels.data.data(), width, 0, height, format, 0);
   const std::string message = status != 0 ? tjGetErrorStr2(decoder.get()) : "";
+  if (is_out_of_memory(message)) throw std::bad_alloc();
   // bytes between segments are harmless, and Pillow too decodes such files
   if (status != 0 &&
       (tjGetErrorCode(decoder.get()) != TJERR_WARNING || message.find("extraneous") == std::string::npos)) {

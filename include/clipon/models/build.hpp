@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "clipon/format/weights.hpp"
@@ -17,7 +18,8 @@ inline kernels::StoredMatrix stored(const format::TensorView& view) {
   return {view.data, view.scale, view.type, view.rows, view.columns};
 }
 
-/// Everything that building a tower needs.
+/// Everything that building a tower needs.  With weights of only shapes the layers come out empty: what is wrong with a
+/// file's tensors is known before any memory is taken for them.
 struct Builder {
   format::Weights& weights;
   nn::Context context;            // the kernels and threads that pack
@@ -35,16 +37,17 @@ struct Builder {
 
   /// Two matrices of the same width, one above the other: keys and values in one product.
   nn::Linear stacked(const std::string& first, const std::string& second, index_t outputs, index_t inputs) {
-    AlignedBuffer<float> wide(static_cast<std::size_t>(2 * outputs * inputs));  // [2 outputs, inputs]
+    const index_t rows = weights.only_shapes() ? 0 : outputs;
+    AlignedBuffer<float> wide(static_cast<std::size_t>(2 * rows * inputs));  // [2 outputs, inputs]
     std::vector<float> bias;
     index_t row = 0;
     for (const std::string& name : {first, second}) {
       const kernels::StoredMatrix w = stored(weights.get(name + ".weight", {outputs, inputs}));
-      for (index_t r = 0; r < outputs; ++r, ++row) context.kernels->widen(w, r, 0, inputs, wide.data() + row * inputs);
+      for (index_t r = 0; r < rows; ++r, ++row) context.kernels->widen(w, r, 0, inputs, wide.data() + row * inputs);
       const auto part = weights.get_vector(name + ".bias", {outputs});
       bias.insert(bias.end(), part.begin(), part.end());
     }
-    const kernels::StoredMatrix both{wide.data(), nullptr, DataType::f32, 2 * outputs, inputs};
+    const kernels::StoredMatrix both{wide.data(), nullptr, DataType::f32, 2 * rows, inputs};
     return {kernels::PackedMatrix(context, both, type), std::move(bias)};
   }
 
@@ -61,6 +64,8 @@ struct Builder {
                            bool bias) {
     const index_t area = kernel * kernel;
     const AlignedBuffer<float> wide = widened(name, {out, in, kernel, kernel});
+    auto offsets = bias ? weights.get_vector(name + ".bias", {out}) : std::vector<float>{};
+    if (weights.only_shapes()) out = 0;
     AlignedBuffer<float> permuted(wide.size());  // [out, area, in]
     for (index_t o = 0; o < out; ++o) {
       const float* row = wide.data() + o * in * area;  // [in, area]
@@ -70,8 +75,7 @@ struct Builder {
       }
     }
     const kernels::StoredMatrix matrix{permuted.data(), nullptr, DataType::f32, out, in * area};
-    return {kernels::PackedMatrix(context, matrix, compute),
-            bias ? weights.get_vector(name + ".bias", {out}) : std::vector<float>{}};
+    return {kernels::PackedMatrix(context, matrix, compute), std::move(offsets)};
   }
 
   nn::Conv2d conv2d(const std::string& name, index_t out, index_t in, index_t kernel, DataType compute) {
@@ -81,8 +85,9 @@ struct Builder {
   /// A 3 x 3 convolution of stride 1 on maps of side x side pixels.
   nn::Winograd winograd(const std::string& name, index_t out, index_t in, index_t side, DataType compute) {
     const AlignedBuffer<float> wide = widened(name, {out, in, 3, 3});
-    return nn::make_winograd(context, wide.data(), out, in, weights.get_vector(name + ".bias", {out}),
-                             nn::winograd_tile(side), compute);
+    auto offsets = weights.get_vector(name + ".bias", {out});
+    if (weights.only_shapes()) out = 0;
+    return nn::make_winograd(context, wide.data(), out, in, std::move(offsets), nn::winograd_tile(side), compute);
   }
 
   nn::AttentionPool attention_pool(const std::string& name, index_t tokens, index_t channels, index_t heads,

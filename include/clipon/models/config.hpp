@@ -52,8 +52,10 @@ struct ModifiedResNetConfig {
 // Upper bounds of what a file may ask for: far above every published CLIP, far below what would exhaust memory.
 constexpr std::uint64_t kMaxWidth = 16384;
 constexpr std::uint64_t kMaxLayers = 256;
-constexpr std::uint64_t kMaxImageSize = 4096;
+constexpr std::uint64_t kMaxImageSize = 1024;
 constexpr std::uint64_t kMaxContext = 4096;
+constexpr index_t kMaxGrid = 64;       // patches along a side: attention takes time and memory by their fourth power
+constexpr index_t kMaxExpansion = 16;  // feed_forward over width: activations must not dwarf the weights
 
 [[noreturn]] inline void reject(ErrorCode code, const std::string& key, const std::string& why) {
   throw Error(code, "metadata key '" + key + "': " + why);
@@ -66,7 +68,7 @@ inline std::string text_value(const format::Gguf& file, const std::string& key, 
 /// Epsilon, scale and other single numbers; finite, within [low, high].
 inline float real(const format::Gguf& file, const std::string& key, double low, double high) {
   const double value = file.get<double>(key);
-  if (!(value >= low && value <= high)) {
+  if (!is_finite(value) || value < low || value > high) {
     reject(ErrorCode::bad_value, key,
            "expected " + std::to_string(low) + " to " + std::to_string(high) + ", found " + std::to_string(value));
   }
@@ -90,9 +92,14 @@ inline TransformerConfig read_transformer(const format::Gguf& file, const std::s
   config.width = file.number(prefix + "embedding_length", 1, kMaxWidth);
   config.layers = file.number(prefix + "block_count", 1, kMaxLayers);
   config.heads = file.number(prefix + "attention.head_count", 1, kMaxWidth);
-  config.feed_forward = file.number(prefix + "feed_forward_length", 1, 8 * kMaxWidth);
+  config.feed_forward = file.number(prefix + "feed_forward_length", 1, kMaxExpansion * kMaxWidth);
   config.layer_norm_epsilon = real(file, prefix + "attention.layer_norm_epsilon", 0.0, 1.0);
   config.activation = read_activation(file, tower);
+  if (config.feed_forward > kMaxExpansion * config.width) {
+    reject(ErrorCode::bad_value, prefix + "feed_forward_length",
+           "expected at most " + std::to_string(kMaxExpansion) + " times the width " + std::to_string(config.width) +
+               ", found " + std::to_string(config.feed_forward));
+  }
   if (config.width % config.heads != 0) {
     reject(
         ErrorCode::bad_value, prefix + "attention.head_count",
@@ -112,7 +119,7 @@ inline TextConfig read_text_config(const format::Gguf& file) {
   config.transformer = read_transformer(file, "text");
   config.context_length = file.number("clip.text.context_length", 2, kMaxContext);
   config.embed_dim = file.number("clip.text.projection_dim", 1, kMaxWidth);
-  config.vocabulary = static_cast<index_t>(file.get<std::vector<std::string_view>>("tokenizer.ggml.tokens").size());
+  config.vocabulary = static_cast<index_t>(file.metadata().length("tokenizer.ggml.tokens"));
   expect_text(file, "clipon.text.pooling", "eot");
   if (file.strict() && !file.get<bool>("clipon.text.causal")) {
     reject(ErrorCode::bad_value, "clipon.text.causal", "expected true, found false");
@@ -132,12 +139,16 @@ inline VisionTransformerConfig read_vision_transformer_config(const format::Gguf
            "expected a divisor of the image size " + std::to_string(config.image_size) + ", found " +
                std::to_string(config.patch_size));
   }
+  if (config.grid() > kMaxGrid) {
+    reject(ErrorCode::limit_exceeded, "clip.vision.patch_size",
+           "expected at most " + std::to_string(kMaxGrid) + " patches a side, found " + std::to_string(config.grid()));
+  }
   return config;
 }
 
 inline ModifiedResNetConfig read_modified_resnet_config(const format::Gguf& file) {
   ModifiedResNetConfig config;
-  const auto& blocks = file.get<std::vector<std::uint64_t>>("clipon.vision.resnet.blocks");
+  const auto blocks = file.metadata().numbers("clipon.vision.resnet.blocks");
   if (blocks.size() != 4)
     reject(ErrorCode::bad_shape, "clipon.vision.resnet.blocks",
            "expected 4 numbers, found " + std::to_string(blocks.size()));
@@ -166,12 +177,12 @@ inline ModifiedResNetConfig read_modified_resnet_config(const format::Gguf& file
 }
 
 inline std::array<float, 3> read_rgb(const format::Gguf& file, const std::string& key, double low, double high) {
-  const auto& values = file.get<std::vector<double>>(key);
+  const auto values = file.metadata().reals(key);
   if (values.size() != 3)
     reject(ErrorCode::bad_shape, key, "expected 3 numbers, found " + std::to_string(values.size()));
   std::array<float, 3> rgb{};
   for (std::size_t c = 0; c < 3; ++c) {
-    if (!(values[c] >= low && values[c] <= high))
+    if (!is_finite(values[c]) || values[c] < low || values[c] > high)
       reject(ErrorCode::bad_value, key, "found " + std::to_string(values[c]));
     rgb[c] = static_cast<float>(values[c]);
   }

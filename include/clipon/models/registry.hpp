@@ -74,7 +74,7 @@ inline const char* stored_type_name(std::uint64_t file_type) {
 inline std::uint32_t fingerprint_of(const format::Gguf& file) {
   std::vector<std::uint32_t> checksums;
   if (file.strict()) {
-    for (const std::uint64_t crc : file.get<std::vector<std::uint64_t>>("clipon.crc32c")) {
+    for (const std::uint64_t crc : file.metadata().numbers("clipon.crc32c")) {
       checksums.push_back(static_cast<std::uint32_t>(crc));
     }
   } else {
@@ -106,7 +106,7 @@ inline FileInfo read_info(const format::Gguf& file, std::uint64_t file_bytes) {
 }
 
 inline std::vector<std::string> strings(const format::Gguf& file, const char* key) {
-  const auto& views = file.get<std::vector<std::string_view>>(key);
+  const auto views = file.metadata().strings(key);
   return {views.begin(), views.end()};
 }
 
@@ -162,8 +162,6 @@ inline Parts build_parts(const format::Gguf& file, const LoadOptions& options, c
   const Scoring scoring = read_scoring(file, info);
   text::Tokenizer tokenizer(read_tokenizer_config(file, text_config, info));
 
-  format::Weights weights(file, options);
-  Builder build{weights, context, type};
   const auto check_embed_dim = [&](index_t image_dim) {
     if (image_dim != text_config.embed_dim) {
       reject(ErrorCode::bad_value, "clip.vision.projection_dim",
@@ -171,23 +169,30 @@ inline Parts build_parts(const format::Gguf& file, const LoadOptions& options, c
                  std::to_string(image_dim));
     }
   };
-  const auto build_image_tower = [&]() -> ImageTower {
-    if (info.architecture == "vit") {
-      const VisionTransformerConfig config = read_vision_transformer_config(file);
-      check_embed_dim(config.embed_dim);
-      return VisionTransformer(config, build);
-    }
-    if (info.architecture == "modified_resnet") {
-      const ModifiedResNetConfig config = read_modified_resnet_config(file);
-      check_embed_dim(config.embed_dim);
-      return ModifiedResNet(config, build);
-    }
-    reject(ErrorCode::bad_value, "clipon.vision.architecture",
-           "expected vit or modified_resnet, found '" + info.architecture + "'");
+  const auto build_towers = [&](format::Weights::Pass pass) -> std::pair<ImageTower, TextTransformer> {
+    format::Weights weights(file, options, pass);
+    Builder build{weights, context, type};
+    const auto build_image_tower = [&]() -> ImageTower {
+      if (info.architecture == "vit") {
+        const VisionTransformerConfig config = read_vision_transformer_config(file);
+        check_embed_dim(config.embed_dim);
+        return VisionTransformer(config, build);
+      }
+      if (info.architecture == "modified_resnet") {
+        const ModifiedResNetConfig config = read_modified_resnet_config(file);
+        check_embed_dim(config.embed_dim);
+        return ModifiedResNet(config, build);
+      }
+      reject(ErrorCode::bad_value, "clipon.vision.architecture",
+             "expected vit or modified_resnet, found '" + info.architecture + "'");
+    };
+    ImageTower image_tower = build_image_tower();
+    TextTransformer text_tower(text_config, build);
+    weights.finish();
+    return {std::move(image_tower), std::move(text_tower)};
   };
-  ImageTower image_tower = build_image_tower();
-  TextTransformer text_tower(text_config, build);
-  weights.finish();
+  (void)build_towers(format::Weights::Pass::shapes);
+  auto [image_tower, text_tower] = build_towers(format::Weights::Pass::data);
   return {std::move(info), scoring, preprocess, std::move(tokenizer), std::move(image_tower), std::move(text_tower)};
 }
 

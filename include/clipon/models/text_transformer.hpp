@@ -106,6 +106,7 @@ class TextTransformer {
   }
 
   void copy_token_embedding(const kernels::StoredMatrix& table) {
+    if (table.rows == 0) return;  // only shapes
     const auto bytes = static_cast<std::size_t>(table.rows * table.columns) * size_of(table.type);
     weights_.token_bytes = AlignedBuffer<std::byte>(bytes);
     std::memcpy(weights_.token_bytes.data(), table.data, bytes);

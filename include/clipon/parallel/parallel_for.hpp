@@ -2,7 +2,8 @@
 //
 // Compiled with -fopenmp it is an OpenMP loop; with -DCLIPON_PARALLEL=threads it starts std::threads; otherwise the
 // calling thread does it all.  Inside a parallel region of the caller's own it runs on the calling thread, so an
-// application that parallelises over requests gets no nested teams.
+// application that parallelises over requests gets no nested teams.  In a process forked after a loop it starts
+// std::threads whatever it was compiled for: libgomp would wait for threads that fork did not copy.
 #pragma once
 
 #include <algorithm>
@@ -10,20 +11,40 @@
 #include <cstdint>
 #include <exception>
 #include <mutex>
+#include <new>
+#include <system_error>
 #include <thread>
 #include <vector>
 
+#include "clipon/core/floating_point.hpp"
 #include "clipon/core/types.hpp"
 
 #if defined(_OPENMP)
 #include <omp.h>
 #endif
+#if defined(__unix__) || defined(__APPLE__)
+#include <unistd.h>
+#endif
 #if defined(__linux__)
 #include <sched.h>
-#include <unistd.h>
 
 #include <cstdio>
 #endif
+
+// Outside the ABI namespace: units of different flags share one libgomp, so they must agree about who forked.
+namespace clipon::process {
+#if defined(__unix__) || defined(__APPLE__)
+/// True in a process that was forked from one in which a loop had run before.
+inline bool forked_after_parallel() {
+  static const pid_t first = ::getpid();
+  return ::getpid() != first;
+}
+#else
+inline bool forked_after_parallel() {
+  return false;
+}
+#endif
+}  // namespace clipon::process
 
 namespace clipon::inline CLIPON_ABI::parallel {
 
@@ -66,30 +87,50 @@ inline bool inside_parallel_region() {
 #endif
 }
 
+// On std::threads of its own.  Where the system grants no more threads, those that there are do the work.
+template <class Body>
+void run_on_threads(index_t team_size, index_t n, const Body& body, FirstException& failure) {
+  std::atomic<index_t> next{0};
+  const auto work = [&] {
+    const FloatingPointScope scope;
+    for (index_t i = next++; i < n; i = next++) failure.run(i, body);
+  };
+  std::vector<std::jthread> team;  // joined when it goes
+  try {
+    team.reserve(static_cast<std::size_t>(team_size - 1));
+    for (index_t t = 1; t < team_size; ++t) team.emplace_back(work);
+  } catch (const std::system_error&) {
+  } catch (const std::bad_alloc&) {
+  }
+  work();
+}
+
 /// body(i) for i in [0, n), on at most `threads` threads, each index once, in no particular order.  The body may throw:
-/// when all threads have ended, that of the lowest index is
-/// rethrown.
+/// when all threads have ended, that of the lowest index is rethrown.
 template <class Body>
 void parallel_for(Threads threads, index_t n, const Body& body) {
   const index_t wanted = threads.count < n ? threads.count : n;
   if (wanted <= 1 || inside_parallel_region()) {
+    const FloatingPointScope scope;
     for (index_t i = 0; i < n; ++i) body(i);
     return;
   }
   FirstException failure;
 #if defined(_OPENMP) && !defined(CLIPON_PARALLEL)
-#pragma omp parallel for schedule(dynamic, 1) num_threads(static_cast <int>(wanted))
-  for (index_t i = 0; i < n; ++i) failure.run(i, body);
+  if (process::forked_after_parallel()) {
+    run_on_threads(wanted, n, body, failure);
+  } else {
+#pragma omp parallel num_threads(static_cast <int>(wanted))
+    {
+      const FloatingPointScope scope;
+#pragma omp for schedule(dynamic, 1)
+      for (index_t i = 0; i < n; ++i) failure.run(i, body);
+    }
+  }
 #elif defined(CLIPON_PARALLEL)
-  std::atomic<index_t> next{0};
-  const auto work = [&] {
-    for (index_t i = next++; i < n; i = next++) failure.run(i, body);
-  };
-  std::vector<std::jthread> team;
-  for (index_t t = 1; t < wanted; ++t) team.emplace_back(work);
-  work();
-  team.clear();  // joins
+  run_on_threads(wanted, n, body, failure);
 #else
+  const FloatingPointScope scope;
   for (index_t i = 0; i < n; ++i) failure.run(i, body);
 #endif
   failure.rethrow();

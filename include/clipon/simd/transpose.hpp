@@ -41,7 +41,8 @@ template <class Arch>
 struct Quads<Arch, 256> {
   static CLIPON_ALWAYS_INLINE __m256 load(const unsigned char* const* rows, index_t offset) {
     const __m256 low = _mm256_castps128_ps256(Quads<Arch, 128>::load(rows[0] + offset));
-    return _mm256_insertf128_ps(low, Quads<Arch, 128>::load(rows[4] + offset), 1);
+    const __m128 high = Quads<Arch, 128>::load(rows[4] + offset);
+    return _mm256_insertf128_ps(low, high, 1);  // a macro in clang 14, which takes no commas within an argument
   }
   static CLIPON_ALWAYS_INLINE void transpose(const unsigned char* const* rows, index_t offset, std::uint32_t* out,
                                              index_t out_stride) {

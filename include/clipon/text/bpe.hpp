@@ -5,13 +5,14 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <functional>
-#include <queue>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
 
+#include "clipon/core/keyed_hash.hpp"
 #include "clipon/core/types.hpp"
 #include "clipon/text/utf8.hpp"
 
@@ -53,8 +54,11 @@ class MergeTable {
   static std::uint64_t key(std::int32_t left, std::int32_t right) {
     return (std::uint64_t{static_cast<std::uint32_t>(left)} << 32) | static_cast<std::uint32_t>(right);
   }
-  std::unordered_map<std::uint64_t, Merge> merges_;
+  std::unordered_map<std::uint64_t, Merge, KeyedHash> merges_;
 };
+
+/// Ids by a token's letters; views into the vocabulary.
+using TokenIds = std::unordered_map<std::string_view, std::int32_t, KeyedHash>;
 
 /// Merges the symbols of one word, in place.  n log n: pairs wait in a heap by rank and position, and one that has been
 /// torn apart meanwhile is recognised when its turn comes.
@@ -62,38 +66,40 @@ class WordEncoder {
  public:
   explicit WordEncoder(const MergeTable& merges) : merges_(merges) {}
 
+  /// At most 2^31 - 1 symbols.
   void encode(std::vector<std::int32_t>& symbols) {
-    const auto n = static_cast<index_t>(symbols.size());
+    const auto n = static_cast<position_t>(symbols.size());
     if (n < 2) return;
     symbols_ = &symbols;
     previous_.resize(symbols.size());
     next_.resize(symbols.size());
-    for (index_t i = 0; i < n; ++i) {
+    for (position_t i = 0; i < n; ++i) {
       previous_[static_cast<std::size_t>(i)] = i - 1;
       next_[static_cast<std::size_t>(i)] = i + 1;
     }
     heap_.clear();
-    for (index_t i = 0; i + 1 < n; ++i) consider(i, i + 1);
+    for (position_t i = 0; i + 1 < n; ++i) consider(i, i + 1);
     while (!heap_.empty()) merge_lowest(n);
     symbols.erase(std::remove(symbols.begin(), symbols.end(), kGone), symbols.end());
   }
 
  private:
+  using position_t = std::int32_t;  // half the memory of index_t, of which a long word takes much
   static constexpr std::int32_t kGone = -1;
   struct Candidate {
     std::int32_t rank;
-    index_t position;
+    position_t position;
     std::int32_t left, right, merged;
     bool operator>(const Candidate& other) const {
       return rank != other.rank ? rank > other.rank : position > other.position;
     }
   };
 
-  std::int32_t& symbol(index_t i) { return (*symbols_)[static_cast<std::size_t>(i)]; }
-  index_t& next(index_t i) { return next_[static_cast<std::size_t>(i)]; }
-  index_t& previous(index_t i) { return previous_[static_cast<std::size_t>(i)]; }
+  std::int32_t& symbol(position_t i) { return (*symbols_)[static_cast<std::size_t>(i)]; }
+  position_t& next(position_t i) { return next_[static_cast<std::size_t>(i)]; }
+  position_t& previous(position_t i) { return previous_[static_cast<std::size_t>(i)]; }
 
-  void consider(index_t left, index_t right) {
+  void consider(position_t left, position_t right) {
     const auto* merge = merges_.find(symbol(left), symbol(right));
     if (merge == nullptr) return;
     heap_.push_back({merge->rank, left, symbol(left), symbol(right), merge->merged});
@@ -101,14 +107,14 @@ class WordEncoder {
   }
 
   // All occurrences of the lowest pair, from the left; the pairs that arise are considered after the last of them.
-  void merge_lowest(index_t n) {
+  void merge_lowest(position_t n) {
     const std::int32_t rank = heap_.front().rank;
     changed_.clear();
     while (!heap_.empty() && heap_.front().rank == rank) {
       const Candidate pair = heap_.front();
       std::pop_heap(heap_.begin(), heap_.end(), std::greater<>());
       heap_.pop_back();
-      const index_t right = next(pair.position);
+      const position_t right = next(pair.position);
       if (symbol(pair.position) != pair.left || right >= n || symbol(right) != pair.right) continue;
       symbol(pair.position) = pair.merged;
       symbol(right) = kGone;
@@ -116,7 +122,7 @@ class WordEncoder {
       if (next(right) < n) previous(next(right)) = pair.position;
       changed_.push_back(pair.position);
     }
-    for (const index_t i : changed_) {
+    for (const position_t i : changed_) {
       if (symbol(i) == kGone) continue;
       if (previous(i) >= 0) consider(previous(i), i);
       if (next(i) < n) consider(i, next(i));
@@ -125,10 +131,10 @@ class WordEncoder {
 
   const MergeTable& merges_;
   std::vector<std::int32_t>* symbols_ = nullptr;
-  std::vector<index_t> previous_;
-  std::vector<index_t> next_;
+  std::vector<position_t> previous_;
+  std::vector<position_t> next_;
   std::vector<Candidate> heap_;
-  std::vector<index_t> changed_;
+  std::vector<position_t> changed_;
 };
 
 }  // namespace clipon::inline CLIPON_ABI::text

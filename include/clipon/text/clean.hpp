@@ -66,8 +66,24 @@ inline bool is_removed_control(char32_t c) {
          (c >= 0xfff9 && c <= 0xfffc);
 }
 
+/// How much more repeating a text is worth.  Each repetition undoes one level of "&amp;amp;...", so a text of nothing
+/// else would take time by its square; what ends the repeating early is a text with megabytes of such nesting.
+class RepetitionBudget {
+ public:
+  explicit RepetitionBudget(std::size_t length) : left_(4 * length + 4'000'000) {}
+  /// True if another pass over `length` characters may be made.
+  bool spend(std::size_t length) {
+    if (length > left_) return false;
+    left_ -= length;
+    return true;
+  }
+
+ private:
+  std::size_t left_;  // characters
+};
+
 // ftfy.fix_and_explain: all steps in order, until nothing changes.
-inline std::u32string ftfy_fix_segment(std::u32string s, bool unescape) {
+inline std::u32string ftfy_fix_segment(std::u32string s, bool unescape, RepetitionBudget& budget) {
   while (true) {
     const std::u32string before = s;
     if (unescape) s = ftfy_unescape_html(s);
@@ -79,13 +95,14 @@ inline std::u32string ftfy_fix_segment(std::u32string s, bool unescape) {
     s = remove_terminal_escapes(s);
     s.erase(std::remove_if(s.begin(), s.end(), is_removed_control), s.end());
     s = normalize_nfc(s);
-    if (s == before) return s;
+    if (s == before || !budget.spend(before.size())) return s;
   }
 }
 
 /// ftfy.fix_text(text, fix_encoding=False): line by line; once a line has a '<', HTML is no longer unescaped.
 inline std::u32string ftfy_fix_text(const std::u32string& s) {
   constexpr std::size_t longest = 1'000'000;  // ftfy's max_decode_length
+  RepetitionBudget budget(s.size());
   std::u32string out;
   out.reserve(s.size());
   bool unescape = true;
@@ -94,7 +111,7 @@ inline std::u32string ftfy_fix_text(const std::u32string& s) {
     const std::size_t end = std::min(line == std::u32string::npos ? s.size() : line + 1, i + longest);
     std::u32string segment = s.substr(i, end - i);
     if (segment.find(U'<') != std::u32string::npos) unescape = false;
-    out += ftfy_fix_segment(std::move(segment), unescape);
+    out += ftfy_fix_segment(std::move(segment), unescape, budget);
     i = end;
   }
   return out;

@@ -97,7 +97,8 @@ inline std::u32string html_unescape(const std::u32string& s) {
       const std::string name = entity_name(rest);
       std::size_t taken = name.size();
       const HtmlEntity* entity = taken > 0 ? find_entity(kHtmlEntities, name) : nullptr;
-      for (std::size_t n = name.size(); entity == nullptr && n-- > 2;) {  // names may lack their semicolon
+      constexpr std::size_t longest = 6;  // of the names that may lack their semicolon, "Aacute" for one
+      for (std::size_t n = std::min(name.size(), longest + 1); entity == nullptr && n-- > 2;) {
         entity = find_entity(kHtmlEntities, std::string_view(name).substr(0, n));
         taken = n;
       }

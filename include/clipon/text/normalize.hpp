@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -58,18 +59,27 @@ inline char32_t compose(char32_t first, char32_t second) {
              : 0;
 }
 
-// Runs of combining marks in the order of their classes; the sort is stable, as the standard wants.
+// A run of combining marks in the order of their classes, each class in the order of the text: by counting, since a
+// hostile text may be one run of a million.
+inline void order_run(std::u32string& s, std::size_t first, std::size_t last) {
+  std::array<std::size_t, 257> starts{};
+  bool ordered = true;
+  for (std::size_t i = first; i < last; ++i) {
+    ++starts[combining_class(s[i]) + 1];
+    ordered = ordered && (i == first || combining_class(s[i - 1]) <= combining_class(s[i]));
+  }
+  if (ordered) return;
+  for (std::size_t c = 1; c < starts.size(); ++c) starts[c] += starts[c - 1];
+  const std::u32string run = s.substr(first, last - first);
+  for (const char32_t c : run) s[first + starts[combining_class(c)]++] = c;
+}
+
 inline void order_canonically(std::u32string& s) {
-  for (std::size_t i = 0; i < s.size();) {
-    if (combining_class(s[i]) == 0) {
-      ++i;
-      continue;
-    }
-    std::size_t end = i;
-    while (end < s.size() && combining_class(s[end]) != 0) ++end;
-    std::stable_sort(s.begin() + static_cast<std::ptrdiff_t>(i), s.begin() + static_cast<std::ptrdiff_t>(end),
-                     [](char32_t a, char32_t b) { return combining_class(a) < combining_class(b); });
-    i = end;
+  for (std::size_t i = 0; i < s.size(); ++i) {
+    if (combining_class(s[i]) == 0) continue;
+    const std::size_t first = i;
+    while (i < s.size() && combining_class(s[i]) != 0) ++i;
+    if (i - first > 1) order_run(s, first, i);
   }
 }
 

@@ -5,7 +5,6 @@
 
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "clipon/error.hpp"
@@ -16,7 +15,7 @@ namespace clipon::inline CLIPON_ABI::text {
 /// "left right" for each token after the single characters, in the order of the vocabulary, which is that of the
 /// merges. Tokens that no two earlier ones make up (the special ones) have none.
 inline std::vector<std::string> recover_merges(const std::vector<std::string>& tokens) {
-  std::unordered_map<std::string_view, std::int32_t> ids;
+  TokenIds ids;
   ids.reserve(tokens.size());
   for (std::size_t i = 0; i < tokens.size(); ++i) ids.emplace(tokens[i], static_cast<std::int32_t>(i));
 

@@ -1,6 +1,7 @@
 // Texts to token ids and back.  Layer 3; a Model owns one.  openai/CLIP clip/simple_tokenizer.py and clip.tokenize.
 #pragma once
 
+#include <algorithm>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -25,28 +26,36 @@ struct TokenizerConfig {
   Cleaning cleaning = Cleaning::ftfy;
 };
 
+constexpr std::size_t kMostTextBytes = 1u << 30;  // positions in a word are 32-bit numbers, and cleaning lengthens it
+
 /// Immutable after construction: any number of threads may use one.
 class Tokenizer {
  public:
   /// Throws Error bad_value or duplicate, naming the entry, when the vocabulary does not hang together: ids out of
   /// range, a byte without a token, a merge of unknown tokens.
   explicit Tokenizer(TokenizerConfig config) : config_(std::move(config)) {
-    index_tokens();
+    const TokenIds ids = index_tokens();
     const auto alphabet = byte_alphabet();
     for (std::size_t byte = 0; byte < 256; ++byte) {
-      inner_[byte] = id_of(alphabet[byte], "byte " + std::to_string(byte));
-      last_[byte] =
-          id_of(alphabet[byte] + std::string(kEndOfWord), "byte " + std::to_string(byte) + " at a word's end");
+      inner_[byte] = id_of(ids, alphabet[byte], [&] { return "byte " + std::to_string(byte); });
+      last_[byte] = id_of(ids, alphabet[byte] + std::string(kEndOfWord),
+                          [&] { return "byte " + std::to_string(byte) + " at a word's end"; });
       byte_of_.emplace(alphabet[byte], static_cast<unsigned char>(byte));
     }
     merges_.reserve(config_.merges.size());
-    for (std::size_t i = 0; i < config_.merges.size(); ++i) add_merge(i);
+    for (std::size_t i = 0; i < config_.merges.size(); ++i) add_merge(ids, i);
   }
 
   [[nodiscard]] const TokenizerConfig& config() const { return config_; }
 
-  /// The ids of `text` without start and end, however many.  Throws Error invalid_utf8.
+  /// The ids of `text` without start and end, however many.  Throws Error invalid_utf8, or text_too_long
+  /// for more than options.max_bytes.
   [[nodiscard]] std::vector<std::int32_t> encode(std::string_view text, const TokenizeOptions& options = {}) const {
+    if (text.size() > std::min(options.max_bytes, kMostTextBytes)) {
+      throw Error(ErrorCode::text_too_long, "text '" + excerpt(text) + "': expected at most " +
+                                                std::to_string(std::min(options.max_bytes, kMostTextBytes)) +
+                                                " bytes, found " + std::to_string(text.size()));
+    }
     const std::u32string cleaned = clean(decode_utf8(text, options.replace_invalid_utf8), config_.cleaning);
     std::vector<std::int32_t> ids;
     std::vector<std::int32_t> symbols;
@@ -106,10 +115,11 @@ class Tokenizer {
     return std::string(text.substr(0, end)) + "...";
   }
 
-  void index_tokens() {
-    ids_.reserve(config_.tokens.size());
+  [[nodiscard]] TokenIds index_tokens() const {
+    TokenIds ids;
+    ids.reserve(config_.tokens.size());
     for (std::size_t i = 0; i < config_.tokens.size(); ++i) {
-      if (!ids_.emplace(config_.tokens[i], static_cast<std::int32_t>(i)).second) {
+      if (!ids.emplace(config_.tokens[i], static_cast<std::int32_t>(i)).second) {
         throw Error(ErrorCode::duplicate,
                     "vocabulary: token " + std::to_string(i) + " '" + config_.tokens[i] + "' stands twice");
       }
@@ -120,22 +130,25 @@ class Tokenizer {
                                               std::to_string(config_.tokens.size()) + ", found " + std::to_string(id));
       }
     }
+    return ids;
   }
 
-  std::int32_t id_of(const std::string& token, const std::string& what) const {
-    const auto found = ids_.find(token);
-    if (found == ids_.end()) throw Error(ErrorCode::bad_value, "vocabulary: no token for " + what);
+  // what() says in the message what the token is for.
+  template <class What>
+  static std::int32_t id_of(const TokenIds& ids, std::string_view token, const What& what) {
+    const auto found = ids.find(token);
+    if (found == ids.end()) throw Error(ErrorCode::bad_value, "vocabulary: no token for " + what());
     return found->second;
   }
 
-  void add_merge(std::size_t i) {
-    const std::string& merge = config_.merges[i];
-    const std::string what = "merge " + std::to_string(i) + " '" + merge + "'";
+  void add_merge(const TokenIds& ids, std::size_t i) {
+    const std::string_view merge = config_.merges[i];
+    const auto what = [&] { return "merge " + std::to_string(i) + " '" + std::string(merge) + "'"; };
     const std::size_t blank = merge.find(' ');
-    if (blank == std::string::npos) throw Error(ErrorCode::bad_value, "vocabulary: " + what + " is not a pair");
-    const std::string left = merge.substr(0, blank);
-    const std::string right = merge.substr(blank + 1);
-    merges_.add(id_of(left, what), id_of(right, what), id_of(left + right, what));
+    if (blank == std::string::npos) throw Error(ErrorCode::bad_value, "vocabulary: " + what() + " is not a pair");
+    const std::string_view left = merge.substr(0, blank);
+    const std::string_view right = merge.substr(blank + 1);
+    merges_.add(id_of(ids, left, what), id_of(ids, right, what), id_of(ids, std::string(left).append(right), what));
   }
 
   void append_token(std::string& out, std::string_view token) const {
@@ -151,7 +164,6 @@ class Tokenizer {
   }
 
   TokenizerConfig config_;
-  std::unordered_map<std::string_view, std::int32_t> ids_;  // views into config_.tokens
   std::unordered_map<std::string, unsigned char> byte_of_;
   std::int32_t inner_[256] = {};
   std::int32_t last_[256] = {};

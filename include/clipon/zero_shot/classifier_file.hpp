@@ -50,7 +50,7 @@ inline Classifier Classifier::load(const Model& model, const std::string& path) 
 
     out.labels_ = to_labels(detail::strings_of(file, "clipon.labels"));
     const auto synonyms = detail::strings_of(file, "clipon.synonyms");
-    const auto& counts = file.get<std::vector<std::uint64_t>>("clipon.synonym_counts");
+    const auto counts = file.metadata().numbers("clipon.synonym_counts");
     std::size_t next = 0;
     for (std::size_t i = 0; i < counts.size() && i < out.labels_.size(); ++i) {
       if (counts[i] > synonyms.size() - next) break;

@@ -26,7 +26,7 @@ inline void write_model_keys(format::GgufWriter& writer, const Model& model) {
 
 /// Strings of a metadata array, copied out of the file.
 inline std::vector<std::string> strings_of(const format::Gguf& file, const char* key) {
-  const auto& views = file.get<std::vector<std::string_view>>(key);
+  const auto views = file.metadata().strings(key);
   return {views.begin(), views.end()};
 }
 

@@ -21,6 +21,7 @@ from clipon_convert.checkpoint import (
     Vocabulary,
 )
 from clipon_convert.errors import ConversionError
+from clipon_convert.sources.gguf_header import check_gguf_header
 from clipon_convert.sources.names import CLIP_CPP, to_openai
 
 _STORED = {
@@ -75,9 +76,10 @@ def _weights(reader: GGUFReader, path: Path) -> tuple[dict[str, Array], str]:
 
 
 def read(path: Path, bpe: Path | None) -> Checkpoint:
+    check_gguf_header(path)
     try:
         reader = GGUFReader(path)
-    except (ValueError, IndexError, UnicodeDecodeError) as error:
+    except Exception as error:  # a broken file raises nearly anything there
         raise ConversionError(f"{path}: not a GGUF file: {error}") from error
     fields = Fields(reader, path)
     if fields.get("general.architecture") != "clip":

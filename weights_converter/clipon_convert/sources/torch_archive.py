@@ -7,13 +7,15 @@ modules of a TorchScript archive become inert objects whose attributes are looke
 
 from __future__ import annotations
 
+import math
 import pickle
+import struct
 import zipfile
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, ClassVar
 
 import numpy as np
 
@@ -67,10 +69,6 @@ class ScriptObject:
     def __init__(self, *_: object) -> None:
         self.attributes: dict[str, Any] = {}
 
-    def __setstate__(self, state: object) -> None:
-        if isinstance(state, dict):
-            self.attributes = state
-
 
 def _tensor(storage: Storage, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], *_: object) -> object:
     numbers = (offset, *shape, *strides)
@@ -78,6 +76,8 @@ def _tensor(storage: Storage, offset: int, shape: tuple[int, ...], strides: tupl
         raise ConversionError("data.pkl: expected a tensor of a storage, with offset, shape and strides")
     if len(shape) != len(strides) or len(shape) > 8:
         raise ConversionError(f"data.pkl: a tensor has {len(shape)} sizes and {len(strides)} strides")
+    if math.prod(shape) > storage.elements:  # strides of 0 would make terabytes of one number
+        raise ConversionError(f"data.pkl: a tensor of shape {list(shape)} has more elements than its storage")
     return TensorReference(storage, offset, tuple(shape), tuple(strides))
 
 
@@ -101,8 +101,13 @@ _ALLOWED: dict[tuple[str, str], Callable[..., object]] = {
 }
 
 
-class RestrictedUnpickler(pickle.Unpickler):
-    """Only the names above, storages and script modules exist."""
+class RestrictedUnpickler(pickle._Unpickler):
+    """Only the names above, storages and script modules exist.
+
+    The one written in Python: that in C makes room for whatever memo index a pickle names, up to 64 GB.
+    """
+
+    dispatch: ClassVar = dict(pickle._Unpickler.dispatch)
 
     def find_class(self, module: str, name: str) -> Any:  # noqa: ANN401 (the base class's signature)
         if (module, name) in _ALLOWED:
@@ -115,6 +120,18 @@ class RestrictedUnpickler(pickle.Unpickler):
             f"data.pkl: it wants to call {module}.{name}, which weights have no need of; "
             "save the model's state_dict alone, or as safetensors"
         )
+
+    def load_build(self) -> None:
+        """Sets an object's state: that of script modules; pickle's own would let a file overwrite any attribute, a
+        checked tensor's offset for one."""
+        state = self.stack.pop()
+        target = self.stack[-1]
+        if isinstance(target, ScriptObject):
+            target.attributes = state if isinstance(state, dict) else {}
+        elif not isinstance(target, OrderedDict):  # whose state is torch's _metadata: of no use here
+            raise ConversionError(f"data.pkl: it wants to change a {type(target).__name__}")
+
+    dispatch[pickle.BUILD[0]] = load_build
 
     def persistent_load(self, pid: Any) -> Storage:  # noqa: ANN401
         if not (isinstance(pid, tuple) and len(pid) == 5 and pid[0] == "storage" and isinstance(pid[1], StorageType)):
@@ -130,6 +147,7 @@ class Archive:
             raise ConversionError(f"{path}: expected one data.pkl in the archive, found {len(pickles)}")
         self.prefix = pickles[0].removesuffix("data.pkl")
         self.storages: dict[str, Array] = {}
+        self.bytes_left = path.stat().st_size  # members may overlap, and so hold more than the file
         order = self.prefix + "byteorder"
         if order in archive.namelist() and self.member(order, 16).read() != b"little":
             raise ConversionError(f"{path}: expected little-endian weights")
@@ -157,7 +175,11 @@ class Archive:
         storage = reference.storage
         if storage.key not in self.storages:
             dtype = np.dtype(storage.type.numpy)
-            with self.member(f"{self.prefix}data/{storage.key}", storage.elements * dtype.itemsize) as file:
+            size = storage.elements * dtype.itemsize
+            if not 0 <= size <= self.bytes_left:
+                raise ConversionError(f"{self.path}: its storages are larger than the file")
+            self.bytes_left -= size
+            with self.member(f"{self.prefix}data/{storage.key}", size) as file:
                 values = np.frombuffer(file.read(), dtype)
             if values.size != storage.elements:
                 raise ConversionError(f"{self.path}: storage {storage.key}: expected {storage.elements} elements")
@@ -195,7 +217,7 @@ def read_torch_archive(path: Path) -> tuple[dict[str, Array], str]:
     {"state_dict": {...}}, and names that start with "module."."""
     try:
         zip_file = zipfile.ZipFile(path)
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, NotImplementedError, struct.error, UnicodeDecodeError) as error:
         raise ConversionError(
             f"{path}: not a ZIP archive as torch.save and torch.jit.save write it since PyTorch 1.6; "
             "save it again with a current PyTorch"
@@ -213,5 +235,5 @@ def read_torch_archive(path: Path) -> tuple[dict[str, Array], str]:
         for name, reference in references.items():
             weights[name.removeprefix("module.")] = archive.read(reference)
             if reference.storage.type.stored:
-                elements[reference.storage.type.stored] += int(np.prod(reference.shape))
+                elements[reference.storage.type.stored] += math.prod(reference.shape)
         return weights, elements.most_common(1)[0][0] if elements else "f32"

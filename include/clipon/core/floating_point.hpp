@@ -1,0 +1,47 @@
+// The floating-point environment of a call: clipon's own while it computes, the caller's before and after.  Layer 0;
+// used by Model's calls and by the threads of parallel_for.
+#pragma once
+
+#if defined(__x86_64__)
+#include <xmmintrin.h>
+#else
+#include <cfenv>
+#endif
+
+#include "clipon/core/config.hpp"
+
+namespace clipon::inline CLIPON_ABI {
+
+/// Rounding to nearest, no traps, denormals taken for zero; on destruction everything is as before, status flags too.
+/// So results don't depend on what a caller (or a library linked with -ffast-math) has set, worker threads agree with
+/// the thread that called, and weights full of denormals cost no more time than others.
+class FloatingPointScope {
+ public:
+  FloatingPointScope(const FloatingPointScope&) = delete;
+  FloatingPointScope& operator=(const FloatingPointScope&) = delete;
+#if defined(__x86_64__)
+  FloatingPointScope() : before_(_mm_getcsr()) {
+    // MXCSR: all exceptions masked (0x1f80), flush to zero (0x8000), denormals are zero (0x40); Intel SDM 1, 10.2.3
+    _mm_setcsr(0x1f80u | 0x8000u | 0x0040u);
+  }
+  ~FloatingPointScope() {
+    _mm_setcsr(before_);
+  }
+
+ private:
+  unsigned before_;
+#else
+  FloatingPointScope() {
+    std::feholdexcept(&before_);
+    std::fesetround(FE_TONEAREST);
+  }
+  ~FloatingPointScope() {
+    std::fesetenv(&before_);
+  }
+
+ private:
+  std::fenv_t before_;
+#endif
+};
+
+}  // namespace clipon::inline CLIPON_ABI

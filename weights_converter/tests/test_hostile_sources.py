@@ -1,0 +1,246 @@
+"""Sources made to do harm: refused in one line, nothing run, nothing left behind, in bounded time and memory."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import os
+import pickle
+import struct
+import zipfile
+from collections import OrderedDict
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save
+
+from clipon_convert.errors import ConversionError
+from clipon_convert.sources.gguf_header import check_gguf_header
+from clipon_convert.sources.torch_archive import read_torch_archive
+from conftest import convert
+
+STORAGE = b"(S'storage'\nctorch\nFloatStorage\nS'0'\nS'cpu'\nI%d\ntQ"  # a persistent id, protocol 0's spelling
+
+
+def torch_file(path: Path, payload: bytes, storages: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("archive/data.pkl", payload)
+        for key, data in storages.items():
+            file.writestr(f"archive/data/{key}", data)
+    return path
+
+
+def tensor(elements: int, offset: int, shape: tuple[int, ...], strides: tuple[int, ...]) -> bytes:
+    """A pickle of {'w': tensor}, its numbers as given."""
+
+    def numbers(values: tuple[int, ...]) -> bytes:
+        return b"(" + b"".join(b"I%d\n" % v for v in values) + b"t"
+
+    storage = STORAGE % elements
+    call = (
+        b"ctorch._utils\n_rebuild_tensor_v2\n("
+        + storage
+        + b"I%d\n" % offset
+        + numbers(shape)
+        + numbers(strides)
+        + b"tR"
+    )
+    return b"(dS'w'\n" + call + b"s."
+
+
+def test_a_sound_archive_reads(tmp_path: Path) -> None:
+    data = np.arange(6, dtype="<f4").tobytes()
+    weights, stored = read_torch_archive(torch_file(tmp_path / "sound.pt", tensor(6, 2, (2, 2), (2, 1)), {"0": data}))
+    assert weights["w"].tolist() == [[2, 3], [4, 5]]
+    assert stored == "f32"
+
+
+@pytest.mark.parametrize(
+    ("elements", "offset", "shape", "strides"),
+    [
+        (6, -1, (2,), (1,)),
+        (6, 0, (-2,), (1,)),
+        (6, 0, (2,), (-1,)),
+        (6, 5, (2,), (1,)),
+        (6, 2**41, (1,), (1,)),
+        (6, 0, (2**39, 2**39), (0, 0)),  # a terabyte of one number
+        (6, 0, (7,), (0,)),
+        (2**38, 0, (2,), (1,)),
+        (-6, 0, (2,), (1,)),
+        (6, 0, (1,) * 9, (1,) * 9),
+        (6, 0, (2, 2), (1,)),
+        (7, 0, (2,), (1,)),  # the member has six
+    ],
+)
+def test_tensors_that_lie(
+    tmp_path: Path, elements: int, offset: int, shape: tuple[int, ...], strides: tuple[int, ...]
+) -> None:
+    data = np.arange(6, dtype="<f4").tobytes()
+    with pytest.raises(ConversionError):
+        read_torch_archive(torch_file(tmp_path / "bad.pt", tensor(elements, offset, shape, strides), {"0": data}))
+
+
+def test_state_can_not_change_a_checked_tensor(tmp_path: Path) -> None:
+    sound = tensor(6, 0, (2,), (1,))
+    payload = sound[:-2] + b"(dS'offset'\nI-1000000\nsb" + b"s."  # BUILD on the tensor
+    with pytest.raises(ConversionError, match="change a TensorReference"):
+        read_torch_archive(torch_file(tmp_path / "state.pt", payload, {"0": bytes(24)}))
+
+
+def test_a_vast_memo_index_takes_no_memory(tmp_path: Path) -> None:
+    payload = b"\x80\x02}r" + struct.pack("<I", 2**32 - 1) + b"."  # LONG_BINPUT
+    with pytest.raises(ConversionError, match="found none"):
+        read_torch_archive(torch_file(tmp_path / "memo.pt", payload, {}))
+
+
+def test_many_storages(tmp_path: Path) -> None:
+    names = [f"w{i}" for i in range(50)]
+    payload = b"(d"
+    for i, name in enumerate(names):
+        one = tensor(6, 0, (2,), (1,)).replace(b"S'0'", b"S'%d'" % i)
+        payload += b"S'%s'\n" % name.encode() + one[len(b"(dS'w'\n") : -1]
+    path = torch_file(tmp_path / "many.pt", payload + b".", {str(i): bytes(24) for i in range(50)})
+    assert len(read_torch_archive(path)[0]) == 50
+
+
+def test_ordered_dictionaries_with_metadata_read(tmp_path: Path) -> None:
+    inner = pickle.dumps(OrderedDict(), 0)[:-1]
+    payload = inner + b"(dS'_metadata'\n(dsb" + b"."
+    with pytest.raises(ConversionError, match="found none"):
+        read_torch_archive(torch_file(tmp_path / "empty.pt", payload, {}))
+
+
+def sound_safetensors() -> bytes:
+    return save({"visual.proj": np.zeros((4, 4), np.float32)})
+
+
+def header(entries: object, data: bytes = b"", length: int | None = None) -> bytes:
+    text = json.dumps(entries).encode()
+    return struct.pack("<Q", len(text) if length is None else length) + text + data
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\x01",
+        header({}, length=2**64 - 1),
+        header({}, length=100_000_001),
+        header({"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 4]}}, bytes(4)),
+        header({"a": {"dtype": "F32", "shape": [1], "data_offsets": [4, 8]}}, bytes(8)),  # a hole
+        header(
+            {
+                "a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]},
+                "b": {"dtype": "F32", "shape": [1], "data_offsets": [2, 6]},
+            },
+            bytes(6),
+        ),
+        header({"a": {"dtype": "F32", "shape": [2**40, 2**40], "data_offsets": [0, 4]}}, bytes(4)),
+        header({"a": {"dtype": "X9", "shape": [1], "data_offsets": [0, 4]}}, bytes(4)),
+        header({"a": {"dtype": "BOOL", "shape": [1], "data_offsets": [0, 1]}}, bytes(1)),
+        header([1, 2]),
+        sound_safetensors()[:-1],
+        sound_safetensors() + b"x",
+    ],
+)
+def test_safetensors_that_lie(tmp_path: Path, bpe: Path, content: bytes) -> None:
+    source = tmp_path / "bad.safetensors"
+    source.write_bytes(content)
+    before = set(os.listdir(tmp_path))
+    done = convert(source, tmp_path / "out.gguf", "--bpe", bpe)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert set(os.listdir(tmp_path)) == before
+
+
+def gguf(tensors: int, keys: int, body: bytes) -> bytes:
+    return b"GGUF" + struct.pack("<IQQ", 3, tensors, keys) + body
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"GGUF",
+        gguf(2**63, 0, b""),
+        gguf(0, 2**64 - 1, b""),
+        gguf(0, 1, struct.pack("<Q", 2**63)),
+        gguf(0, 1, struct.pack("<Q1sI", 1, b"a", 9) + struct.pack("<IQ", 4, 2**63)),  # ggml-org/llama.cpp #27188
+        gguf(0, 1, struct.pack("<Q1sI", 1, b"a", 9) + struct.pack("<IQ", 9, 1)),
+        gguf(0, 1, struct.pack("<Q1sI", 1, b"a", 99)),
+        gguf(1, 0, struct.pack("<Q1sI", 1, b"a", 2**32 - 1)),
+        gguf(0, 0, b""),
+    ],
+)
+def test_gguf_headers_that_lie(tmp_path: Path, bpe: Path, content: bytes) -> None:
+    source = tmp_path / "bad.gguf"
+    source.write_bytes(content)
+    done = convert(source, tmp_path / "out.gguf", "--bpe", bpe)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1, done.stderr
+    if content != gguf(0, 0, b""):
+        with pytest.raises(ConversionError):
+            check_gguf_header(source)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        "[]",
+        "1",
+        "null",
+        "{",
+        "[" * 100_000,
+        '{"model_type": "clip", "text_config": 3}',
+        '{"model_type": "clip", "text_config": []}',
+    ],
+)
+def test_configs_of_other_types(tmp_path: Path, bpe: Path, config: str) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "config.json").write_text(config)
+    (folder / "model.safetensors").write_bytes(sound_safetensors())
+    done = convert(folder, tmp_path / "out.gguf", "--bpe", bpe)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert not (tmp_path / "out.gguf").exists()
+
+
+@pytest.mark.parametrize("name", ["../other.safetensors", "/etc/passwd", "..", "", "a/b.safetensors", 7])
+def test_shard_indices_that_lead_elsewhere(tmp_path: Path, bpe: Path, name: object) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "config.json").write_text('{"model_type": "clip"}')
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": name}}))
+    (tmp_path / "other.safetensors").write_bytes(sound_safetensors())
+    done = convert(folder, tmp_path / "out.gguf", "--bpe", bpe)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1, done.stderr
+
+
+def test_a_bomb_of_merges(source: Path, tmp_path: Path) -> None:
+    bomb = tmp_path / "merges.txt.gz"
+    packed = io.BytesIO()
+    with gzip.GzipFile(fileobj=packed, mode="wb", compresslevel=1) as file:
+        for _ in range(70):
+            file.write(bytes(1 << 20))
+    bomb.write_bytes(packed.getvalue())
+    done = convert(source, tmp_path / "out.gguf", "--bpe", bomb)
+    assert done.returncode == 1
+    assert "of merges" in done.stderr
+
+
+def test_devices_and_folders_are_not_replaced(source: Path, bpe: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "out.gguf"
+    folder.mkdir()
+    assert convert(source, folder, "--bpe", bpe).returncode == 1
+    assert folder.is_dir()
+    fifo = tmp_path / "fifo.gguf"
+    os.mkfifo(fifo)
+    done = convert(source, fifo, "--bpe", bpe)
+    assert done.returncode == 1
+    assert fifo.is_fifo()
+    assert (
+        convert(fifo, tmp_path / "other.gguf", "--bpe", bpe).returncode == 1
+    )  # at once: it does not wait for a writer
