@@ -90,7 +90,7 @@ inline void pick_rows(const OperandRows& from, std::span<const index_t> picked, 
     const Operand row = from.from_row(picked[i]).read();
     const OperandRows target = out.from_row(static_cast<index_t>(i));
     std::memcpy(target.data, row.data, static_cast<std::size_t>(from.stride) * size_of(from.type));
-    if (row.scales != nullptr) *target.scales = *row.scales;
+    if (from.type == DataType::i8) *target.scales = *row.scales;  // other types have room for none
   }
 }
 
