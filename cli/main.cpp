@@ -33,9 +33,9 @@ int main(int argc, char** argv) {
   app.add_flag("--exif", settings.exif, "Turn pictures as their Exif orientation says (the reference does not)");
   app.add_flag("--json", settings.json, "Print JSON");
   cli::Action action;
-  for (const auto add : {cli::add_classify, cli::add_embed, cli::add_tokenize, cli::add_preprocess, cli::add_similarity,
-                         cli::add_probe, cli::add_index, cli::add_search, cli::add_dedupe, cli::add_evaluate,
-                         cli::add_bench, cli::add_info}) {
+  for (const auto add :
+       {cli::add_classify, cli::add_embed, cli::add_tokenize, cli::add_preprocess, cli::add_similarity, cli::add_probe,
+        cli::add_index, cli::add_search, cli::add_dedupe, cli::add_evaluate, cli::add_bench, cli::add_info}) {
     add(app, settings, action);
   }
   try {

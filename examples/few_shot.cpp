@@ -32,7 +32,8 @@ int main(int argc, char** argv) try {
   options.zero_shot = &zero_shot;
   const auto probe = clipon::LinearProbe::train(model, model.embed_image_files(paths), classes, labels, options);
   const auto image = clipon::Image::read(argv[3]);
-  for (const auto& p : probe.classify_embeddings(model.embed_images({&image, 1}))[0]) {
+  const auto answers = probe.classify_embeddings(model.embed_images({&image, 1}));
+  for (const auto& p : answers.front()) {
     std::cout << p.label << ' ' << p.probability << '\n';
   }
 } catch (const clipon::Error& error) {
