@@ -116,7 +116,9 @@ void check_random(const Settings& settings, std::vector<Section>& table, const P
       {"PPM", "P6\n1 1\n255\nabc"s},
       {"JPEG XL", "\xff\x0a"s},
       {"ICO", "\0\0\1\0\1\0"s}};
-  for (const auto& [name, start] : others) {
+  for (const auto& item : others) {
+    const auto& name = item.first;
+    const auto& start = item.second;
     const Outcome outcome =
         section.any(name, kSmall, [&, file = start + std::string(64, '\0')] { decode_and_use(file, probe); });
     section.check(name + " is refused by name",
@@ -212,7 +214,9 @@ void check_limits(std::vector<Section>& table, const Probe& probe) {
   const std::pair<const char*, std::string> pictures[] = {{"PNG", png_of_noise(100, 100)},
                                                           {"JPEG", jpeg_of_noise(100, 100, 3, 80)},
                                                           {"BMP", bmp_file(100, 100, 24, 30000)}};
-  for (const auto& [name, file] : pictures) {
+  for (const auto& item : pictures) {
+    const auto& name = item.first;
+    const auto& file = item.second;
     const auto with = [&](const auto& set, bool passes) {
       DecodeOptions options;
       set(options);
@@ -235,17 +239,19 @@ void check_limits(std::vector<Section>& table, const Probe& probe) {
 void check_shapes(std::vector<Section>& table, const Probe& probe) {
   Section& section = table.emplace_back("picture: odd shapes");
   const clipon::Model& model = probe.model();
-  for (const auto& [width, height] : {std::pair{1, 1},
-                                      {1, 10000},
-                                      {10000, 1},
-                                      {2, 65535},
-                                      {65535, 2},
-                                      {223, 224},
-                                      {224, 223},
-                                      {225, 1},
-                                      {7, 3},
-                                      {8, 8},
-                                      {8, 9}}) {
+  for (const auto& item : {std::pair{1, 1},
+                           {1, 10000},
+                           {10000, 1},
+                           {2, 65535},
+                           {65535, 2},
+                           {223, 224},
+                           {224, 223},
+                           {225, 1},
+                           {7, 3},
+                           {8, 8},
+                           {8, 9}}) {
+    const auto& width = item.first;
+    const auto& height = item.second;
     const std::string what = std::to_string(width) + " x " + std::to_string(height);
     const std::vector<std::uint8_t> pixels(static_cast<std::size_t>(width) * static_cast<std::size_t>(height) * 4, 77);
     for (const Image& image :
@@ -268,16 +274,19 @@ void check_shapes(std::vector<Section>& table, const Probe& probe) {
   };
   const std::ptrdiff_t huge = std::numeric_limits<std::ptrdiff_t>::max();
   wrong([&] { (void)Image::from_rgb(nullptr, 1, 1); });
-  for (const auto& [width, height, stride] : {std::tuple<std::ptrdiff_t, std::ptrdiff_t, std::ptrdiff_t>{0, 1, 0},
-                                              {1, 0, 0},
-                                              {-1, 1, 0},
-                                              {1, -1, 0},
-                                              {huge, huge, 0},
-                                              {4, 2, 11},
-                                              {4, 2, -12},
-                                              {4, 2, 1},
-                                              {2, 3, huge},
-                                              {std::ptrdiff_t{1} << 25, 1, 0}}) {
+  for (const auto& item : {std::tuple<std::ptrdiff_t, std::ptrdiff_t, std::ptrdiff_t>{0, 1, 0},
+                           {1, 0, 0},
+                           {-1, 1, 0},
+                           {1, -1, 0},
+                           {huge, huge, 0},
+                           {4, 2, 11},
+                           {4, 2, -12},
+                           {4, 2, 1},
+                           {2, 3, huge},
+                           {std::ptrdiff_t{1} << 25, 1, 0}}) {
+    const auto& width = std::get<0>(item);
+    const auto& height = std::get<1>(item);
+    const auto& stride = std::get<2>(item);
     wrong([&, w = width, h = height, s = stride] { (void)Image::from_rgb(pixels, w, h, s); });
   }
 }

@@ -69,7 +69,7 @@ struct Quads<Arch, 512> {
   static constexpr __mmask16 kAll = F32<Arch, 512>::kAll;
   static CLIPON_ALWAYS_INLINE __m512 load(const unsigned char* const* rows, index_t offset) {
     const __m512 low = _mm512_castps256_ps512(Quads<Arch, 256>::load(rows, offset));
-    return _mm512_maskz_insertf32x8(kAll, low, Quads<Arch, 256>::load(rows + 8, offset), 1);
+    return _mm512_maskz_insertf32x8(kAll, low, (Quads<Arch, 256>::load(rows + 8, offset)), 1);
   }
   static CLIPON_ALWAYS_INLINE void transpose(const unsigned char* const* rows, index_t offset, std::uint32_t* out,
                                              index_t out_stride) {
