@@ -15,7 +15,7 @@ namespace clipon::inline CLIPON_ABI {
 
 struct LbfgsOptions {
   int max_iterations = 1000;
-  double gradient_tolerance = 1e-5;  ///< stop when no element of the gradient is larger
+  double gradient_tolerance = 1e-6;  ///< stop when no element of the gradient is larger
   std::size_t memory = 10;           ///< pairs of steps and gradient changes that are kept
 };
 
