@@ -189,6 +189,7 @@ inline void Model::embed_texts(std::span<const std::string> texts, MatrixRef out
   report.advance(static_cast<index_t>(ids.size() - items.size()));
   std::sort(items.begin(), items.end(), [&](std::size_t a, std::size_t b) { return ids[a] < ids[b]; });
   std::vector<models::TokenSpan> sorted;
+  sorted.reserve(items.size());
   for (const std::size_t item : items) sorted.emplace_back(ids[item]);
   const models::TextBatch all(sorted, options.share_prefixes);
   const auto passes = models::passes_by_rows(all, models::TextTransformer::kRowsAPass, threads());

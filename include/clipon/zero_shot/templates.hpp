@@ -83,7 +83,9 @@ inline std::vector<std::string> read_templates(const std::string& path) {
   if (lines.empty()) throw Error(ErrorCode::invalid_argument, path + ": expected a template a line, found none");
   for (const std::string& line : lines) {
     if (line.find("{}") == std::string::npos) {
-      throw Error(ErrorCode::invalid_argument, path + ": template '" + line + "': expected {} where the label goes");
+      std::string why = path;
+      why.append(": template '").append(line).append("': expected {} where the label goes");
+      throw Error(ErrorCode::invalid_argument, why);
     }
   }
   return lines;
