@@ -78,6 +78,7 @@ void embed_portion(const clipon::Model& model, const Settings& settings, std::ve
                    const std::function<void(std::size_t, std::size_t)>& progress, IndexWriter& writer,
                    clipon::DataType type, Counts& counts) {
   std::vector<std::string> paths;
+  paths.reserve(portion.size());
   for (const IndexRow& row : portion) paths.push_back(row.path);
   std::vector<clipon::ItemStatus> status;
   clipon::BatchOptions options;

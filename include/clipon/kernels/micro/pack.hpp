@@ -60,7 +60,7 @@ inline void pack_panel(const StoredMatrix& w, index_t first, const PanelRows& ou
     const index_t steps = padded_depth(out.type, depth) / k_step(out.type);
     for (index_t j = 0; j < nr; ++j) {
       std::uint32_t* row = typed + j * block;
-      for (index_t i = 0; i < block; ++i) wide[i] = 0.0f;
+      for (float& x : wide) x = 0.0f;
       if (first + j < w.rows) widen<Arch>(w, first + j, k, depth, wide);
       if (out.type == DataType::f32) {
         __builtin_memcpy(row, wide, sizeof wide);
