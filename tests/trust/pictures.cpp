@@ -350,7 +350,7 @@ void check_known_failures(const Settings& settings, std::vector<Section>& table,
   }
   // Exif that lies about its own lengths, with and without turning the picture
   for (std::size_t i = 0; i < 40; ++i) {
-    std::string exif("Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0", 32);
+    std::string exif("Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0", 32);
     if (i < exif.size()) exif[i] = '\xff';
     const std::string segment = std::string("\xff\xe1\0", 3) + static_cast<char>(exif.size() + 2) + exif;
     std::string file = sound;
