@@ -42,7 +42,7 @@ clipon::Classifier make_classifier(const Options& options, const Settings& setti
 
 // Sets the thresholds from labelled pictures; labels that the classifier lacks count as unknown.
 nlohmann::ordered_json calibrate(clipon::Classifier& classifier, const Options& options, const Settings& settings) {
-  const Labelled data = read_labelled(options.calibrate);
+  const Dataset data = read_labelled(options.calibrate);
   const auto examples = embed_examples(classifier.model(), settings, data, classes_among(data, classifier.labels()));
   nlohmann::ordered_json rules = nlohmann::ordered_json::array();
   for (const auto& report : classifier.calibrate(examples.rows, examples.classes, options.precision)) {

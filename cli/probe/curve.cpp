@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "classifier_options.hpp"
+#include "outputs.hpp"
 #include "probe/labelled.hpp"
 #include "probe/probe.hpp"
 
@@ -46,7 +47,7 @@ Run measure(const clipon::Classifier& zero_shot, const Options& options, const E
   run.accuracy[1] = fit().accuracy(test.rows, test.classes);
   const clipon::TipAdapter adapter(zero_shot, shots.rows, shots.classes);
   run.accuracy[2] = adapter.accuracy(test.rows, test.classes);
-  run.paths = shots.paths;
+  run.paths = shots.names;
   return run;
 }
 
@@ -75,9 +76,9 @@ void print_table(const std::vector<Run>& runs, const Options& options, double ze
 }
 
 ExitCode run(const Options& options, const Settings& settings) {
-  const Labelled data = read_labelled(options.data);
+  const Dataset data = read_labelled(options.data);
   const clipon::Model model = load_model(settings);
-  Examples pool = embed_examples(model, settings, data, data.classes);
+  Examples pool = embed_examples(model, settings, data, classes_of(data));
   Examples test;
   std::size_t failed = pool.failed;
   if (options.test.empty()) {
@@ -85,11 +86,11 @@ ExitCode run(const Options& options, const Settings& settings) {
     test = pool.part(split.held);
     pool = pool.part(split.kept);
   } else {
-    const Labelled other = read_labelled(options.test);
+    const Dataset other = read_labelled(options.test);
     test = embed_examples(model, settings, other, classes_among(other, data.labels));
     failed += test.failed;
   }
-  if (test.paths.empty()) throw UsageError(options.data + ": expected a class with two pictures or more, found none");
+  if (test.names.empty()) throw UsageError(options.data + ": expected a class with two pictures or more, found none");
   const clipon::Classifier zero_shot(model, data.labels, options.classifier.classify_options(settings));
   const clipon::Ranking ranking = zero_shot.rank(test.rows, 1);
   double right = 0.0;
@@ -114,7 +115,7 @@ ExitCode run(const Options& options, const Settings& settings) {
                                   {"labels", data.labels},
                                   {"c", options.c},
                                   {"zero_shot", zero_shot_accuracy},
-                                  {"test", test.paths}};
+                                  {"test", test.names}};
     out["runs"] = nlohmann::ordered_json::array();
     for (const Run& one : runs) {
       nlohmann::ordered_json row = {{"shots", one.shots}, {"seed", one.seed}, {"train", one.paths}};
@@ -123,7 +124,7 @@ ExitCode run(const Options& options, const Settings& settings) {
     }
     std::cout << out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
   } else {
-    print_table(runs, options, zero_shot_accuracy, test.paths.size());
+    print_table(runs, options, zero_shot_accuracy, test.names.size());
   }
   return failed == 0 ? ExitCode::success : ExitCode::some_failed;
 }
@@ -133,7 +134,9 @@ ExitCode run(const Options& options, const Settings& settings) {
 void add_probe_curve(CLI::App& probe, const Settings& settings, Action& action) {
   auto* command = probe.add_subcommand("curve", "Accuracy for 1, 2, 4, 8, 16 labelled pictures a class");
   auto options = std::make_shared<Options>();
-  command->add_option("data", options->data, "A folder with a folder a class, or .csv with columns path and label")
+  command
+      ->add_option("data", options->data,
+                   "A folder with a folder a class, .csv with columns path and label, or a WebDataset .tar")
       ->required();
   command->add_option("--test", options->test, "Pictures to be right about; absent: a share of the data");
   command->add_option("--holdout", options->holdout, "Without --test: that share")

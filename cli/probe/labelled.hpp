@@ -5,33 +5,30 @@
 #include <string>
 #include <vector>
 
-#include "commands/embed_all.hpp"
+#include "evaluate/dataset.hpp"
+#include "settings.hpp"
 
 namespace cli {
 
-struct Labelled {
-  std::vector<std::string> labels;
-  std::vector<std::string> paths;
-  std::vector<std::size_t> classes;  // of labels
-};
+/// One folder, .csv or .tar of labelled pictures.
+Dataset read_labelled(const std::string& path);
 
-/// A folder with a folder a class, or a .csv file with the columns path and label (paths relative to it).
-/// Throws UsageError.
-Labelled read_labelled(const std::string& path);
+/// Each picture's class.
+std::vector<std::size_t> classes_of(const Dataset& data);
 
 /// The same classes under other labels' indices; a label that is not among them: clipon::Classifier::kUnknown.
-std::vector<std::size_t> classes_among(const Labelled& data, const std::vector<std::string>& labels);
+std::vector<std::size_t> classes_among(const Dataset& data, const std::vector<std::string>& labels);
 
 struct Examples {
   clipon::Matrix rows;               // [n, embed_dim]
   std::vector<std::size_t> classes;  // [n]
-  std::vector<std::string> paths;    // [n]
+  std::vector<std::string> names;    // [n]
   std::size_t failed = 0;            // pictures that could not be read; reported and left out
 
   [[nodiscard]] Examples part(const std::vector<std::size_t>& indices) const;
 };
 
-Examples embed_examples(const clipon::Model& model, const Settings& settings, const Labelled& data,
+Examples embed_examples(const clipon::Model& model, const Settings& settings, const Dataset& data,
                         const std::vector<std::size_t>& classes);
 
 struct Split {

@@ -51,16 +51,16 @@ Trained train(const Options& options, const clipon::Model& model, const std::vec
 }
 
 ExitCode run(const Options& options, const Settings& settings) {
-  const Labelled data = read_labelled(options.data);
+  const Dataset data = read_labelled(options.data);
   const clipon::Model model = load_model(settings);
-  const Examples all = embed_examples(model, settings, data, data.classes);
+  const Examples all = embed_examples(model, settings, data, classes_of(data));
   Examples validation;
   if (!options.validation.empty()) {
-    const Labelled more = read_labelled(options.validation);
+    const Dataset more = read_labelled(options.validation);
     const auto classes = classes_among(more, data.labels);
     for (std::size_t i = 0; i < classes.size(); ++i) {
       if (classes[i] == clipon::Classifier::kUnknown) {
-        throw UsageError(options.validation + ": label '" + more.labels[more.classes[i]] + "': expected one of " +
+        throw UsageError(options.validation + ": label '" + more.labels[more.items[i].label] + "': expected one of " +
                          options.data + "'s");
       }
     }
@@ -79,7 +79,7 @@ ExitCode run(const Options& options, const Settings& settings) {
     nlohmann::ordered_json out = {{"out", options.out},
                                   {"model", model.info().name},
                                   {"labels", data.labels},
-                                  {"pictures", all.paths.size()},
+                                  {"pictures", all.names.size()},
                                   {"failed", all.failed + validation.failed},
                                   {"c", trained.probe.c()},
                                   {"objective", fit.objective},
@@ -105,7 +105,9 @@ ExitCode run(const Options& options, const Settings& settings) {
 void add_probe_train(CLI::App& probe, const Settings& settings, Action& action) {
   auto* command = probe.add_subcommand("train", "Fit a probe and write it to a file");
   auto options = std::make_shared<Options>();
-  command->add_option("data", options->data, "A folder with a folder a class, or .csv with columns path and label")
+  command
+      ->add_option("data", options->data,
+                   "A folder with a folder a class, .csv with columns path and label, or a WebDataset .tar")
       ->required();
   command->add_option("-o,--out", options->out, "The probe file")->required();
   command->add_option("--c", options->c, "Inverse of the penalty; absent: chosen on validation pictures")

@@ -21,6 +21,7 @@
 #include "clipon/image.hpp"
 #include "clipon/kernels/select.hpp"
 #include "clipon/models/passes.hpp"
+#include "clipon/models/precision.hpp"
 #include "clipon/models/registry.hpp"
 
 namespace clipon::inline CLIPON_ABI {

@@ -89,7 +89,7 @@ inline Model::Model(std::span<const std::byte> bytes, const LoadOptions& options
   const int threads = options.threads > 0 ? options.threads : parallel::available_threads();
   const kernels::Context context{&kernels::select_table(options.isa), {threads}, options.profile};
   const format::Gguf file(bytes, options);
-  const Precision precision = kernels::select_precision(options.precision, *context.kernels);
+  const Precision precision = models::select_precision(options.precision, *context.kernels, file);
   const DataType type = kernels::product_type(precision);
   parts_ =
       std::make_shared<Shared>(models::build_parts(file, options, context, type, bytes.size()), context, precision);

@@ -33,6 +33,12 @@ WORST_COSINE = {"bf16": 0.9999, "int8": 0.998}  # of weights stored so and widen
 # computed in bf16 or int8: the worst row's cosine, and the same after the mean embedding is removed. A ResNet in plain
 # PyTorch with its maps and weights rounded so: bf16 0.99996 and 0.9993, int8 (3 x 3 convolutions bf16) 0.9998 and 0.995
 COMPUTED_COSINES = {"bf16": (0.9999, 0.998), "int8": (0.9995, 0.99)}
+# Deeper ones round off more: what parity/resnet_precision.py finds for plain bf16 and plain int8 (schemes bf16 and
+# int8-pixel), or 0.999 and 0.99 where that is better.
+DEEP_COSINES = {
+    "RN101": {"bf16": (0.999, 0.99), "int8": (0.999, 0.98624)},
+    "RN50x16": {"bf16": (0.998860, 0.98714), "int8": (0.996840, 0.96450)},
+}
 TURBOJPEG_LEVELS, STB_LEVELS = 0.0, 2.0  # mean absolute difference of pixels of a JPEG
 
 
@@ -168,11 +174,12 @@ def check_precisions(arch: str, clipon: Path, work: Path, isa: str, precisions: 
             raise Failure(f"{precision}: pictures alone on one thread differ from those in a batch")
         if precision == "f32":
             continue  # check() has compared these
+        marks = DEEP_COSINES.get(arch, COMPUTED_COSINES)[precision]
         mean = expected.mean(axis=0)
         cosines = worst_cosine(found, expected), worst_cosine(found - mean, expected - mean)
         reports.append(f"{precision} cosine {cosines[0]:.5f}, centred {cosines[1]:.5f}")
-        if not all(cosine >= mark for cosine, mark in zip(cosines, COMPUTED_COSINES[precision], strict=True)):
-            raise Failure(f"{', '.join(reports)}: below {COMPUTED_COSINES[precision]}")
+        if not all(cosine >= mark for cosine, mark in zip(cosines, marks, strict=True)):
+            raise Failure(f"{', '.join(reports)}: below {marks}")
     return ", ".join(reports)
 
 

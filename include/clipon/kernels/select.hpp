@@ -84,12 +84,6 @@ inline const KernelTable& select_table(Isa wanted) {
                                           (have.empty() ? "none" : have) + ")");
 }
 
-/// What a model computes in: `automatic` is the fastest type that these kernels have an instruction for.
-inline Precision select_precision(Precision wanted, const KernelTable& kernels) {
-  if (wanted != Precision::automatic) return wanted;
-  return kernels.fast_i8 ? Precision::int8 : kernels.fast_bf16 ? Precision::bf16 : Precision::f32;
-}
-
 constexpr DataType product_type(Precision precision) {
   return precision == Precision::int8 ? DataType::i8 : precision == Precision::bf16 ? DataType::bf16 : DataType::f32;
 }

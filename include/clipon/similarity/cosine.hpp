@@ -4,6 +4,7 @@
 
 #include <Eigen/Core>
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <string>
 #include <vector>
@@ -48,18 +49,25 @@ void for_each_product_block(const kernels::Context& context, const ConstMatrixRe
   if (w.rows() == 0) return;
   constexpr index_t few = 64;                 // rows that pay for reading all of W once
   constexpr index_t floats = 256 * 1024 / 4;  // a quarter of a 1 MiB L2: the products are read again at once
-  const index_t height = std::max(few, std::min<index_t>(floats / w.rows(), 512));
+  const index_t tile = context.kernels->gemm_rows;
+  const index_t wanted = std::max(few, std::min<index_t>(floats / w.rows(), 512));
+  const index_t height = (wanted + tile - 1) / tile * tile;  // a part of a tile costs as much as a whole one
   const index_t blocks = (a.rows() + height - 1) / height;
-  parallel::parallel_for(context.threads, blocks, [&](index_t block) {
-    const index_t first = block * a.rows() / blocks;
-    const index_t count = (block + 1) * a.rows() / blocks - first;
-    AlignedBuffer<float> products(static_cast<std::size_t>(count * w.rows()));
+  const index_t team = std::min<index_t>(context.threads.count, blocks);
+  std::atomic<index_t> next{0};
+  // A task a thread rather than a block: the system would map and clear such a buffer anew for each block.
+  parallel::parallel_for(context.threads, team, [&](index_t) {
+    AlignedBuffer<float> products(static_cast<std::size_t>(height * w.rows()));
     kernels::Epilogue epilogue;
     epilogue.out = products.data();
     epilogue.out_stride = w.rows();
-    const kernels::Operand rows{a.data() + first * a.outerStride(), a.outerStride()};
-    kernels::gemm({context.kernels, {1}}, rows, count, w, epilogue);
-    body(first, count, products.data());
+    for (index_t block = next++; block < blocks; block = next++) {
+      const index_t first = block * height;
+      const index_t count = std::min(height, a.rows() - first);
+      const kernels::Operand rows{a.data() + first * a.outerStride(), a.outerStride()};
+      kernels::gemm({context.kernels, {1}}, rows, count, w, epilogue);
+      body(first, count, products.data());
+    }
   });
 }
 }  // namespace detail
