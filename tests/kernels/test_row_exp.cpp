@@ -1,6 +1,7 @@
 // Softmax sums and the best few of a row, on every instruction set.
 #include <clipon/kernels/reference.hpp>
 #include <cmath>
+#include <limits>
 
 #include "support.hpp"
 
@@ -73,6 +74,20 @@ TEST_CASE("the best few of a row in order; of equal ones the first") {
         kernels::reference::best_of_row(x.data(), n, k, expected_values.data(), expected.data());
         CHECK(indices == expected);
         CHECK(values == expected_values);
+      }
+    }
+  });
+}
+
+TEST_CASE("a row of NaN, as a picture that failed leaves behind, still gets indices within it") {
+  support::for_each_isa([&](const kernels::KernelTable& table) {
+    for (const index_t n : {8, 64, 200}) {
+      const std::vector<float> x(static_cast<std::size_t>(n), std::numeric_limits<float>::quiet_NaN());
+      for (const index_t k : {1, 2, 5}) {
+        float values[5];
+        std::int32_t indices[5] = {-1, -1, -1, -1, -1};
+        table.best_of_row(x.data(), n, k, values, indices);
+        for (index_t i = 0; i < k; ++i) CHECK(indices[i] == i);
       }
     }
   });

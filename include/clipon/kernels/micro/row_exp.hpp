@@ -44,10 +44,54 @@ inline void exponentials(const float* x, index_t n, float scale, float shift, fl
   if (i < n) V::store_part(out + i, simd::exp<Arch>((V::load_part(x + i, n - i) - from) * factor), n - i);
 }
 
+/// best_of_row for k <= 2 of a few: selections in place of branches, half of which would be mispredicted.
+inline void best_two_of_few(const float* x, index_t n, index_t k, float* values, std::int32_t* indices) {
+  const bool swapped = n > 1 && x[1] > x[0];
+  std::int32_t best = swapped ? 1 : 0;
+  std::int32_t next = swapped ? 0 : 1;
+  float best_x = x[best];
+  float next_x = n > 1 ? x[next] : best_x;
+  for (std::int32_t i = 2; i < n; ++i) {
+    const float own = x[i];
+    const bool first = own > best_x;
+    const bool second = own > next_x;
+    next = first ? best : second ? i : next;
+    next_x = first ? best_x : second ? own : next_x;
+    best = first ? i : best;
+    best_x = first ? own : best_x;
+  }
+  values[0] = best_x;
+  indices[0] = best;
+  if (k == 2) {
+    values[1] = next_x;
+    indices[1] = next;
+  }
+}
+
+/// A number that at least k of x reach, if no NaN is among them: each lane's greatest is one of x, so the k-th of those
+/// is such a bound.  1 <= k <= V::width <= n.
+template <class Arch>
+inline float bound_of_best(const float* x, index_t n, index_t k) {
+  using V = simd::F32<Arch>;
+  auto most = V::load(x);
+  for (index_t i = V::width; i + V::width <= n; i += V::width) most = V::max(most, V::load(x + i));
+  float lane[V::width];
+  V::store(lane, most);
+  for (index_t j = 0; j < k; ++j) {  // by hand: std algorithms compiled for this ISA could be linked into other units
+    for (index_t l = j + 1; l < V::width; ++l) {
+      const float larger = lane[l] > lane[j] ? lane[l] : lane[j];
+      lane[l] = lane[l] > lane[j] ? lane[j] : lane[l];
+      lane[j] = larger;
+    }
+  }
+  return lane[k - 1];
+}
+
 /// The k greatest of x, best first; of equal ones the first.  1 <= k <= n.
 template <class Arch>
 inline void best_of_row(const float* x, index_t n, index_t k, float* values, std::int32_t* indices) {
   using V = simd::F32<Arch>;
+  if (k <= 2 && n <= 2 * V::width) return best_two_of_few(x, n, k, values, indices);
   index_t found = 0;
   const auto offer = [&](index_t i) __attribute__((always_inline)) {
     if (found == k && !(x[i] > values[k - 1])) return;
@@ -59,15 +103,24 @@ inline void best_of_row(const float* x, index_t n, index_t k, float* values, std
     values[at] = x[i];
     indices[at] = static_cast<std::int32_t>(i);
   };
-  index_t i = 0;
-  for (; i < k; ++i) offer(i);
-  // Four registers at a time, looked into only where something in them beats the k-th best so far.
   constexpr index_t step = 4 * V::width;
-  for (; i + step <= n; i += step) {
-    const auto upper = V::max(V::load(x + i), V::load(x + i + V::width));
-    const auto lower = V::max(V::load(x + i + 2 * V::width), V::load(x + i + 3 * V::width));
-    if (!(V::greatest(V::max(upper, lower)) > values[k - 1])) continue;
-    for (index_t j = 0; j < step; ++j) offer(i + j);
+  index_t i = 0;
+  if (k <= V::width && n >= step) {
+    // Four registers at a time, looked into only where something in them reaches the bound: about k times.
+    const float bound = bound_of_best<Arch>(x, n, k);
+    for (; i + step <= n; i += step) {
+      const auto upper = V::max(V::load(x + i), V::load(x + i + V::width));
+      const auto lower = V::max(V::load(x + i + 2 * V::width), V::load(x + i + 3 * V::width));
+      if (!(V::greatest(V::max(upper, lower)) >= bound)) continue;
+      for (index_t j = i; j < i + step; ++j) {
+        if (x[j] >= bound) offer(j);
+      }
+    }
+    for (; i < n; ++i) {
+      if (x[i] >= bound) offer(i);
+    }
+    if (found == k) return;
+    found = i = 0;  // NaN among them
   }
   for (; i < n; ++i) offer(i);
 }
