@@ -98,11 +98,11 @@ lint: packages-ci venv
 	$(PYTHON) -m ruff format --check .
 
 # One kernel unit of each register width, and the command, which includes every header.
-TIDY_FILES = cli/*.cpp cli/commands/*.cpp build/clang/dispatch/kernels_{scalar,avx2,avx512_bf16}.cpp
+TIDY_FILES = cli/*.cpp cli/commands/*.cpp build/tidy/dispatch/kernels_{scalar,avx2,avx512_bf16}.cpp
 tidy: packages-ci venv
 	@mkdir -p build
-	@$(call CONFIGURE,clang)
-	printf '%s\n' $(TIDY_FILES) | xargs -P $(JOBS) -n 1 clang-tidy-14 -p build/clang --quiet
+	@$(call CONFIGURE,tidy)
+	printf '%s\n' $(TIDY_FILES) | xargs -P $(JOBS) -n 1 clang-tidy-14 -p build/tidy --quiet
 
 format: packages-ci venv
 	clang-format-14 -i $(CXX_FILES)

@@ -195,7 +195,7 @@ class Bench {
   clipon::DataType type_ = clipon::DataType::f32;
 };
 
-ExitCode run(const Settings& settings, BenchOptions options) {
+ExitCode run_bench(const Settings& settings, BenchOptions options) {
   if (options.threads.empty()) options.threads = {settings.threads};
   if (options.precisions.empty()) options.precisions = {settings.precision};
   if (options.isas.empty()) options.isas = {settings.isa};
@@ -251,7 +251,7 @@ void add_bench(CLI::App& app, const Settings& settings, Action& action) {
   command->add_option("--json", options->json, "Write the results to this file, too");
   command->add_flag("--profile", options->profile, "Time, GFLOP/s and share of the peak by operator");
   command->callback(
-      [&settings, &action, options] { action = [&settings, options] { return run(settings, *options); }; });
+      [&settings, &action, options] { action = [&settings, options] { return run_bench(settings, *options); }; });
 }
 
 }  // namespace cli

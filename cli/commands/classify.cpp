@@ -15,7 +15,7 @@ namespace cli {
 
 namespace {
 
-struct Options {
+struct ClassifyOptions {
   std::vector<std::string> pictures;
   ClassifierOptions classifier;
   std::string load;
@@ -25,7 +25,8 @@ struct Options {
   std::size_t top = 3;
 };
 
-clipon::Classifier make_classifier(const Options& options, const Settings& settings, const clipon::Model& model) {
+clipon::Classifier make_classifier(const ClassifyOptions& options, const Settings& settings,
+                                   const clipon::Model& model) {
   if (!options.load.empty()) {
     if (options.classifier.has_labels()) throw UsageError("classify: expected --classifier or labels, found both");
     auto classifier = clipon::Classifier::load(model, options.load);
@@ -41,7 +42,8 @@ clipon::Classifier make_classifier(const Options& options, const Settings& setti
 }
 
 // Sets the thresholds from labelled pictures; labels that the classifier lacks count as unknown.
-nlohmann::ordered_json calibrate(clipon::Classifier& classifier, const Options& options, const Settings& settings) {
+nlohmann::ordered_json calibrate(clipon::Classifier& classifier, const ClassifyOptions& options,
+                                 const Settings& settings) {
   const Dataset data = read_labelled(options.calibrate);
   const auto examples = embed_examples(classifier.model(), settings, data, classes_among(data, classifier.labels()));
   nlohmann::ordered_json rules = nlohmann::ordered_json::array();
@@ -62,7 +64,7 @@ nlohmann::ordered_json calibrate(clipon::Classifier& classifier, const Options& 
   return rules;
 }
 
-ExitCode run(const Options& options, const Settings& settings) {
+ExitCode run_classify(const ClassifyOptions& options, const Settings& settings) {
   if (options.pictures.empty() && options.save.empty() && options.calibrate.empty()) {
     throw UsageError("classify: expected pictures, --save FILE or --calibrate DATA");
   }
@@ -99,7 +101,7 @@ ExitCode run(const Options& options, const Settings& settings) {
 
 void add_classify(CLI::App& app, const Settings& settings, Action& action) {
   auto* command = app.add_subcommand("classify", "Rank labels of your choice for pictures");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ClassifyOptions>();
   command->add_option("pictures", options->pictures, "Picture files, or folders of them");
   options->classifier.add_labels_to(*command);
   options->classifier.add_prompts_to(*command);
@@ -112,7 +114,7 @@ void add_classify(CLI::App& app, const Settings& settings, Action& action) {
   command->add_option("--precision", options->precision, "The share of accepted answers that --calibrate wants right")
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
-  command->callback([=, &settings, &action] { action = [=, &settings] { return run(*options, settings); }; });
+  command->callback([=, &settings, &action] { action = [=, &settings] { return run_classify(*options, settings); }; });
 }
 
 }  // namespace cli

@@ -11,12 +11,12 @@ namespace cli {
 
 namespace {
 
-struct Options {
+struct DedupeOptions {
   std::string index;
   float threshold = 0.97f;
 };
 
-ExitCode run(const Options& options, const Settings& settings) {
+ExitCode run_dedupe(const DedupeOptions& options, const Settings& settings) {
   const IndexReader index(options.index);
   clipon::SearchOptions how;
   how.threads = settings.threads;
@@ -43,12 +43,12 @@ ExitCode run(const Options& options, const Settings& settings) {
 
 void add_dedupe(CLI::App& app, const Settings& settings, Action& action) {
   auto* command = app.add_subcommand("dedupe", "List groups of nearly equal pictures of an index");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<DedupeOptions>();
   command->add_option("--index", options->index, "The folder of the index")->default_val("clipon-index");
   command->add_option("--threshold", options->threshold, "The cosine from which on two pictures belong together")
       ->check(CLI::Range(-1.0f, 1.0f))
       ->capture_default_str();
-  command->callback([=, &settings, &action] { action = [=, &settings] { return run(*options, settings); }; });
+  command->callback([=, &settings, &action] { action = [=, &settings] { return run_dedupe(*options, settings); }; });
 }
 
 }  // namespace cli

@@ -11,7 +11,7 @@ namespace cli {
 
 namespace {
 
-struct Options {
+struct EmbedOptions {
   std::vector<std::string> images;
   std::string texts;
   std::string out;
@@ -32,7 +32,7 @@ void write_rows(const std::string& out, const std::vector<std::string>& names, c
   if (!file) throw clipon::Error(clipon::ErrorCode::io, stem + ".paths.jsonl: can't write it");
 }
 
-ExitCode run(const Options& options, const Settings& settings) {
+ExitCode run_embed(const EmbedOptions& options, const Settings& settings) {
   if (options.images.empty() == options.texts.empty()) {
     throw UsageError("embed: expected either --images PATH... or --texts FILE");
   }
@@ -63,12 +63,12 @@ ExitCode run(const Options& options, const Settings& settings) {
 
 void add_embed(CLI::App& app, const Settings& settings, Action& action) {
   auto* command = app.add_subcommand("embed", "Write embeddings of pictures or texts to a .npy file");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<EmbedOptions>();
   command->add_option("--images", options->images, "Picture files, or folders of them");
   command->add_option("--texts", options->texts, "Texts, one a line or a .json array");
   command->add_option("-o,--out", options->out, "The .npy file; beside it .paths.jsonl, a line a row")->required();
   command->add_flag("--raw", options->raw, "As the tower gives them, not of unit length");
-  command->callback([=, &settings, &action] { action = [=, &settings] { return run(*options, settings); }; });
+  command->callback([=, &settings, &action] { action = [=, &settings] { return run_embed(*options, settings); }; });
 }
 
 }  // namespace cli

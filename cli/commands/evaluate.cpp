@@ -16,7 +16,7 @@ namespace cli {
 
 namespace {
 
-struct Options {
+struct EvaluateOptions {
   DatasetOptions data;
   std::vector<std::string> templates;
   std::string templates_file;
@@ -96,7 +96,7 @@ void compare_templates(const clipon::Model& model, const Settings& settings, con
   e.template_scores.push_back({"", e.metrics.all});
 }
 
-ExitCode run(const Options& options, const Settings& settings) {
+ExitCode run_evaluate(const EvaluateOptions& options, const Settings& settings) {
   Evaluation e;
   e.source = options.data.paths.front();
   e.data = open_dataset(options.data);
@@ -133,7 +133,7 @@ ExitCode run(const Options& options, const Settings& settings) {
 
 void add_evaluate(CLI::App& app, const Settings& settings, Action& action) {
   auto* command = app.add_subcommand("evaluate", "Accuracy on labelled pictures, and what is confused with what");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<EvaluateOptions>();
   command->add_option("data", options->data.paths, "A folder with a folder a class, a .csv, or WebDataset .tar files")
       ->required();
   command->add_option("--labels-file", options->data.labels_file,
@@ -150,7 +150,7 @@ void add_evaluate(CLI::App& app, const Settings& settings, Action& action) {
   command->add_option("--report", options->report, "Write a page with charts and pictures (.html)");
   command->add_option("--predictions", options->predictions, "Write what each picture got (.csv)");
   command->add_option("--confusion", options->confusion, "Write the confusion matrix (.csv)");
-  command->callback([=, &settings, &action] { action = [=, &settings] { return run(*options, settings); }; });
+  command->callback([=, &settings, &action] { action = [=, &settings] { return run_evaluate(*options, settings); }; });
 }
 
 }  // namespace cli

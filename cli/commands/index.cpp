@@ -17,7 +17,7 @@ namespace cli {
 
 namespace {
 
-struct Options {
+struct IndexOptions {
   std::vector<std::string> pictures;
   std::string index;
   std::string type = "f16";
@@ -92,7 +92,7 @@ void embed_portion(const clipon::Model& model, const Settings& settings, std::ve
   counts.failed += report_failures(paths, status);
 }
 
-ExitCode run(const Options& options, const Settings& settings) {
+ExitCode run_index(const IndexOptions& options, const Settings& settings) {
   const auto files = look_at(options.pictures);
   const clipon::Model model = load_model(settings);
   const auto type = options.type == "int8" ? clipon::DataType::i8 : clipon::DataType::f16;
@@ -124,13 +124,13 @@ ExitCode run(const Options& options, const Settings& settings) {
 
 void add_index(CLI::App& app, const Settings& settings, Action& action) {
   auto* command = app.add_subcommand("index", "Embed a tree of pictures to search in; again: what is new or changed");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<IndexOptions>();
   command->add_option("pictures", options->pictures, "Picture files, or folders of them")->required();
   command->add_option("--index", options->index, "The folder of the index")->default_val("clipon-index");
   command->add_option("--type", options->type, "What vectors are stored in")
       ->check(CLI::IsMember({"f16", "int8"}))
       ->capture_default_str();
-  command->callback([=, &settings, &action] { action = [=, &settings] { return run(*options, settings); }; });
+  command->callback([=, &settings, &action] { action = [=, &settings] { return run_index(*options, settings); }; });
 }
 
 }  // namespace cli

@@ -72,7 +72,7 @@ void print_text(const nlohmann::ordered_json& json) {
   }
 }
 
-ExitCode run(const Settings& settings) {
+ExitCode run_info(const Settings& settings) {
   const clipon::Model model = load_model(settings);
   const auto json = describe(model, settings);
   if (settings.json) {
@@ -87,7 +87,7 @@ ExitCode run(const Settings& settings) {
 
 void add_info(CLI::App& app, const Settings& settings, Action& action) {
   auto* command = app.add_subcommand("info", "What the model is and which instructions run");
-  command->callback([&settings, &action] { action = [&settings] { return run(settings); }; });
+  command->callback([&settings, &action] { action = [&settings] { return run_info(settings); }; });
 }
 
 }  // namespace cli

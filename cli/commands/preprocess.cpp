@@ -8,12 +8,12 @@ namespace cli {
 
 namespace {
 
-struct Options {
+struct PreprocessOptions {
   std::string picture;
   std::string out;
 };
 
-ExitCode run(const Options& options, const Settings& settings) {
+ExitCode run_preprocess(const PreprocessOptions& options, const Settings& settings) {
   const clipon::Model model = load_model(settings);
   clipon::DecodeOptions decode;
   decode.apply_exif_orientation = settings.exif;
@@ -29,10 +29,11 @@ ExitCode run(const Options& options, const Settings& settings) {
 
 void add_preprocess(CLI::App& app, const Settings& settings, Action& action) {
   auto* command = app.add_subcommand("preprocess", "Write a picture after resize and crop to a .npy file");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<PreprocessOptions>();
   command->add_option("picture", options->picture, "A picture file")->required();
   command->add_option("-o,--out", options->out, "The .npy file: uint8 [height, width, 3]")->required();
-  command->callback([=, &settings, &action] { action = [=, &settings] { return run(*options, settings); }; });
+  command->callback(
+      [=, &settings, &action] { action = [=, &settings] { return run_preprocess(*options, settings); }; });
 }
 
 }  // namespace cli

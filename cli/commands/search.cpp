@@ -14,7 +14,7 @@ namespace cli {
 
 namespace {
 
-struct Options {
+struct SearchOptions {
   std::vector<std::string> query;
   std::string index;
   std::size_t top = 10;
@@ -40,7 +40,7 @@ void print_json(const clipon::Model& model, const IndexReader& index, const std:
   std::cout << out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
 }
 
-void write_sheet(const clipon::Model& model, const Settings& settings, const Options& options,
+void write_sheet(const clipon::Model& model, const Settings& settings, const SearchOptions& options,
                  const std::vector<Found>& found) {
   clipon::DecodeOptions decode;
   decode.apply_exif_orientation = settings.exif;
@@ -54,7 +54,7 @@ void write_sheet(const clipon::Model& model, const Settings& settings, const Opt
   write_text(options.html, html_page(joined(options.query), body));
 }
 
-ExitCode run(const Options& options, const Settings& settings) {
+ExitCode run_search(const SearchOptions& options, const Settings& settings) {
   const auto terms = parse_query(joined(options.query));
   const IndexReader index(options.index);
   const clipon::Model model = load_model(settings);
@@ -84,12 +84,12 @@ ExitCode run(const Options& options, const Settings& settings) {
 
 void add_search(CLI::App& app, const Settings& settings, Action& action) {
   auto* command = app.add_subcommand("search", "Find pictures of an index by words, by a picture, or by sums of them");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<SearchOptions>();
   command->add_option("query", options->query, "Words or a picture file; \"a.jpg + snow - people\"")->required();
   command->add_option("--index", options->index, "The folder of the index")->default_val("clipon-index");
   command->add_option("--top", options->top, "How many pictures to find")->capture_default_str();
   command->add_option("--html", options->html, "Write a page with the pictures found instead of a table");
-  command->callback([=, &settings, &action] { action = [=, &settings] { return run(*options, settings); }; });
+  command->callback([=, &settings, &action] { action = [=, &settings] { return run_search(*options, settings); }; });
 }
 
 }  // namespace cli

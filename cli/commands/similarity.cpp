@@ -12,7 +12,7 @@ namespace cli {
 
 namespace {
 
-struct Options {
+struct SimilarityOptions {
   std::vector<std::string> images;
   std::string texts;
   std::string out;
@@ -46,7 +46,7 @@ void print_json(const clipon::Model& model, const std::vector<std::string>& path
   std::cout << out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
 }
 
-ExitCode run(const Options& options, const Settings& settings) {
+ExitCode run_similarity(const SimilarityOptions& options, const Settings& settings) {
   const auto paths = expand_pictures(options.images);
   const auto texts = read_texts(options.texts);
   const clipon::Model model = load_model(settings);
@@ -67,11 +67,12 @@ ExitCode run(const Options& options, const Settings& settings) {
 
 void add_similarity(CLI::App& app, const Settings& settings, Action& action) {
   auto* command = app.add_subcommand("similarity", "Cosines of pictures and texts");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<SimilarityOptions>();
   command->add_option("--images", options->images, "Picture files, or folders of them")->required();
   command->add_option("--texts", options->texts, "Texts, one a line or a .json array")->required();
   command->add_option("-o,--out", options->out, "A .npy file instead of a table: float32 [images, texts]");
-  command->callback([=, &settings, &action] { action = [=, &settings] { return run(*options, settings); }; });
+  command->callback(
+      [=, &settings, &action] { action = [=, &settings] { return run_similarity(*options, settings); }; });
 }
 
 }  // namespace cli

@@ -9,12 +9,12 @@ namespace cli {
 
 namespace {
 
-struct Options {
+struct TokenizeOptions {
   std::vector<std::string> texts;
   std::string file;
 };
 
-ExitCode run(const Options& options, const Settings& settings) {
+ExitCode run_tokenize(const TokenizeOptions& options, const Settings& settings) {
   if (options.texts.empty() == options.file.empty()) {
     throw UsageError("tokenize: expected either texts or --texts FILE");
   }
@@ -39,10 +39,10 @@ ExitCode run(const Options& options, const Settings& settings) {
 
 void add_tokenize(CLI::App& app, const Settings& settings, Action& action) {
   auto* command = app.add_subcommand("tokenize", "Print token ids with start and end, one JSON array a line");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<TokenizeOptions>();
   command->add_option("text", options->texts, "Texts");
   command->add_option("--texts", options->file, "Texts, one a line or a .json array");
-  command->callback([=, &settings, &action] { action = [=, &settings] { return run(*options, settings); }; });
+  command->callback([=, &settings, &action] { action = [=, &settings] { return run_tokenize(*options, settings); }; });
 }
 
 }  // namespace cli

@@ -15,7 +15,7 @@ constexpr std::size_t kPairs = 12;          // most confused pairs that are show
 constexpr std::size_t kPicturesOfPair = 4;  // mistaken pictures of each
 constexpr std::size_t kMatrixLabels = 40;   // beyond, a matrix can't be read any more
 
-std::string percent(double share) {
+std::string percent_text(double share) {
   char text[32];
   std::snprintf(text, sizeof text, "%.2f\u00a0%%", 100.0 * share);
   return text;
@@ -42,9 +42,9 @@ std::string summary(const clipon::Model& model, const Evaluation& e) {
   for (const std::string& text : e.templates) templates += (templates.empty() ? "" : "; ") + text;
   std::string rows;
   for (const auto& [name, value] : std::initializer_list<std::pair<const char*, std::string>>{
-           {"Top-1 accuracy", percent(m.all.share1())},
-           {"Top-5 accuracy", percent(m.all.share5())},
-           {"Mean per-class accuracy", percent(m.mean_per_class)},
+           {"Top-1 accuracy", percent_text(m.all.share1())},
+           {"Top-5 accuracy", percent_text(m.all.share5())},
+           {"Mean per-class accuracy", percent_text(m.mean_per_class)},
            {"Calibration error (15 bins)", numbers[0]},
            {"Pictures, failed", std::to_string(m.all.pictures) + ", " + std::to_string(m.failed)},
            {"Labels", std::to_string(e.data.labels.size())},
@@ -120,10 +120,10 @@ std::string groups(const Evaluation& e) {
     bars.emplace_back(e.data.groups[g], a.share1());
     std::string rates;
     for (const auto& [label, rate] : label_rates(e, g, 5)) {
-      rates += (rates.empty() ? "" : ", ") + e.data.labels[label] + " " + percent(rate);
+      rates += (rates.empty() ? "" : ", ") + e.data.labels[label] + " " + percent_text(rate);
     }
-    rows += "<tr>" + cell(e.data.groups[g]) + cell(std::to_string(a.pictures), true) + cell(percent(a.share1()), true) +
-            cell(percent(a.share5()), true) + cell(rates) + "</tr>\n";
+    rows += "<tr>" + cell(e.data.groups[g]) + cell(std::to_string(a.pictures), true) +
+            cell(percent_text(a.share1()), true) + cell(percent_text(a.share5()), true) + cell(rates) + "</tr>\n";
   }
   return bar_chart(bars) + "<table>" + rows + "</table>\n";
 }

@@ -14,7 +14,7 @@ using nlohmann::ordered_json;
 constexpr int kVersion = 1;
 constexpr std::uint64_t kMaxHeadBytes = 1 << 20;
 
-[[noreturn]] void fail(const std::string& path, const char* expected) {
+[[noreturn]] void reject(const std::string& path, const char* expected) {
   throw clipon::Error(clipon::ErrorCode::bad_value, path + ": index: expected " + expected);
 }
 
@@ -23,7 +23,7 @@ T value(const ordered_json& json, const char* key, const std::string& path) {
   try {
     return json.at(key).get<T>();
   } catch (const nlohmann::json::exception&) {
-    fail(path, key);
+    reject(path, key);
   }
 }
 
@@ -39,17 +39,17 @@ IndexHead read_head(const std::string& path) {
   const auto bytes = clipon::format::read_file(path, kMaxHeadBytes, "index");
   const auto* text = reinterpret_cast<const char*>(bytes.data());
   const auto json = ordered_json::parse(text, text + bytes.size(), nullptr, false);
-  if (!json.is_object()) fail(path, "a JSON object");
-  if (value<int>(json, "clipon_index", path) != kVersion) fail(path, "version 1");
+  if (!json.is_object()) reject(path, "a JSON object");
+  if (value<int>(json, "clipon_index", path) != kVersion) reject(path, "version 1");
   IndexHead head;
   head.model = value<std::string>(json, "model", path);
   head.fingerprint = value<std::string>(json, "fingerprint", path);
   head.precision = value<std::string>(json, "precision", path);
   head.width = value<std::ptrdiff_t>(json, "width", path);
   const auto type = value<std::string>(json, "type", path);
-  if (type != "float16" && type != "int8") fail(path, "the type float16 or int8");
+  if (type != "float16" && type != "int8") reject(path, "the type float16 or int8");
   head.type = type == "int8" ? clipon::DataType::i8 : clipon::DataType::f16;
-  if (head.width < 1 || head.width > 1 << 20) fail(path, "a width of 1 to 2^20");
+  if (head.width < 1 || head.width > 1 << 20) reject(path, "a width of 1 to 2^20");
   return head;
 }
 
@@ -65,7 +65,7 @@ std::string to_json(const IndexHead& head) {
 
 IndexRow parse_row(std::string_view line, const std::string& path) {
   const auto json = ordered_json::parse(line.begin(), line.end(), nullptr, false);
-  if (!json.is_object()) fail(path, "a JSON object a line");
+  if (!json.is_object()) reject(path, "a JSON object a line");
   IndexRow row;
   row.path = value<std::string>(json, "path", path);
   row.size = value<std::uint64_t>(json, "size", path);

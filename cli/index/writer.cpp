@@ -19,13 +19,13 @@ namespace fs = std::filesystem;
 
 namespace {
 
-[[noreturn]] void fail(const std::string& path, const std::string& why) {
+[[noreturn]] void fail_to_write(const std::string& path, const std::string& why) {
   throw clipon::Error(clipon::ErrorCode::io, path + ": index: " + why);
 }
 
 int open_file(const std::string& path, int flags) {
   const int fd = ::open(path.c_str(), flags | O_CLOEXEC, 0666);
-  if (fd < 0) fail(path, std::strerror(errno));
+  if (fd < 0) fail_to_write(path, std::strerror(errno));
   return fd;
 }
 
@@ -35,14 +35,14 @@ void write_at(const std::string& path, std::uint64_t offset, const void* data, s
   const auto* from = static_cast<const char*>(data);
   for (std::size_t done = 0; done < bytes;) {
     const auto put = ::pwrite(file.get(), from + done, bytes - done, static_cast<off_t>(offset + done));
-    if (put < 0 && errno != EINTR) fail(path, std::strerror(errno));
+    if (put < 0 && errno != EINTR) fail_to_write(path, std::strerror(errno));
     if (put > 0) done += static_cast<std::size_t>(put);
   }
-  if (::fdatasync(file.get()) != 0) fail(path, std::strerror(errno));
+  if (::fdatasync(file.get()) != 0) fail_to_write(path, std::strerror(errno));
 }
 
 void cut(const std::string& path, std::uint64_t bytes) {
-  if (::truncate(path.c_str(), static_cast<off_t>(bytes)) != 0) fail(path, std::strerror(errno));
+  if (::truncate(path.c_str(), static_cast<off_t>(bytes)) != 0) fail_to_write(path, std::strerror(errno));
 }
 
 std::uint64_t size_of_file(const std::string& path) {
@@ -52,7 +52,7 @@ std::uint64_t size_of_file(const std::string& path) {
 }
 
 void rename_over(const std::string& from, const std::string& to) {
-  if (std::rename(from.c_str(), to.c_str()) != 0 && errno != ENOENT) fail(to, std::strerror(errno));
+  if (std::rename(from.c_str(), to.c_str()) != 0 && errno != ENOENT) fail_to_write(to, std::strerror(errno));
 }
 
 std::uint64_t npy_rows(const std::string& path, std::size_t row_bytes) {
@@ -68,7 +68,7 @@ Descriptor::~Descriptor() {
 
 IndexWriter::IndexWriter(const std::string& folder, const IndexHead& head)
     : paths_((fs::create_directories(folder), folder)), head_(head), lock_(open_file(paths_.lock, O_RDWR | O_CREAT)) {
-  if (::flock(lock_.get(), LOCK_EX | LOCK_NB) != 0) fail(folder, "another clipon is at work on it");
+  if (::flock(lock_.get(), LOCK_EX | LOCK_NB) != 0) fail_to_write(folder, "another clipon is at work on it");
   if (fs::exists(paths_.head)) {
     const std::string found = to_json(read_head(paths_.head));
     if (found != to_json(head)) {

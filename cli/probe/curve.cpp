@@ -13,7 +13,7 @@ namespace cli {
 
 namespace {
 
-struct Options {
+struct ProbeCurveOptions {
   std::string data;
   std::string test;
   double holdout = 0.5;
@@ -35,7 +35,8 @@ struct Run {
   double accuracy[kMethodCount] = {};
 };
 
-Run measure(const clipon::Classifier& zero_shot, const Options& options, const Examples& shots, const Examples& test) {
+Run measure(const clipon::Classifier& zero_shot, const ProbeCurveOptions& options, const Examples& shots,
+            const Examples& test) {
   Run run;
   clipon::ProbeOptions how;
   how.c = options.c;
@@ -51,7 +52,8 @@ Run measure(const clipon::Classifier& zero_shot, const Options& options, const E
   return run;
 }
 
-void print_table(const std::vector<Run>& runs, const Options& options, double zero_shot, std::size_t pictures) {
+void print_table(const std::vector<Run>& runs, const ProbeCurveOptions& options, double zero_shot,
+                 std::size_t pictures) {
   std::printf("%zu test pictures, zero-shot %.1f %%\n%5s", pictures, 100.0 * zero_shot, "shots");
   for (const char* method : kMethods) std::printf("  %22s", method);
   std::printf("\n");
@@ -75,7 +77,7 @@ void print_table(const std::vector<Run>& runs, const Options& options, double ze
   }
 }
 
-ExitCode run(const Options& options, const Settings& settings) {
+ExitCode run_probe_curve(const ProbeCurveOptions& options, const Settings& settings) {
   const Dataset data = read_labelled(options.data);
   const clipon::Model model = load_model(settings);
   Examples pool = embed_examples(model, settings, data, classes_of(data));
@@ -133,7 +135,7 @@ ExitCode run(const Options& options, const Settings& settings) {
 
 void add_probe_curve(CLI::App& probe, const Settings& settings, Action& action) {
   auto* command = probe.add_subcommand("curve", "Accuracy for 1, 2, 4, 8, 16 labelled pictures a class");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ProbeCurveOptions>();
   command
       ->add_option("data", options->data,
                    "A folder with a folder a class, .csv with columns path and label, or a WebDataset .tar")
@@ -150,7 +152,8 @@ void add_probe_curve(CLI::App& probe, const Settings& settings, Action& action) 
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   options->classifier.add_prompts_to(*command);
-  command->callback([=, &settings, &action] { action = [=, &settings] { return run(*options, settings); }; });
+  command->callback(
+      [=, &settings, &action] { action = [=, &settings] { return run_probe_curve(*options, settings); }; });
 }
 
 }  // namespace cli

@@ -9,13 +9,13 @@ namespace cli {
 
 namespace {
 
-struct Options {
+struct ProbePredictOptions {
   std::string probe;
   std::vector<std::string> pictures;
   std::size_t top = 3;
 };
 
-ExitCode run(const Options& options, const Settings& settings) {
+ExitCode run_probe_predict(const ProbePredictOptions& options, const Settings& settings) {
   const auto paths = expand_pictures(options.pictures);
   const clipon::Model model = load_model(settings);
   const auto probe = clipon::LinearProbe::load(model, options.probe);
@@ -38,11 +38,12 @@ ExitCode run(const Options& options, const Settings& settings) {
 
 void add_probe_predict(CLI::App& probe, const Settings& settings, Action& action) {
   auto* command = probe.add_subcommand("predict", "Label pictures by a probe");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ProbePredictOptions>();
   command->add_option("probe", options->probe, "A file of `clipon probe train`, made with the same model")->required();
   command->add_option("pictures", options->pictures, "Picture files, or folders of them")->required();
   command->add_option("--top", options->top, "Labels to show for each picture; 0: all")->capture_default_str();
-  command->callback([=, &settings, &action] { action = [=, &settings] { return run(*options, settings); }; });
+  command->callback(
+      [=, &settings, &action] { action = [=, &settings] { return run_probe_predict(*options, settings); }; });
 }
 
 }  // namespace cli

@@ -11,7 +11,7 @@ namespace cli {
 
 namespace {
 
-struct Options {
+struct ProbeTrainOptions {
   std::string data;
   std::string validation;
   double holdout = 0.2;
@@ -27,7 +27,7 @@ struct Trained {
 };
 
 // C by the sweep on validation pictures, then a fit on all of them, as the paper does; or a fit with the C given.
-Trained train(const Options& options, const clipon::Model& model, const std::vector<std::string>& labels,
+Trained train(const ProbeTrainOptions& options, const clipon::Model& model, const std::vector<std::string>& labels,
               const Examples& all, const Examples& validation, clipon::ProbeOptions how) {
   if (options.c) {
     how.c = *options.c;
@@ -50,7 +50,7 @@ Trained train(const Options& options, const clipon::Model& model, const std::vec
   return {clipon::LinearProbe::train(model, rows, classes, labels, how), tried};
 }
 
-ExitCode run(const Options& options, const Settings& settings) {
+ExitCode run_probe_train(const ProbeTrainOptions& options, const Settings& settings) {
   const Dataset data = read_labelled(options.data);
   const clipon::Model model = load_model(settings);
   const Examples all = embed_examples(model, settings, data, classes_of(data));
@@ -104,7 +104,7 @@ ExitCode run(const Options& options, const Settings& settings) {
 
 void add_probe_train(CLI::App& probe, const Settings& settings, Action& action) {
   auto* command = probe.add_subcommand("train", "Fit a probe and write it to a file");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ProbeTrainOptions>();
   command
       ->add_option("data", options->data,
                    "A folder with a folder a class, .csv with columns path and label, or a WebDataset .tar")
@@ -118,7 +118,8 @@ void add_probe_train(CLI::App& probe, const Settings& settings, Action& action) 
       ->capture_default_str();
   command->add_flag("--zero-shot", options->zero_shot, "Start from, and stay near, the labels' texts");
   options->classifier.add_prompts_to(*command);
-  command->callback([=, &settings, &action] { action = [=, &settings] { return run(*options, settings); }; });
+  command->callback(
+      [=, &settings, &action] { action = [=, &settings] { return run_probe_train(*options, settings); }; });
 }
 
 }  // namespace cli

@@ -7,8 +7,8 @@
 #include <filesystem>
 #include <set>
 
+#include "embeddings.hpp"
 #include "support.hpp"
-#include "zero_shot/embeddings.hpp"
 
 using namespace clipon;
 

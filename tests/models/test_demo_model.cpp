@@ -8,9 +8,9 @@ using namespace clipon;
 
 namespace {
 
-const std::vector<std::string> kLabels = {"airplane", "alarm clock", "automobile",    "bicycle",
-                                          "cat face", "dog face",    "guitar",        "house",
-                                          "pizza",    "red apple",   "tropical fish", "tulip"};
+const std::vector<std::string> kPictureLabels = {"airplane", "alarm clock", "automobile",    "bicycle",
+                                                 "cat face", "dog face",    "guitar",        "house",
+                                                 "pizza",    "red apple",   "tropical fish", "tulip"};
 const std::vector<std::string> kFiles = {"airplane", "alarm-clock", "automobile",    "bicycle",
                                          "cat-face", "dog-face",    "guitar",        "house",
                                          "pizza",    "red-apple",   "tropical-fish", "tulip"};
@@ -30,8 +30,8 @@ TEST_CASE("ten of the twelve samples get their own name, as the model card says"
   std::vector<std::string> wrong;
   const auto images = samples();
   for (std::size_t i = 0; i < images.size(); ++i) {
-    const auto ranked = model.zero_shot_classify(images[i], kLabels);
-    REQUIRE(ranked.size() == kLabels.size());
+    const auto ranked = model.zero_shot_classify(images[i], kPictureLabels);
+    REQUIRE(ranked.size() == kPictureLabels.size());
     double sum = 0.0;
     for (const Prediction& p : ranked) sum += double{p.probability};
     CHECK(sum == doctest::Approx(1.0).epsilon(1e-5));
@@ -54,20 +54,20 @@ TEST_CASE("embeddings are unit vectors, and the same bits alone, in a batch and 
   CHECK(batch.rows() == 12);
   CHECK(batch.cols() == serial.embed_dim());
   CHECK(threaded.embed_images(images) == batch);
-  const Matrix texts = serial.embed_texts(kLabels);
-  CHECK(threaded.embed_texts(kLabels) == texts);
+  const Matrix texts = serial.embed_texts(kPictureLabels);
+  CHECK(threaded.embed_texts(kPictureLabels) == texts);
   for (Eigen::Index i = 0; i < batch.rows(); ++i) {
     CHECK(std::fabs(batch.row(i).norm() - 1.0f) < 1e-6f);
     CHECK(serial.embed_image(images[static_cast<std::size_t>(i)]).transpose() == batch.row(i));
     CHECK(threaded.embed_image(images[static_cast<std::size_t>(i)]).transpose() == batch.row(i));
-    CHECK(serial.embed_text(kLabels[static_cast<std::size_t>(i)]).transpose() == texts.row(i));
+    CHECK(serial.embed_text(kPictureLabels[static_cast<std::size_t>(i)]).transpose() == texts.row(i));
   }
 }
 
 TEST_CASE("texts that begin alike share rows and get the same bits as without sharing, in each precision") {
   std::vector<std::string> texts = {"a", "a photo", "a photo of a cat", "a photo of a cat", "a photo of a cat on a mat",
                                     ""};
-  for (const std::string& label : kLabels) {
+  for (const std::string& label : kPictureLabels) {
     for (const char* form : {"a photo of a {}", "a photo of the {} in the wild", "{}", "an emoji of {}"}) {
       texts.push_back(fill_template(form, label));
     }

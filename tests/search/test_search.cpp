@@ -3,20 +3,12 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "embeddings.hpp"
 #include "support.hpp"
 
 using namespace clipon;
 
 namespace {
-
-Matrix unit_rows(support::Random& random, Eigen::Index rows, Eigen::Index width) {
-  Matrix out(rows, width);
-  for (Eigen::Index r = 0; r < rows; ++r) {
-    for (Eigen::Index c = 0; c < width; ++c) out(r, c) = random.normal();
-    detail::finish_row(&out(r, 0), width, true);
-  }
-  return out;
-}
 
 double dot(const Matrix& a, Eigen::Index row, const Vector& b) {
   double sum = 0.0;
@@ -28,8 +20,8 @@ double dot(const Matrix& a, Eigen::Index row, const Vector& b) {
 
 TEST_CASE("search finds the best of all rows, the same at any number of threads") {
   support::Random random(41);
-  const Matrix rows = unit_rows(random, 20000, 96);
-  const Vector query = unit_rows(random, 1, 96).row(0).transpose();
+  const Matrix rows = support::unit_rows(random, 20000, 96);
+  const Vector query = support::unit_rows(random, 1, 96).row(0).transpose();
   for (const DataType type : {DataType::f32, DataType::f16, DataType::i8}) {
     CAPTURE(to_string(type));
     StoredVectors store(type, 96);
@@ -69,9 +61,9 @@ TEST_CASE("search finds the best of all rows, the same at any number of threads"
 
 TEST_CASE("search: no rows, fewer rows than asked for, a row that failed, arguments that make no sense") {
   support::Random random(42);
-  Matrix rows = unit_rows(random, 5, 8);
+  Matrix rows = support::unit_rows(random, 5, 8);
   rows(2, 3) = std::bit_cast<float>(0x7fc00000u);
-  const Vector query = unit_rows(random, 1, 8).row(0).transpose();
+  const Vector query = support::unit_rows(random, 1, 8).row(0).transpose();
   for (const DataType type : {DataType::f32, DataType::f16, DataType::i8}) {
     StoredVectors store(type, 8);
     CHECK(search(store.view(), query).empty());
@@ -91,7 +83,7 @@ TEST_CASE("search: no rows, fewer rows than asked for, a row that failed, argume
 
 TEST_CASE("int8 rows use the whole range and keep the rest of a unit row's direction") {
   support::Random random(43);
-  const Matrix rows = unit_rows(random, 1, 512);
+  const Matrix rows = support::unit_rows(random, 1, 512);
   StoredVectors store(DataType::i8, 512);
   store.append(rows);
   const auto* bytes = static_cast<const std::int8_t*>(store.view().data);
@@ -107,7 +99,7 @@ TEST_CASE("int8 rows use the whole range and keep the rest of a unit row's direc
 
 TEST_CASE("duplicate_groups: pairs, chains, across blocks; a failed row is in none") {
   support::Random random(44);
-  Matrix rows = unit_rows(random, 2600, 64);  // random directions: cosines below 0.6
+  Matrix rows = support::unit_rows(random, 2600, 64);  // random directions: cosines below 0.6
   const auto copy = [&](Eigen::Index from, Eigen::Index to, float change) {
     for (Eigen::Index i = 0; i < 64; ++i) rows(to, i) = rows(from, i) + change * random.normal() / 8.0f;
     detail::finish_row(&rows(to, 0), 64, true);

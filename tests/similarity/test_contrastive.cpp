@@ -2,8 +2,8 @@
 // tests/parity.
 #include <cmath>
 
+#include "embeddings.hpp"
 #include "support.hpp"
-#include "zero_shot/embeddings.hpp"
 
 using namespace clipon;
 

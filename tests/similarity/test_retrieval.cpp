@@ -1,6 +1,6 @@
 // Recall@k with several texts a picture, against ranks counted by hand.
+#include "embeddings.hpp"
 #include "support.hpp"
-#include "zero_shot/embeddings.hpp"
 
 using namespace clipon;
 

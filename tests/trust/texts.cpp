@@ -11,7 +11,7 @@ namespace {
 
 using clipon::TokenizeOptions;
 
-constexpr Limits kSmall = {0.2, std::size_t{2} << 20};
+constexpr Limits kTextLimits = {0.2, std::size_t{2} << 20};
 
 TokenizeOptions lenient() {
   TokenizeOptions options;
@@ -23,10 +23,10 @@ TokenizeOptions lenient() {
 // One ill-formed part between sound ones: the first byte that is wrong is byte `at`.
 void ill_formed(Section& section, const clipon::Model& model, const std::string& part) {
   const std::string text = "a cat " + part + " dog";
-  const Outcome outcome = section.any("ill-formed", kSmall, [&] { (void)model.embed_text(text); });
+  const Outcome outcome = section.any("ill-formed", kTextLimits, [&] { (void)model.embed_text(text); });
   section.check("ill-formed: the byte is named",
                 outcome.code == ErrorCode::invalid_utf8 && outcome.message.find("byte 6") != std::string::npos);
-  section.works("ill-formed: replaced", kSmall, [&] { (void)model.embed_text(text, lenient()); });
+  section.works("ill-formed: replaced", kTextLimits, [&] { (void)model.embed_text(text, lenient()); });
 }
 
 void check_encoding(std::vector<Section>& table, const Probe& probe) {
@@ -78,7 +78,7 @@ void check_characters(const Settings& settings, std::vector<Section>& table, con
     std::string text = "a ";
     clipon::text::append_utf8(text, c);
     text += "t";
-    section.works(std::to_string(static_cast<unsigned>(c)), kSmall, [&] {
+    section.works(std::to_string(static_cast<unsigned>(c)), kTextLimits, [&] {
       const auto ids = tokenizer.encode(text);
       (void)tokenizer.decode(ids);
       for (const std::int32_t id : ids) {
@@ -116,24 +116,24 @@ void check_corners(std::vector<Section>& table, const Probe& probe) {
                                   "a\xce\xa3"s,
                                   "\xc4\xb0"s,
                                   "'s't're've'm'll'd"s}) {
-    section.works("'" + text + "'", kSmall, [&] { (void)model.embed_text(text, lenient()); });
-    section.any("'" + text + "'", kSmall, [&] { (void)model.embed_text(text); });
+    section.works("'" + text + "'", kTextLimits, [&] { (void)model.embed_text(text, lenient()); });
+    section.any("'" + text + "'", kTextLimits, [&] { (void)model.embed_text(text); });
   }
   std::string words;
   for (int n = 1; n <= 40; ++n) {
     words += "a ";
     if (n <= 14) {
-      section.works(std::to_string(n) + " tokens", kSmall, [&] { (void)model.embed_text(words); });
+      section.works(std::to_string(n) + " tokens", kTextLimits, [&] { (void)model.embed_text(words); });
     } else {
-      section.refused(std::to_string(n) + " tokens", kSmall, {ErrorCode::text_too_long},
+      section.refused(std::to_string(n) + " tokens", kTextLimits, {ErrorCode::text_too_long},
                       [&] { (void)model.embed_text(words); });
     }
-    section.works(std::to_string(n) + " tokens, cut", kSmall, [&] { (void)model.embed_text(words, lenient()); });
+    section.works(std::to_string(n) + " tokens, cut", kTextLimits, [&] { (void)model.embed_text(words, lenient()); });
   }
   TokenizeOptions limited = lenient();
   limited.max_bytes = 10;
-  section.works("10 bytes", kSmall, [&] { (void)model.embed_text("0123456789", limited); });
-  section.refused("11 bytes", kSmall, {ErrorCode::text_too_long},
+  section.works("10 bytes", kTextLimits, [&] { (void)model.embed_text("0123456789", limited); });
+  section.refused("11 bytes", kTextLimits, {ErrorCode::text_too_long},
                   [&] { (void)model.embed_text("0123456789a", limited); });
 }
 
@@ -204,7 +204,7 @@ void check_lengths(const Settings& settings, std::vector<Section>& table, const 
                 tokenizer.encode(line + "lt;") == tokenizer.encode("<"));
   std::string marks = "a";
   for (int i = 0; i < 10000; ++i) marks += i % 2 == 0 ? "\xcc\x81" : "\xcc\xa7";
-  section.works("10,000 combining marks", kSmall, [&] { (void)tokenizer.tokenize(marks, lenient()); });
+  section.works("10,000 combining marks", kTextLimits, [&] { (void)tokenizer.tokenize(marks, lenient()); });
   section.refused("16 MB and a byte", {0.01, 1 << 16}, {ErrorCode::text_too_long},
                   [&, text = std::string((16u << 20) + 1, 'a')] { (void)tokenizer.tokenize(text, lenient()); });
   std::vector<std::string> many(settings.full ? 1'000'000 : 20'000, "a cat");

@@ -1,8 +1,8 @@
 // Thresholds for a wanted precision, and the area under the ROC curve.
 #include <cmath>
 
+#include "embeddings.hpp"
 #include "support.hpp"
-#include "zero_shot/embeddings.hpp"
 
 using namespace clipon;
 

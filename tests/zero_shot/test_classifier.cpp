@@ -6,8 +6,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "embeddings.hpp"
 #include "support.hpp"
-#include "zero_shot/embeddings.hpp"
 
 using namespace clipon;
 
