@@ -153,7 +153,11 @@ def test_probe_mistakes(clipon: Command) -> None:
     broken.write_text("path,name\na.png,b\n")
     short = clipon.work / "short.csv"
     short.write_text("path,label\na.png\n")
-    for data, words in ((empty, "folder for each class"), (broken, "columns path and label"), (short, "expected 2 fields")):
+    for data, words in (
+        (empty, "folder for each class"),
+        (broken, "expected a column 'label'"),
+        (short, "expected 2 fields"),
+    ):
         done = clipon("probe", "train", data, "-o", clipon.work / "x")
         assert done.returncode == 2
         one_line(done.stderr, words)
