@@ -1,8 +1,8 @@
 // clipon evaluate: how often a model is right about labelled pictures, and about which it is wrong.
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <iostream>
+#include <span>
 
 #include "clipon/parallel/parallel_for.hpp"
 #include "commands/commands.hpp"
@@ -35,12 +35,6 @@ clipon::Matrix prototypes(const clipon::Model& model, const Settings& settings, 
   return clipon::Classifier(model, labels, how).prototypes();
 }
 
-std::vector<std::size_t> labels_of(std::span<const Item> items) {
-  std::vector<std::size_t> labels;
-  for (const Item& item : items) labels.push_back(item.label);
-  return labels;
-}
-
 // The portion's pictures made worse in each way that was asked for.
 void add_shifts(const clipon::Model& model, const clipon::Matrix& classes, const std::vector<Pixels>& pictures,
                 const std::vector<std::size_t>& truth, std::size_t first, Evaluation& e) {
@@ -60,27 +54,6 @@ void add_shifts(const clipon::Model& model, const clipon::Matrix& classes, const
       }
     }
   }
-}
-
-// Embeds all pictures, portion by portion; the rows [items, embed_dim].
-clipon::Matrix embed_all_items(const clipon::Model& model, const Settings& settings, const clipon::Matrix& classes,
-                               Evaluation& e, std::vector<clipon::ItemStatus>& status) {
-  const auto& items = e.data.items;
-  clipon::Matrix rows(static_cast<Eigen::Index>(items.size()), model.embed_dim());
-  Progress progress("pictures", items.size());
-  for (std::size_t first = 0; first < items.size(); first += settings.batch) {
-    const std::span<const Item> portion(items.data() + first, std::min(settings.batch, items.size() - first));
-    std::vector<clipon::ItemStatus> fates;
-    const auto start = std::chrono::steady_clock::now();
-    const auto pictures = load_pixels(model, settings, portion, fates);
-    rows.middleRows(static_cast<Eigen::Index>(first), static_cast<Eigen::Index>(portion.size())) =
-        embed_pixels(model, pictures);
-    e.seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    status.insert(status.end(), fates.begin(), fates.end());
-    add_shifts(model, classes, pictures, labels_of(portion), first, e);
-    progress.show(first + portion.size());
-  }
-  return rows;
 }
 
 void compare_templates(const clipon::Model& model, const Settings& settings, const clipon::Matrix& rows,
@@ -111,11 +84,14 @@ ExitCode run_evaluate(const EvaluateOptions& options, const Settings& settings) 
   }
   const clipon::Model model = load_model(settings);
   const clipon::Matrix classes = prototypes(model, settings, e.data.labels, e.templates);
-  std::vector<clipon::ItemStatus> status;
-  const clipon::Matrix rows = embed_all_items(model, settings, classes, e, status);
-  e.outcomes = classify(model, rows, classes, labels_of(e.data.items));
+  const std::span<const Item> items = e.data.items;
+  const EmbeddedItems embedded = embed_items(model, settings, items, [&](std::size_t first, const auto& pictures) {
+    add_shifts(model, classes, pictures, labels_of(items.subspan(first, pictures.size())), first, e);
+  });
+  e.seconds = embedded.seconds;
+  e.outcomes = classify(model, embedded.rows, classes, labels_of(items));
   e.metrics = measure(e.data, e.outcomes);
-  if (options.compare_templates) compare_templates(model, settings, rows, e);
+  if (options.compare_templates) compare_templates(model, settings, embedded.rows, e);
   if (!options.predictions.empty()) write_text(options.predictions, predictions_csv(e));
   if (!options.confusion.empty()) write_text(options.confusion, confusion_csv(e));
   if (!options.report.empty()) write_text(options.report, report_page(model, settings, e));
@@ -126,7 +102,7 @@ ExitCode run_evaluate(const EvaluateOptions& options, const Settings& settings) 
   }
   std::vector<std::string> names;
   for (const Item& item : e.data.items) names.push_back(item.name);
-  return report_failures(names, status) == 0 ? ExitCode::success : ExitCode::some_failed;
+  return report_failures(names, embedded.status) == 0 ? ExitCode::success : ExitCode::some_failed;
 }
 
 }  // namespace

@@ -229,6 +229,12 @@ Dataset open_dataset(const DatasetOptions& options) {
   return data;
 }
 
+std::vector<std::size_t> labels_of(std::span<const Item> items) {
+  std::vector<std::size_t> labels;
+  for (const Item& item : items) labels.push_back(item.label);
+  return labels;
+}
+
 clipon::Image read_item(const Item& item, const clipon::DecodeOptions& options) {
   if (item.offset == 0) return clipon::Image::read(item.file, options);
   if (item.size > options.max_file_bytes) {

@@ -4,6 +4,7 @@
 #include <clipon/clipon.hpp>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,9 @@ struct DatasetOptions {
 
 /// Throws UsageError where the parts don't fit together, clipon::Error where a file can't be read.
 Dataset open_dataset(const DatasetOptions& options);
+
+/// Each picture's label, as a number.
+std::vector<std::size_t> labels_of(std::span<const Item> items);
 
 /// Throws clipon::Error as Image::read does.
 clipon::Image read_item(const Item& item, const clipon::DecodeOptions& options);

@@ -1,8 +1,11 @@
 #include "evaluate/pictures.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <clipon/parallel/parallel_for.hpp>
 #include <limits>
+
+#include "outputs.hpp"
 
 namespace cli {
 
@@ -37,6 +40,26 @@ clipon::Matrix embed_pixels(const clipon::Model& model, const std::vector<Pixels
     }
   }
   return rows;
+}
+
+EmbeddedItems embed_items(const clipon::Model& model, const Settings& settings, std::span<const Item> items,
+                          const std::function<void(std::size_t, const std::vector<Pixels>&)>& see) {
+  EmbeddedItems all;
+  all.rows.resize(static_cast<Eigen::Index>(items.size()), model.embed_dim());
+  Progress progress("pictures", items.size());
+  for (std::size_t first = 0; first < items.size(); first += settings.batch) {
+    const auto portion = items.subspan(first, std::min(settings.batch, items.size() - first));
+    std::vector<clipon::ItemStatus> status;
+    const auto start = std::chrono::steady_clock::now();
+    const auto pictures = load_pixels(model, settings, portion, status);
+    all.rows.middleRows(static_cast<Eigen::Index>(first), static_cast<Eigen::Index>(portion.size())) =
+        embed_pixels(model, pictures);
+    all.seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    all.status.insert(all.status.end(), status.begin(), status.end());
+    if (see) see(first, pictures);
+    progress.show(first + portion.size());
+  }
+  return all;
 }
 
 }  // namespace cli

@@ -80,7 +80,7 @@ void print_table(const std::vector<Run>& runs, const ProbeCurveOptions& options,
 ExitCode run_probe_curve(const ProbeCurveOptions& options, const Settings& settings) {
   const Dataset data = read_labelled(options.data);
   const clipon::Model model = load_model(settings);
-  Examples pool = embed_examples(model, settings, data, classes_of(data));
+  Examples pool = embed_examples(model, settings, data, labels_of(data.items));
   Examples test;
   std::size_t failed = pool.failed;
   if (options.test.empty()) {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <span>
 
 #include "evaluate/pictures.hpp"
 #include "outputs.hpp"
@@ -13,12 +12,6 @@ Dataset read_labelled(const std::string& path) {
   DatasetOptions options;
   options.paths = {path};
   return open_dataset(options);
-}
-
-std::vector<std::size_t> classes_of(const Dataset& data) {
-  std::vector<std::size_t> classes;
-  for (const Item& item : data.items) classes.push_back(item.label);
-  return classes;
 }
 
 std::vector<std::size_t> classes_among(const Dataset& data, const std::vector<std::string>& labels) {
@@ -44,25 +37,16 @@ Examples Examples::part(const std::vector<std::size_t>& indices) const {
 
 Examples embed_examples(const clipon::Model& model, const Settings& settings, const Dataset& data,
                         const std::vector<std::size_t>& classes) {
+  const EmbeddedItems embedded = embed_items(model, settings, data.items);
   Examples all;
-  all.rows.resize(static_cast<Eigen::Index>(data.items.size()), model.embed_dim());
+  all.rows = embedded.rows;
   all.classes = classes;
-  std::vector<clipon::ItemStatus> fate;
-  Progress progress("pictures", data.items.size());
-  for (std::size_t first = 0; first < data.items.size(); first += settings.batch) {
-    const std::size_t n = std::min(settings.batch, data.items.size() - first);
-    std::vector<clipon::ItemStatus> status;
-    const auto pixels = load_pixels(model, settings, std::span(data.items).subspan(first, n), status);
-    all.rows.middleRows(static_cast<Eigen::Index>(first), static_cast<Eigen::Index>(n)) = embed_pixels(model, pixels);
-    fate.insert(fate.end(), status.begin(), status.end());
-    progress.show(first + n);
-  }
   std::vector<std::size_t> good;
   for (std::size_t i = 0; i < data.items.size(); ++i) {
     all.names.push_back(data.items[i].name);
-    if (fate[i].ok) good.push_back(i);
+    if (embedded.status[i].ok) good.push_back(i);
   }
-  const std::size_t failed = report_failures(all.names, fate);
+  const std::size_t failed = report_failures(all.names, embedded.status);
   if (failed > 0) all = all.part(good);
   all.failed = failed;
   return all;

@@ -13,9 +13,6 @@ namespace cli {
 /// One folder, .csv or .tar of labelled pictures.
 Dataset read_labelled(const std::string& path);
 
-/// Each picture's class.
-std::vector<std::size_t> classes_of(const Dataset& data);
-
 /// The same classes under other labels' indices; a label that is not among them: clipon::Classifier::kUnknown.
 std::vector<std::size_t> classes_among(const Dataset& data, const std::vector<std::string>& labels);
 

@@ -53,7 +53,7 @@ Trained train(const ProbeTrainOptions& options, const clipon::Model& model, cons
 ExitCode run_probe_train(const ProbeTrainOptions& options, const Settings& settings) {
   const Dataset data = read_labelled(options.data);
   const clipon::Model model = load_model(settings);
-  const Examples all = embed_examples(model, settings, data, classes_of(data));
+  const Examples all = embed_examples(model, settings, data, labels_of(data.items));
   Examples validation;
   if (!options.validation.empty()) {
     const Dataset more = read_labelled(options.validation);

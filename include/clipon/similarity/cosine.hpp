@@ -46,12 +46,13 @@ inline kernels::PackedMatrix pack_columns(const kernels::Context& context, const
 template <class Body>
 void for_each_product_block(const kernels::Context& context, const ConstMatrixRef& a, const kernels::PackedMatrix& w,
                             const Body& body) {
-  if (w.rows() == 0) return;
+  if (w.rows() == 0 || a.rows() == 0) return;
   constexpr index_t few = 64;                 // rows that pay for reading all of W once
   constexpr index_t floats = 256 * 1024 / 4;  // a quarter of a 1 MiB L2: the products are read again at once
   const index_t tile = context.kernels->gemm_rows;
   const index_t wanted = std::max(few, std::min<index_t>(floats / w.rows(), 512));
-  const index_t height = (wanted + tile - 1) / tile * tile;  // a part of a tile costs as much as a whole one
+  const index_t tiles = (wanted + tile - 1) / tile;  // a part of a tile costs as much as a whole one
+  const index_t height = std::min(tiles * tile, a.rows());
   const index_t blocks = (a.rows() + height - 1) / height;
   const index_t team = std::min<index_t>(context.threads.count, blocks);
   std::atomic<index_t> next{0};
