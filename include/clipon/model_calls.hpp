@@ -81,7 +81,7 @@ inline Model::Model(std::span<const std::byte> bytes, const LoadOptions& options
                 "threads: expected 0 to " + std::to_string(kMaxThreads) + ", found " + std::to_string(options.threads));
   }
   AlignedBuffer<std::byte> aligned;  // tensors are read in place, as the numbers that they hold
-  if (reinterpret_cast<std::uintptr_t>(bytes.data()) % format::kTensorAlignment != 0) {
+  if (!bytes.empty() && reinterpret_cast<std::uintptr_t>(bytes.data()) % format::kTensorAlignment != 0) {
     aligned = AlignedBuffer<std::byte>(bytes.size());
     std::memcpy(aligned.data(), bytes.data(), bytes.size());
     bytes = {aligned.data(), aligned.size()};

@@ -38,7 +38,7 @@ TEST_CASE("products with a few rows, and the same bits whatever the number of ro
         const auto w = random.normals(columns * depth);
         std::vector<float> found(static_cast<std::size_t>(rows * columns + 1), 7.0f);
         std::vector<float> expected = found;
-        kernels::RowDots job{x.data(), depth + 3, rows, w.data(), columns, depth, found.data()};
+        kernels::RowDots job{x.data(), depth + 3, rows, w.data(), depth, columns, depth, found.data()};
         table.row_dots(job);
         job.out = expected.data();
         kernels::reference::row_dots(job);

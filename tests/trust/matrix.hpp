@@ -70,6 +70,13 @@ struct Settings {
   std::string work_dir;    // for files; emptied afterwards
 };
 
+/// The default options, and a number of threads.
+inline clipon::LoadOptions with_threads(int count) {
+  clipon::LoadOptions options;
+  options.threads = count;
+  return options;
+}
+
 /// A model and inputs whose embeddings must come out the same, bit for bit, whatever happened before.
 class Probe {
  public:
@@ -93,5 +100,6 @@ void check_model_files(const Settings& settings, std::vector<Section>& table);
 void check_pictures(const Settings& settings, std::vector<Section>& table);
 void check_texts(const Settings& settings, std::vector<Section>& table);
 void check_runtime(const Settings& settings, std::vector<Section>& table);
+void check_failures(const Settings& settings, std::vector<Section>& table);  // part of check_runtime
 
 }  // namespace trust

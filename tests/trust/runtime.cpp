@@ -1,4 +1,5 @@
-// Hostile circumstances: threads, forks, failing allocations and reads, a caller's floating-point state, long runs.
+// Hostile circumstances: threads, forks, a caller's floating-point state, long runs; failures.cpp has the allocations
+// and reads that fail.
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/resource.h>
@@ -39,12 +40,6 @@ TinyShape other_shape() {
   shape.feed_forward = 100;
   shape.layers = 2;
   return shape;
-}
-
-LoadOptions threads(int count) {
-  LoadOptions options;
-  options.threads = count;
-  return options;
 }
 
 void check_threads(const Settings& settings, std::vector<Section>& table) {
@@ -101,7 +96,7 @@ void check_loading_while_used(const Settings& settings, std::vector<Section>& ta
   });
   for (int i = 0; i < rounds; ++i) {
     section.works("round", {}, [&] {
-      auto model = std::make_unique<Model>(Model::load_from_memory(bytes, threads(2)));
+      auto model = std::make_unique<Model>(Model::load_from_memory(bytes, with_threads(2)));
       const Model copy = *model;
       model.reset();  // the copy shares the weights
       if (copy.embed_texts(probe.texts()) != probe.text_rows()) throw std::logic_error("another answer");
@@ -109,142 +104,6 @@ void check_loading_while_used(const Settings& settings, std::vector<Section>& ta
   }
   stop = true;
   user.join();
-  section.check("the probe is unchanged", probe.unchanged());
-}
-
-// Each allocation of body() fails in turn: std::bad_alloc, or body copes; nothing is lost, the next call is right.
-void check_allocations_of(Section& section, const std::string& what, const Probe& probe,
-                          const std::function<void()>& body) {
-  body();  // pools are filled
-  for (const bool from_then_on : {false, true}) {
-    for (std::uint64_t n = 1;; ++n) {
-      const std::size_t before = memory::in_use();
-      Outcome outcome;
-      std::uint64_t asked = 0;
-      {
-        // the outcome's own strings must not fail
-        bool worked = false;
-        bool out_of_memory = false;
-        bool other = false;
-        memory::fail_at(n, from_then_on);
-        try {
-          body();
-          worked = true;
-        } catch (const std::bad_alloc&) {
-          out_of_memory = true;
-        } catch (...) {
-          other = true;
-        }
-        asked = memory::allocations();
-        memory::fail_at(0);
-        outcome.worked = worked;
-        outcome.out_of_memory = out_of_memory;
-        (void)other;
-      }
-      if (asked < n) break;
-      const std::string name = what + ": allocation " + std::to_string(n) + (from_then_on ? " and all later ones" : "");
-      section.check(name, outcome.worked || outcome.out_of_memory);
-      if (outcome.out_of_memory && memory::counts())
-        section.check(name + ": nothing is lost", memory::in_use() <= before + 4096);
-      if (n % 16 == 0) section.check(name + ": the probe is unchanged", probe.unchanged());
-    }
-  }
-  section.check(what + ": the probe is unchanged", probe.unchanged());
-}
-
-void check_allocations(const Settings& settings, std::vector<Section>& table) {
-  Section& section = table.emplace_back("runtime: each allocation fails");
-  TinyShape shape;
-  const Bytes bytes = tiny_model(shape).bytes();
-  const Probe probe(bytes, 1);
-  const Model& model = probe.model();
-  const std::string path = settings.work_dir + "/allocations.gguf";
-  std::ofstream(path, std::ios::binary)
-      .write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
-  const auto decode = [](const std::string& file) {
-    return [file] { (void)Image::decode(std::as_bytes(std::span(file))); };
-  };
-  check_allocations_of(section, "PNG", probe, decode(png_of_noise(13, 9)));
-  check_allocations_of(section, "palette PNG", probe, decode(png_of_noise(11, 6, 4, 3)));
-  check_allocations_of(section, "JPEG", probe, decode(jpeg_of_noise(20, 17, 3, 40)));
-  check_allocations_of(section, "BMP", probe, decode(bmp_file(9, 7, 24, 28 * 7)));
-  check_allocations_of(section, "embed_image", probe, [&] { (void)model.embed_image(probe.images()[3]); });
-  check_allocations_of(section, "embed_images", probe, [&] { (void)model.embed_images(probe.images()); });
-  check_allocations_of(section, "embed_text", probe, [&] { (void)model.embed_text("the &amp; cat \xc3\xa9"); });
-  check_allocations_of(section, "embed_texts", probe, [&] { (void)model.embed_texts(probe.texts()); });
-  check_allocations_of(section, "classify", probe, [&] {
-    (void)model.zero_shot_classify(probe.images()[0], {"cat", "dog"});
-  });
-  check_allocations_of(section, "refusal", probe, [&] {
-    try {
-      (void)model.embed_text("\xff");
-    } catch (const clipon::Error&) {
-    }
-  });
-  // loading asks for several thousand blocks, nearly all for the vocabulary's strings: every one in a full run
-  std::uint64_t asked = 0;
-  memory::fail_at(0);
-  (void)Model::load(path, threads(1));
-  asked = memory::allocations();
-  const std::uint64_t step = settings.full ? 1 : 3;
-  for (const bool map : {true, false}) {
-    LoadOptions options = threads(1);
-    options.memory_map = map;
-    for (const bool from_then_on : {false, true}) {
-      for (std::uint64_t n = 1; n <= asked; n += step) {
-        const std::size_t before = memory::in_use();
-        bool right = false;
-        memory::fail_at(n, from_then_on);
-        try {
-          (void)Model::load(path, options);
-          right = true;
-        } catch (const std::bad_alloc&) {
-          right = true;
-        } catch (...) {
-        }
-        memory::fail_at(0);
-        section.check("load: allocation " + std::to_string(n),
-                      right && (!memory::counts() || memory::in_use() <= before + 4096));
-      }
-    }
-  }
-  section.check("load: the probe is unchanged", probe.unchanged());
-}
-
-void check_reads(const Settings& settings, std::vector<Section>& table) {
-  Section& section = table.emplace_back("runtime: reads that fail");
-  const Bytes bytes = tiny_model().bytes();
-  const Probe probe(bytes, 1);
-  const std::string model_path = settings.work_dir + "/reads.gguf";
-  std::ofstream(model_path, std::ios::binary)
-      .write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
-  const std::string picture_path = settings.work_dir + "/reads.png";
-  std::ofstream(picture_path, std::ios::binary) << png_of_noise(13, 9);
-  LoadOptions options = threads(1);
-  options.memory_map = false;
-  const std::pair<const char*, std::function<void()>> calls[] = {
-      {"model", [&] { (void)Model::load(model_path, options); }},
-      {"picture", [&] { (void)probe.model().embed_image(Image::read(picture_path)); }}};
-  for (const auto& [what, call] : calls) {
-    for (const memory::Reading how : {memory::Reading::one_byte, memory::Reading::interrupted}) {
-      for (std::uint64_t n = 1; n < 4; ++n) {
-        memory::read_as(how, n);
-        section.works(std::string(what) + ": short or interrupted", {}, call);
-        memory::read_as(memory::Reading::normal);
-      }
-    }
-    memory::read_as(memory::Reading::broken);
-    section.refused(std::string(what) + ": EIO", {}, {ErrorCode::io}, call);
-    memory::read_as(memory::Reading::normal);
-  }
-  rlimit limit = {};
-  ::getrlimit(RLIMIT_NOFILE, &limit);
-  rlimit none = limit;
-  none.rlim_cur = 0;
-  ::setrlimit(RLIMIT_NOFILE, &none);
-  for (const auto& [what, call] : calls)
-    section.refused(std::string(what) + ": no descriptor left", {}, {ErrorCode::io}, call);
-  ::setrlimit(RLIMIT_NOFILE, &limit);
   section.check("the probe is unchanged", probe.unchanged());
 }
 
@@ -282,7 +141,7 @@ void check_floating_point(std::vector<Section>& table) {
       const bool left_alone = _mm_getcsr() == csr;
       bool loads = false;
       try {
-        const Model model = Model::load_from_memory(bytes, threads(count));
+        const Model model = Model::load_from_memory(bytes, with_threads(count));
         loads = model.embed_texts(probe.texts()) == probe.text_rows();
         (void)model.embed_text("\xff");
       } catch (const clipon::Error&) {
@@ -335,7 +194,7 @@ void check_batches(std::vector<Section>& table) {
     options.status = &status;
     for (const clipon::Precision precision :
          {clipon::Precision::f32, clipon::Precision::bf16, clipon::Precision::int8}) {
-      LoadOptions load = threads(count);
+      LoadOptions load = with_threads(count);
       load.precision = precision;
       const Matrix rows = Model::load_from_memory(tiny_model().bytes(), load).embed_pixels(pixels, 3, options);
       section.check("NaN among own pixels", status[0].ok && status[1].code == ErrorCode::not_finite && status[2].ok &&
@@ -372,10 +231,10 @@ void check_long_run(const Settings& settings, std::vector<Section>& table) {
       case 5:
         return (void)Image::read(path);
       case 6:
-        return (void)(i % 80 == 6 ? Model::load_from_memory(bytes, threads(1)) : probe.model());
+        return (void)(i % 80 == 6 ? Model::load_from_memory(bytes, with_threads(1)) : probe.model());
       default:
         return (void)Model::load_from_memory(std::span(bytes).first(static_cast<std::size_t>(i) % bytes.size()),
-                                             threads(1));
+                                             with_threads(1));
     }
   };
   std::size_t in_use = 0;
@@ -406,7 +265,7 @@ void check_instruction_sets(std::vector<Section>& table) {
       shape.heads = 2;  // of 64 features
     }
     const Bytes bytes = tiny_model(shape).bytes();
-    LoadOptions options = threads(1);
+    LoadOptions options = with_threads(1);
     options.isa = clipon::Isa::scalar;
     const Probe probe(bytes, 1);
     const Matrix images = Model::load_from_memory(bytes, options).embed_images(probe.images());
@@ -430,7 +289,7 @@ void check_instruction_sets(std::vector<Section>& table) {
   }
   for (const int count : {-1, 1025, 2147483647, -2147483647 - 1}) {
     section.refused("threads", {}, {ErrorCode::invalid_argument},
-                    [&] { (void)Model::load_from_memory(tiny_model().bytes(), threads(count)); });
+                    [&] { (void)Model::load_from_memory(tiny_model().bytes(), with_threads(count)); });
   }
 }
 
@@ -440,8 +299,7 @@ void check_runtime(const Settings& settings, std::vector<Section>& table) {
   table.reserve(16);
   check_threads(settings, table);
   check_loading_while_used(settings, table);
-  check_allocations(settings, table);
-  check_reads(settings, table);
+  check_failures(settings, table);
 #if !defined(__SANITIZE_THREAD__)  // which ends children that start threads
   check_forks(settings, table);
 #endif

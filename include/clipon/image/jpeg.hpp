@@ -50,8 +50,22 @@ inline int exif_orientation(std::span<const std::byte> segment) {
   return 1;
 }
 
-/// Throws Error image_corrupt (no frame, a segment that leaves the file, no end marker, too many scans) or
-/// image_unsupported (12 bits, lossless, hierarchical).
+/// Whether each Huffman table in a DHT segment has at most the 256 codes that a byte can name: stb_image 2.27 writes
+/// beyond its tables where one has more.  T.81, B.2.4.2.
+inline bool sound_huffman_tables(std::span<const std::byte> segment) {
+  constexpr std::size_t counts = 17;  // the table's class and number, then how many codes have 1..16 bits
+  while (!segment.empty()) {
+    if (segment.size() < counts) return false;
+    std::size_t codes = 0;
+    for (std::size_t bits = 1; bits < counts; ++bits) codes += std::to_integer<std::size_t>(segment[bits]);
+    if (codes > 256 || codes > segment.size() - counts) return false;
+    segment = segment.subspan(counts + codes);
+  }
+  return true;
+}
+
+/// Throws Error image_corrupt (no frame, a segment that leaves the file, no end marker, too many scans, a Huffman table
+/// that is none) or image_unsupported (12 bits, lossless, hierarchical).
 inline JpegHeader read_jpeg_header(std::span<const std::byte> file) {
   const auto fail = [](ErrorCode code, const std::string& why) { return Error(code, "JPEG: " + why); };
   const auto byte_at = [&](std::size_t i) { return std::to_integer<unsigned>(file[i]); };
@@ -96,6 +110,8 @@ inline JpegHeader read_jpeg_header(std::span<const std::byte> file) {
       if (++header.scans > kMaxJpegScans) {
         throw fail(ErrorCode::image_corrupt, "expected at most " + std::to_string(kMaxJpegScans) + " scans");
       }
+    } else if (marker == 0xc4 && !sound_huffman_tables(segment)) {
+      throw fail(ErrorCode::image_corrupt, "expected Huffman tables of at most 256 codes, within their segment");
     } else if (marker == 0xe1 && header.orientation == 1) {
       header.orientation = exif_orientation(segment);
     }

@@ -54,7 +54,8 @@ inline void* allocate(size_t bytes) {
     allowance.exceeded = true;
     return nullptr;
   }
-  auto* block = static_cast<unsigned char*>(::malloc(bytes + kBlockHeader));
+  // zeros: stb_image 2.27 reads tables that a file does not define
+  auto* block = static_cast<unsigned char*>(::calloc(bytes + kBlockHeader, 1));
   if (block == nullptr) {
     allowance.out_of_memory = true;
     return nullptr;

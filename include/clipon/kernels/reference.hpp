@@ -124,7 +124,7 @@ inline void row_dots(const RowDots& job) {
     for (index_t c = 0; c < job.columns; ++c) {
       double sum = 0.0;
       for (index_t k = 0; k < job.depth; ++k)
-        sum += double{job.x[r * job.x_stride + k]} * double{job.w[c * job.depth + k]};
+        sum += double{job.x[r * job.x_stride + k]} * double{job.w[c * job.w_stride + k]};
       job.out[r * job.columns + c] = static_cast<float>(sum);
     }
   }

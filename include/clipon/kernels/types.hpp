@@ -168,12 +168,13 @@ struct RowExp {
   float sum = 0.0f;
 };
 
-/// out [rows, columns] = X W^T for a few columns: X [rows, depth], W [columns, depth] contiguous.
+/// out [rows, columns] = X W^T for a few columns: X [rows, depth], W [columns, depth].
 struct RowDots {
   const float* x = nullptr;
   index_t x_stride = 0;
   index_t rows = 0;
   const float* w = nullptr;
+  index_t w_stride = 0;
   index_t columns = 0;
   index_t depth = 0;
   float* out = nullptr;

@@ -29,6 +29,8 @@ struct F32<Arch, 32> {  // portable: a vector of one
   static CLIPON_ALWAYS_INLINE Batch load(const float* p) { return *p; }
   static CLIPON_ALWAYS_INLINE void store(float* p, Batch v) { *p = v; }
   static CLIPON_ALWAYS_INLINE Batch load_part(const float* p, index_t n) { return n > 0 ? *p : 0.0f; }
+  // lanes from n on are `other`
+  static CLIPON_ALWAYS_INLINE Batch load_part_or(const float* p, index_t n, float other) { return n > 0 ? *p : other; }
   static CLIPON_ALWAYS_INLINE void store_part(float* p, Batch v, index_t n) {
     if (n > 0) *p = v;
   }
@@ -37,6 +39,8 @@ struct F32<Arch, 32> {  // portable: a vector of one
   static CLIPON_ALWAYS_INLINE Batch max(Batch a, Batch b) { return a > b ? a : b; }
   static CLIPON_ALWAYS_INLINE Batch min(Batch a, Batch b) { return a < b ? a : b; }
   static CLIPON_ALWAYS_INLINE float sum(Batch v) { return v; }
+  // lane i: the sum of v[i]
+  static CLIPON_ALWAYS_INLINE Batch sums(const Batch (&v)[1]) { return v[0]; }
   static CLIPON_ALWAYS_INLINE float greatest(Batch v) { return v; }
   static CLIPON_ALWAYS_INLINE Batch round(Batch v) { return std::nearbyintf(v); }
   // v * 2^n for a whole n in -126..127
@@ -75,11 +79,10 @@ struct F32<Arch, 128> {
   static constexpr index_t width = 4;
   static CLIPON_ALWAYS_INLINE Batch load(const float* p) { return _mm_loadu_ps(p); }
   static CLIPON_ALWAYS_INLINE void store(float* p, Batch v) { _mm_storeu_ps(p, v); }
-  static CLIPON_ALWAYS_INLINE Batch load_part(const float* p, index_t n) {
-    alignas(16) float lane[4] = {};
-    for (index_t i = 0; i < width; ++i) {
-      if (i < n) lane[i] = p[i];
-    }
+  static CLIPON_ALWAYS_INLINE Batch load_part(const float* p, index_t n) { return load_part_or(p, n, 0.0f); }
+  static CLIPON_ALWAYS_INLINE Batch load_part_or(const float* p, index_t n, float other) {
+    alignas(16) float lane[4];
+    for (index_t i = 0; i < width; ++i) lane[i] = i < n ? p[i] : other;
     return _mm_load_ps(lane);
   }
   static CLIPON_ALWAYS_INLINE void store_part(float* p, Batch v, index_t n) {
@@ -96,6 +99,12 @@ struct F32<Arch, 128> {
   static CLIPON_ALWAYS_INLINE float sum(Batch v) {
     const __m128 pair = _mm_add_ps(v, _mm_movehl_ps(v, v));
     return _mm_cvtss_f32(_mm_add_ss(pair, _mm_shuffle_ps(pair, pair, 1)));
+  }
+  static CLIPON_ALWAYS_INLINE Batch sums(const Batch (&v)[4]) {
+    // a0 + a2, b0 + b2, a1 + a3, b1 + b3
+    const __m128 ab = _mm_add_ps(_mm_unpacklo_ps(v[0], v[1]), _mm_unpackhi_ps(v[0], v[1]));
+    const __m128 cd = _mm_add_ps(_mm_unpacklo_ps(v[2], v[3]), _mm_unpackhi_ps(v[2], v[3]));
+    return _mm_add_ps(_mm_movelh_ps(ab, cd), _mm_movehl_ps(cd, ab));
   }
   static CLIPON_ALWAYS_INLINE float greatest(Batch v) {
     const __m128 pair = _mm_max_ps(v, _mm_movehl_ps(v, v));
@@ -164,6 +173,9 @@ struct F32<Arch, 256> {
   static CLIPON_ALWAYS_INLINE Batch load(const float* p) { return _mm256_loadu_ps(p); }
   static CLIPON_ALWAYS_INLINE void store(float* p, Batch v) { _mm256_storeu_ps(p, v); }
   static CLIPON_ALWAYS_INLINE Batch load_part(const float* p, index_t n) { return _mm256_maskload_ps(p, first(n)); }
+  static CLIPON_ALWAYS_INLINE Batch load_part_or(const float* p, index_t n, float other) {
+    return _mm256_blendv_ps(_mm256_set1_ps(other), _mm256_maskload_ps(p, first(n)), _mm256_castsi256_ps(first(n)));
+  }
   static CLIPON_ALWAYS_INLINE void store_part(float* p, Batch v, index_t n) { _mm256_maskstore_ps(p, first(n), v); }
   static CLIPON_ALWAYS_INLINE Batch set(float x) { return _mm256_set1_ps(x); }
   static CLIPON_ALWAYS_INLINE Batch fma(Batch a, Batch b, Batch c) { return _mm256_fmadd_ps(a, b, c); }
@@ -173,6 +185,17 @@ struct F32<Arch, 256> {
     const __m128 half = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
     const __m128 pair = _mm_add_ps(half, _mm_movehl_ps(half, half));
     return _mm_cvtss_f32(_mm_add_ss(pair, _mm_shuffle_ps(pair, pair, 1)));
+  }
+  static CLIPON_ALWAYS_INLINE Batch sums(const Batch (&v)[8]) {
+    const auto quarter = [](__m256 a, __m256 b, __m256 c, __m256 d) __attribute__((always_inline)) {
+      // in each half: a0 + a2, b0 + b2, a1 + a3, b1 + b3; then the sums of a, b, c, d there
+      const __m256 ab = _mm256_add_ps(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+      const __m256 cd = _mm256_add_ps(_mm256_unpacklo_ps(c, d), _mm256_unpackhi_ps(c, d));
+      return _mm256_add_ps(_mm256_shuffle_ps(ab, cd, 0x44), _mm256_shuffle_ps(ab, cd, 0xee));
+    };
+    const __m256 low = quarter(v[0], v[1], v[2], v[3]);
+    const __m256 high = quarter(v[4], v[5], v[6], v[7]);
+    return _mm256_add_ps(_mm256_permute2f128_ps(low, high, 0x20), _mm256_permute2f128_ps(low, high, 0x31));
   }
   static CLIPON_ALWAYS_INLINE float greatest(Batch v) {
     const __m128 half = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
@@ -247,6 +270,9 @@ struct F32<Arch, 512> {
   static CLIPON_ALWAYS_INLINE Batch load(const float* p) { return _mm512_loadu_ps(p); }
   static CLIPON_ALWAYS_INLINE void store(float* p, Batch v) { _mm512_storeu_ps(p, v); }
   static CLIPON_ALWAYS_INLINE Batch load_part(const float* p, index_t n) { return _mm512_maskz_loadu_ps(first(n), p); }
+  static CLIPON_ALWAYS_INLINE Batch load_part_or(const float* p, index_t n, float other) {
+    return _mm512_mask_loadu_ps(_mm512_set1_ps(other), first(n), p);
+  }
   static CLIPON_ALWAYS_INLINE void store_part(float* p, Batch v, index_t n) { _mm512_mask_storeu_ps(p, first(n), v); }
   static CLIPON_ALWAYS_INLINE Batch set(float x) { return _mm512_set1_ps(x); }
   static CLIPON_ALWAYS_INLINE Batch fma(Batch a, Batch b, Batch c) { return _mm512_fmadd_ps(a, b, c); }
@@ -255,6 +281,23 @@ struct F32<Arch, 512> {
   static CLIPON_ALWAYS_INLINE float sum(Batch v) {
     const __m256 upper = _mm512_maskz_extractf32x8_ps(0xff, v, 1);
     return F32<Arch, 256>::sum(_mm256_add_ps(_mm512_maskz_extractf32x8_ps(0xff, v, 0), upper));
+  }
+  static CLIPON_ALWAYS_INLINE Batch sums(const Batch (&v)[16]) {
+    const auto quarter =
+        [](const Batch* p) __attribute__((always_inline)) {  // in each 128 bits the sums of p[0..3] there
+      const __m512 ab =
+          _mm512_add_ps(_mm512_maskz_unpacklo_ps(kAll, p[0], p[1]), _mm512_maskz_unpackhi_ps(kAll, p[0], p[1]));
+      const __m512 cd =
+          _mm512_add_ps(_mm512_maskz_unpacklo_ps(kAll, p[2], p[3]), _mm512_maskz_unpackhi_ps(kAll, p[2], p[3]));
+      return _mm512_add_ps(_mm512_maskz_shuffle_ps(kAll, ab, cd, 0x44), _mm512_maskz_shuffle_ps(kAll, ab, cd, 0xee));
+    };
+    const auto half = [](__m512 a, __m512 b) __attribute__((always_inline)) {
+      return _mm512_add_ps(_mm512_maskz_shuffle_f32x4(kAll, a, b, 0x44), _mm512_maskz_shuffle_f32x4(kAll, a, b, 0xee));
+    };
+    const __m512 low = half(quarter(v), quarter(v + 4));
+    const __m512 high = half(quarter(v + 8), quarter(v + 12));
+    return _mm512_add_ps(_mm512_maskz_shuffle_f32x4(kAll, low, high, 0x88),
+                         _mm512_maskz_shuffle_f32x4(kAll, low, high, 0xdd));
   }
   static CLIPON_ALWAYS_INLINE float greatest(Batch v) {
     const __m256 upper = _mm512_maskz_extractf32x8_ps(0xff, v, 1);

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "clipon/core/aligned.hpp"
 #include "clipon/similarity/cosine.hpp"
 
 namespace clipon::inline CLIPON_ABI {
@@ -81,7 +82,8 @@ inline void rank_row(const kernels::KernelTable& kernels, const RankJob& job, co
     } else {
       const float other = k > 0 ? values[0] : (selected > 1 ? values[1] : -1.0f);  // -1: the least cosine there is
       out.margin[at + k] = values[k] - other;
-      out.probability[at + k] = std::exp(job.scale * (values[k] - total.greatest)) / total.sum;
+      const float below = values[k] - total.greatest;
+      out.probability[at + k] = (below == 0.0f ? 1.0f : std::exp(job.scale * below)) / total.sum;
     }
   }
 }
@@ -112,6 +114,11 @@ inline Ranking rank_rows(const kernels::Context& context, const ConstMatrixRef& 
     for_each_product_block(context, embeddings, packed, rank_block);
     return out;
   }
+  // a copy at a cache line's start, each row too: half of a tile's loads
+  const index_t stride = (prototypes.cols() + 15) / 16 * 16;
+  AlignedBuffer<float> few(static_cast<std::size_t>(all * stride));
+  for (index_t i = 0; i < all; ++i)
+    std::copy_n(prototypes.data() + i * prototypes.cols(), prototypes.cols(), few.data() + i * stride);
   constexpr index_t height = 64;  // rows whose products stay in L1 until they are ranked
   const index_t blocks = (embeddings.rows() + height - 1) / height;
   parallel::parallel_for(context.threads, blocks, [&](index_t block) {
@@ -121,7 +128,8 @@ inline Ranking rank_rows(const kernels::Context& context, const ConstMatrixRef& 
     dots.rows = std::min(height, embeddings.rows() - first);
     dots.x = embeddings.data() + first * embeddings.outerStride();
     dots.x_stride = embeddings.outerStride();
-    dots.w = prototypes.data();
+    dots.w = few.data();
+    dots.w_stride = stride;
     dots.columns = all;
     dots.depth = prototypes.cols();
     dots.out = cosines;

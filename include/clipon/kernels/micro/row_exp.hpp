@@ -11,26 +11,20 @@ namespace clipon::inline CLIPON_ABI::kernels {
 template <class Arch>
 inline RowExp row_exp(const float* x, index_t n, float scale) {
   using V = simd::F32<Arch>;
-  float most = x[0];
-  index_t i = 0;
-  auto top = V::set(most);
-  for (; i + V::width <= n; i += V::width) top = V::max(top, V::load(x + i));
-  most = V::greatest(top);
-  for (; i < n; ++i) most = x[i] > most ? x[i] : most;
+  constexpr float none = -3e38f;  // below what is in a row; its exponential adds nothing to a sum of 1 or more
+  const index_t whole = n / V::width * V::width;
+  const auto last = V::load_part_or(x + whole, n - whole, none);
+  auto top = last;
+  for (index_t i = 0; i < whole; i += V::width) top = V::max(top, V::load(x + i));
+  const float most = V::greatest(top);
 
   const auto factor = V::set(scale);
   const auto shift = V::set(most);
-  auto total = V::set(0.0f);
-  for (i = 0; i + V::width <= n; i += V::width) {
+  auto total = simd::exp<Arch>((last - shift) * factor);
+  for (index_t i = 0; i < whole; i += V::width) {
     total = total + simd::exp<Arch>((V::load(x + i) - shift) * factor);
   }
-  float sum = V::sum(total);
-  if (i < n) {
-    float last[V::width];
-    V::store(last, simd::exp<Arch>((V::load_part(x + i, n - i) - shift) * factor));
-    for (index_t j = 0; j < n - i; ++j) sum += last[j];
-  }
-  return {most, sum};
+  return {most, V::sum(total)};
 }
 
 /// out = exp(scale (x - shift)).
