@@ -98,7 +98,7 @@ lint: packages-ci venv
 	$(PYTHON) -m ruff format --check .
 
 # One kernel unit of each register width, and the command, which includes every header.
-TIDY_FILES = cli/*.cpp cli/commands/*.cpp build/tidy/dispatch/kernels_{scalar,avx2,avx512_bf16}.cpp
+TIDY_FILES = cli/*.cpp cli/*/*.cpp build/tidy/dispatch/kernels_{scalar,avx2,avx512_bf16}.cpp
 tidy: packages-ci venv
 	@mkdir -p build
 	@$(call CONFIGURE,tidy)

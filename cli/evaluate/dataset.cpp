@@ -71,7 +71,9 @@ std::vector<std::string> folder_labels(const std::vector<std::string>& folders, 
   for (const std::string& folder : folders) {
     if (!json.is_object()) break;
     if (!json.contains(folder) || !json[folder].is_string()) {
-      throw UsageError(labels_file + ": expected a label for the folder '" + folder + "', found none");
+      std::string message = labels_file;
+      message.append(": expected a label for the folder '").append(folder).append("', found none");
+      throw UsageError(message);
     }
     labels.push_back(json[folder]);
   }

@@ -30,6 +30,7 @@ clipon::Matrix embed_pixels(const clipon::Model& model, const std::vector<Pixels
   const auto side = model.image_size();
   const Pixels gray(static_cast<std::size_t>(side * side * 3), 128);
   std::vector<clipon::Image> images;
+  images.reserve(pictures.size());
   for (const Pixels& p : pictures) {
     images.push_back(clipon::Image::from_rgb(p.empty() ? gray.data() : p.data(), side, side));
   }

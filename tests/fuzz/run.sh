@@ -16,7 +16,7 @@ run() {
   local target=$1
   mkdir -p "$build/corpus/$target"
   TIMEFORMAT='cpu_seconds %U %S'
-  { time "$build/tests/fuzz/fuzz_$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
+  { time "$build/tests/fuzz/fuzz_$target" -max_total_time="$seconds" -timeout=30 -rss_limit_mb=2048 -print_final_stats=1 \
     -max_len="$2" -artifact_prefix="$build/findings/$target-" "$build/corpus/$target" $(ls -d "corpus/$target" 2> /dev/null) \
     ; } > "$build/fuzz_$target.log" 2>&1 || echo "fuzz_$target: see $build/fuzz_$target.log and $build/findings"
   awk -v target="$target" '/number_of_executed_units/ { units = $2 } /^cpu_seconds/ { cpu = $2 + $3 }
@@ -28,7 +28,7 @@ for target in "${targets[@]}"; do
   case $target in
     gguf | picture) run "$target" 4096 & ;;
     model) run "$target" 32768 & ;;
-    *) run "$target" 256 & ;;
+    *) run "$target" 64 & ;;
   esac
 done
 wait

@@ -17,6 +17,7 @@
 #include "clipon/error.hpp"
 #include "clipon/image/jpeg.hpp"
 #include "clipon/image/orientation.hpp"
+#include "clipon/image/palette.hpp"
 #include "clipon/image/pixels.hpp"
 #include "clipon/image/png.hpp"
 #include "clipon/image/stb.hpp"
@@ -153,7 +154,12 @@ inline Pixels decode_png(std::span<const std::byte> file, const DecodeOptions& o
   if (header.colour_type == 6) layout = Layout::rgba;
   const bool nearest = header.colour_type == 3 || (header.colour_type == 0 && header.bit_depth == 1);
   const std::uint64_t pixels = std::uint64_t{header.width} * header.height;
-  return decode_with_stb("PNG", file, layout, nearest, decoder_budget(pixels, file.size(), options));
+  const std::uint64_t budget = decoder_budget(pixels, file.size(), options);
+  if (header.colour_type == 3 && header.bit_depth <= 8 && header.palette_bytes < std::size_t{3} << header.bit_depth) {
+    const auto whole = with_whole_png_palette(file, header.palette_at, header.palette_bytes, header.bit_depth);
+    return decode_with_stb("PNG", whole, layout, nearest, budget);
+  }
+  return decode_with_stb("PNG", file, layout, nearest, budget);
 }
 
 inline Pixels decode_jpeg(std::span<const std::byte> file, const DecodeOptions& options) {
@@ -203,8 +209,9 @@ inline Pixels decode_bmp(std::span<const std::byte> file, const DecodeOptions& o
   if (start > file.size() || row * height > file.size() - start) {
     throw Error(ErrorCode::image_corrupt, "BMP: it ends before its last row");
   }
-  bool gray_ramp = bits == 8;  // a palette that is its own index makes Pillow's mode "L", which is interpolated
   const std::uint64_t palette = 14 + std::uint64_t{number(14, 4)};
+  if (start < palette) throw Error(ErrorCode::image_corrupt, "BMP: its pixels begin within its header");
+  bool gray_ramp = bits == 8;  // a palette that is its own index makes Pillow's mode "L", which is interpolated
   const std::uint64_t colours = number(46, 4) != 0 ? number(46, 4) : 256;
   for (std::uint64_t i = 0; gray_ramp && i < colours; ++i) {
     const std::uint64_t at = palette + 4 * i;
@@ -212,7 +219,13 @@ inline Pixels decode_bmp(std::span<const std::byte> file, const DecodeOptions& o
   }
   const std::uint64_t pixels = std::uint64_t{width} * height;
   const bool nearest = bits <= 8 && !gray_ramp;
-  return decode_with_stb("BMP", file, Layout::rgb, nearest, decoder_budget(pixels, file.size(), options));
+  const std::uint64_t budget = decoder_budget(pixels, file.size(), options);
+  if (bits <= 8 && start - palette < std::uint64_t{4} << bits) {
+    const auto whole =
+        with_whole_bmp_palette(file, static_cast<std::size_t>(palette), static_cast<std::size_t>(start), bits);
+    return decode_with_stb("BMP", whole, Layout::rgb, nearest, budget);
+  }
+  return decode_with_stb("BMP", file, Layout::rgb, nearest, budget);
 }
 
 /// Throws Error image_unsupported (another format: named), image_corrupt or image_too_large.

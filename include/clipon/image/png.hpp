@@ -20,6 +20,8 @@ struct PngHeader {
   int bit_depth = 0;
   int colour_type = 0;           // 0 gray, 2 RGB, 3 palette, 4 gray and alpha, 6 RGBA
   std::uint64_t compressed = 0;  // bytes in IDAT chunks
+  std::size_t palette_at = 0;    // of the first PLTE chunk; 0: there is none
+  std::size_t palette_bytes = 0;
 };
 
 constexpr std::array<unsigned char, 8> kPngSignature = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
@@ -59,7 +61,7 @@ inline std::uint32_t crc32(std::span<const std::byte> bytes) {
 }
 
 /// Throws Error image_unsupported (CgBI) or image_corrupt: no IHDR first, a chunk that leaves the file, a wrong
-/// checksum of a chunk that decoding needs, no IDAT, no IEND.
+/// checksum of a chunk that decoding needs, no IDAT, no PLTE where pixels name its colours, no IEND.
 inline PngHeader read_png_header(std::span<const std::byte> file) {
   const auto corrupt = [](const std::string& why) { return Error(ErrorCode::image_corrupt, "PNG: " + why); };
   PngHeader header;
@@ -85,10 +87,15 @@ inline PngHeader read_png_header(std::span<const std::byte> file) {
       header.colour_type = std::to_integer<int>(file[at + 17]);
     }
     if (type == "IDAT") header.compressed += n;
+    if (type == "PLTE" && header.palette_at == 0) {
+      header.palette_at = at;
+      header.palette_bytes = n;
+    }
     at += n + 12;
     if (type == "IEND") break;
   }
   if (header.compressed == 0) throw corrupt("it has no IDAT chunk");
+  if (header.colour_type == 3 && header.palette_at == 0) throw corrupt("it has no PLTE chunk");
   return header;
 }
 

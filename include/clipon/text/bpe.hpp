@@ -36,32 +36,41 @@ inline std::array<std::string, 256> byte_alphabet() {
 class MergeTable {
  public:
   struct Merge {
-    std::int32_t rank;
-    std::int32_t merged;
+    std::int32_t left, right, merged;
   };
+  static constexpr std::int32_t kNone = -1;
 
   /// The first merge of a pair counts.
   void add(std::int32_t left, std::int32_t right, std::int32_t merged) {
-    merges_.try_emplace(key(left, right), Merge{static_cast<std::int32_t>(merges_.size()), merged});
+    if (ranks_.try_emplace(key(left, right), static_cast<std::int32_t>(merges_.size())).second) {
+      merges_.push_back({left, right, merged});
+    }
   }
-  [[nodiscard]] const Merge* find(std::int32_t left, std::int32_t right) const {
-    const auto found = merges_.find(key(left, right));
-    return found == merges_.end() ? nullptr : &found->second;
+  /// The rank of a pair, the lower the earlier it merges; kNone if it doesn't.
+  [[nodiscard]] std::int32_t find(std::int32_t left, std::int32_t right) const {
+    const auto found = ranks_.find(key(left, right));
+    return found == ranks_.end() ? kNone : found->second;
   }
-  void reserve(std::size_t n) { merges_.reserve(n); }
+  [[nodiscard]] const Merge& operator[](std::int32_t rank) const { return merges_[static_cast<std::size_t>(rank)]; }
+  void reserve(std::size_t n) {
+    ranks_.reserve(n);
+    merges_.reserve(n);
+  }
 
  private:
   static std::uint64_t key(std::int32_t left, std::int32_t right) {
     return (std::uint64_t{static_cast<std::uint32_t>(left)} << 32) | static_cast<std::uint32_t>(right);
   }
-  std::unordered_map<std::uint64_t, Merge, KeyedHash> merges_;
+  std::unordered_map<std::uint64_t, std::int32_t, KeyedHash> ranks_;
+  std::vector<Merge> merges_;  // by rank
 };
 
 /// Ids by a token's letters; views into the vocabulary.
 using TokenIds = std::unordered_map<std::string_view, std::int32_t, KeyedHash>;
 
-/// Merges the symbols of one word, in place.  n log n: pairs wait in a heap by rank and position, and one that has been
-/// torn apart meanwhile is recognised when its turn comes.
+/// Merges the symbols of one word, in place.  Pairs wait by rank and position, and one that has been torn apart meanwhile
+/// is recognised when its turn comes.  Those that arise together are a run in order; a heap holds the runs.  A long word
+/// of few different pairs has few runs and takes time in its length, any other n log n.
 class WordEncoder {
  public:
   explicit WordEncoder(const MergeTable& merges) : merges_(merges) {}
@@ -77,22 +86,25 @@ class WordEncoder {
       previous_[static_cast<std::size_t>(i)] = i - 1;
       next_[static_cast<std::size_t>(i)] = i + 1;
     }
-    heap_.clear();
+    waiting_.clear();
+    runs_.clear();
     for (position_t i = 0; i + 1 < n; ++i) consider(i, i + 1);
-    while (!heap_.empty()) merge_lowest(n);
+    end_run(0);
+    while (!runs_.empty()) merge_lowest(n);
     symbols.erase(std::remove(symbols.begin(), symbols.end(), kGone), symbols.end());
   }
 
  private:
   using position_t = std::int32_t;  // half the memory of index_t, of which a long word takes much
   static constexpr std::int32_t kGone = -1;
-  struct Candidate {
-    std::int32_t rank;
-    position_t position;
-    std::int32_t left, right, merged;
-    bool operator>(const Candidate& other) const {
-      return rank != other.rank ? rank > other.rank : position > other.position;
-    }
+  // A pair that waits: its rank above its position, so that the lowest number comes first.
+  using Waiting = std::uint64_t;
+  static std::int32_t rank_of(Waiting pair) { return static_cast<std::int32_t>(pair >> 32); }
+  static position_t position_of(Waiting pair) { return static_cast<position_t>(pair & 0xffffffffu); }
+  struct Run {
+    Waiting first;
+    std::size_t at, end;  // of waiting_
+    bool operator>(const Run& other) const { return first > other.first; }
   };
 
   std::int32_t& symbol(position_t i) { return (*symbols_)[static_cast<std::size_t>(i)]; }
@@ -100,40 +112,63 @@ class WordEncoder {
   position_t& previous(position_t i) { return previous_[static_cast<std::size_t>(i)]; }
 
   void consider(position_t left, position_t right) {
-    const auto* merge = merges_.find(symbol(left), symbol(right));
-    if (merge == nullptr) return;
-    heap_.push_back({merge->rank, left, symbol(left), symbol(right), merge->merged});
-    std::push_heap(heap_.begin(), heap_.end(), std::greater<>());
+    const std::int32_t rank = merges_.find(symbol(left), symbol(right));
+    if (rank == MergeTable::kNone) return;
+    waiting_.push_back(Waiting{static_cast<std::uint32_t>(rank)} << 32 | static_cast<std::uint32_t>(left));
+  }
+
+  // What has been considered since waiting_ had `begin` pairs becomes a run.
+  void end_run(std::size_t begin) {
+    if (begin == waiting_.size()) return;
+    const auto first = waiting_.begin() + static_cast<std::ptrdiff_t>(begin);
+    if (!std::is_sorted(first, waiting_.end())) std::sort(first, waiting_.end());
+    runs_.push_back({*first, begin, waiting_.size()});
+    std::push_heap(runs_.begin(), runs_.end(), std::greater<>());
+  }
+
+  Waiting take_lowest() {
+    const Waiting pair = runs_.front().first;
+    if (runs_.size() > 1) std::pop_heap(runs_.begin(), runs_.end(), std::greater<>());
+    Run& run = runs_.back();
+    if (++run.at == run.end) {
+      runs_.pop_back();
+    } else {
+      run.first = waiting_[run.at];
+      if (runs_.size() > 1) std::push_heap(runs_.begin(), runs_.end(), std::greater<>());
+    }
+    return pair;
   }
 
   // All occurrences of the lowest pair, from the left; the pairs that arise are considered after the last of them.
   void merge_lowest(position_t n) {
-    const std::int32_t rank = heap_.front().rank;
+    const std::int32_t rank = rank_of(runs_.front().first);
+    const MergeTable::Merge& merge = merges_[rank];
     changed_.clear();
-    while (!heap_.empty() && heap_.front().rank == rank) {
-      const Candidate pair = heap_.front();
-      std::pop_heap(heap_.begin(), heap_.end(), std::greater<>());
-      heap_.pop_back();
-      const position_t right = next(pair.position);
-      if (symbol(pair.position) != pair.left || right >= n || symbol(right) != pair.right) continue;
-      symbol(pair.position) = pair.merged;
+    while (!runs_.empty() && rank_of(runs_.front().first) == rank) {
+      const position_t left = position_of(take_lowest());
+      const position_t right = next(left);
+      if (symbol(left) != merge.left || right >= n || symbol(right) != merge.right) continue;
+      symbol(left) = merge.merged;
       symbol(right) = kGone;
-      next(pair.position) = next(right);
-      if (next(right) < n) previous(next(right)) = pair.position;
-      changed_.push_back(pair.position);
+      next(left) = next(right);
+      if (next(right) < n) previous(next(right)) = left;
+      changed_.push_back(left);
     }
+    const std::size_t begin = waiting_.size();
     for (const position_t i : changed_) {
       if (symbol(i) == kGone) continue;
       if (previous(i) >= 0) consider(previous(i), i);
       if (next(i) < n) consider(i, next(i));
     }
+    end_run(begin);
   }
 
   const MergeTable& merges_;
   std::vector<std::int32_t>* symbols_ = nullptr;
   std::vector<position_t> previous_;
   std::vector<position_t> next_;
-  std::vector<Candidate> heap_;
+  std::vector<Waiting> waiting_;
+  std::vector<Run> runs_;
   std::vector<position_t> changed_;
 };
 
