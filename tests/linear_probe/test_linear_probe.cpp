@@ -58,6 +58,34 @@ double objective(const LinearProbe& probe, const Data& data, double c, const Mat
 
 }  // namespace
 
+TEST_CASE("the objective's gradient is its slope, in each direction") {
+  const kernels::Context context{&kernels::select_table(Isa::best), {1}};
+  support::Random random(51);
+  const Matrix x = support::unit_rows(random, 20, 16);
+  std::vector<std::size_t> classes;
+  for (std::size_t i = 0; i < 20; ++i) classes.push_back(i % 3);
+  for (const bool with_prior : {false, true}) {
+    std::vector<float> prior(with_prior ? std::size_t{3 * 16} : 0);
+    for (float& w : prior) w = random.normal();
+    const detail::LogisticRegression function(context, x, classes, 3, prior);
+    std::vector<double> point(function.parameters());
+    for (double& w : point) w = double{random.normal()};
+    std::vector<double> gradient(point.size());
+    std::vector<double> unused(point.size());
+    const double c = 0.1;
+    (void)function.evaluate(c, point, gradient);
+    const double step = 0.02;  // third derivatives are below 1: the slope is off by at most step^2 / 6
+    for (std::size_t i = 0; i < point.size(); ++i) {
+      std::vector<double> above = point;
+      std::vector<double> below = point;
+      above[i] += step;
+      below[i] -= step;
+      const double slope = (function.evaluate(c, above, unused) - function.evaluate(c, below, unused)) / (2.0 * step);
+      CHECK(std::fabs(slope - gradient[i]) < 2e-4);
+    }
+  }
+}
+
 TEST_CASE("the probe's objective is what it says, and no step around lowers it") {
   const Model& model = support::demo_model();
   const Data data = make(81, 60, 2.0f);

@@ -107,6 +107,7 @@ TEST_CASE("duplicate_groups: pairs, chains, across blocks; a failed row is in no
   copy(5, 2599, 0.0f);     // from the first block to the last
   copy(1100, 1101, 0.1f);  // cosine 0.995
   copy(1101, 40, 0.1f);    // a chain: 1100 and 40 may be below the mark
+  copy(300, 301, 0.1f);    // neighbours, and nothing else
   const auto groups_of = [&](DataType type, float least, int threads) {
     StoredVectors store(type, 64);
     store.append(rows);
@@ -119,7 +120,7 @@ TEST_CASE("duplicate_groups: pairs, chains, across blocks; a failed row is in no
     for (const int threads : {1, 3}) {
       CAPTURE(to_string(type));
       const auto groups = groups_of(type, 0.95f, threads);
-      REQUIRE(groups.size() == 2);
+      REQUIRE(groups.size() == 3);
       REQUIRE(groups[0].size() == 2);
       CHECK(groups[0][0].row == 5);
       CHECK(groups[0][1].row == 2599);
@@ -128,6 +129,9 @@ TEST_CASE("duplicate_groups: pairs, chains, across blocks; a failed row is in no
       CHECK(groups[1][0].row == 40);
       CHECK(groups[1][1].row == 1100);
       CHECK(groups[1][2].row == 1101);
+      REQUIRE(groups[2].size() == 2);
+      CHECK(groups[2][0].row == 300);
+      CHECK(groups[2][1].row == 301);
     }
   }
   CHECK(groups_of(DataType::f32, 2.0f, 1).empty());

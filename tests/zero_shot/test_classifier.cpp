@@ -167,6 +167,12 @@ TEST_CASE("multi-label: each label's probability is its softmax against the back
     CHECK(std::fabs(p.probability - expected) < 1e-5f);
     CHECK(p.chosen == (p.probability >= 0.5f));
   }
+  // of several background texts the mean counts: how many they are must not
+  options.background = {"a picture", "a picture"};
+  const auto again = Classifier(model, kLabels, options).classify_embeddings(pizza)[0];
+  for (std::size_t k = 0; k < ranked.size(); ++k) {
+    CHECK(std::fabs(again[k].probability - ranked[k].probability) < 1e-5f);
+  }
   options.background.clear();
   CHECK(Classifier(model, kLabels, options).options().background == default_background());
 }

@@ -8,6 +8,7 @@
 
 #include "clipon/kernels/micro/gemm.hpp"
 #include "clipon/kernels/micro/quantise.hpp"
+#include "clipon/simd/exp.hpp"
 #include "clipon/simd/transpose.hpp"
 
 namespace clipon::inline CLIPON_ABI::kernels {

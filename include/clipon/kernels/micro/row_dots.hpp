@@ -17,7 +17,8 @@ namespace clipon::inline CLIPON_ABI::kernels {
 constexpr index_t kRowsAhead = 8;
 constexpr int kIntoL2 = 2;  // the builtin's "locality": prefetcht1
 
-/// out[r * columns + c] = row r of x times row c of w, for width / columns rows; of the rows past `rows` nothing is read.
+/// out[r * columns + c] = row r of x times row c of w, for width / columns rows; of the rows past `rows` nothing is
+/// read.
 template <class Arch, int columns>
 inline void row_dots_tile(const RowDots& job, const float* x, index_t rows, const float* w, float* out) {
   using V = simd::F32<Arch>;

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "clipon/kernels/types.hpp"
-#include "clipon/simd/vector.hpp"
+#include "clipon/simd/exp.hpp"
 
 namespace clipon::inline CLIPON_ABI::kernels {
 

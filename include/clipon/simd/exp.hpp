@@ -1,0 +1,47 @@
+// Exponentials of a register of floats.  Layer 1; only kernels/micro/ includes it.
+// xsimd's exp is too large to be inlined always, and a function that the compiler keeps would be shared by units of
+// different ISAs.
+#pragma once
+
+#include "clipon/simd/vector.hpp"
+
+namespace clipon::inline CLIPON_ABI::simd {
+
+/// e^x within 2 ulp for x in [-87, 88]; smaller x give e^-87 (1.6e-38), larger ones e^88.
+/// x = n ln 2 + r with |r| <= ln 2 / 2; e^r by its Taylor series to r^7, whose next term is below 2^-26.
+template <class Arch>
+CLIPON_ALWAYS_INLINE typename F32<Arch>::Batch exp(typename F32<Arch>::Batch x) {
+  using V = F32<Arch>;
+  x = V::max(V::min(x, V::set(88.0f)), V::set(-87.0f));
+  const auto n = V::round(x * V::set(1.44269504f));
+  auto r = V::fma(n, V::set(-0.693359375f), x);  // ln 2 in two parts: the first has 9 bits, so n times it is exact
+  r = V::fma(n, V::set(2.12194440e-4f), r);
+  auto p = V::set(1.0f / 5040);
+  p = V::fma(p, r, V::set(1.0f / 720));
+  p = V::fma(p, r, V::set(1.0f / 120));
+  p = V::fma(p, r, V::set(1.0f / 24));
+  p = V::fma(p, r, V::set(1.0f / 6));
+  p = V::fma(p, r, V::set(0.5f));
+  p = V::fma(p, r, V::set(1.0f));
+  p = V::fma(p, r, V::set(1.0f));
+  return V::scale(p, n);
+}
+
+/// 2^x, relative error below 2^-22, for x in [-126, 126]; x beyond gives the end's value.
+/// x = n + r with |r| <= 1/2; 2^r by the polynomial of degree 5 that has the least greatest relative error there.
+template <class Arch>
+CLIPON_ALWAYS_INLINE typename F32<Arch>::Batch exp2(typename F32<Arch>::Batch x) {
+  using V = F32<Arch>;
+  x = V::max(V::min(x, V::set(126.0f)), V::set(-126.0f));
+  const auto n = V::round(x);
+  const auto r = x - n;
+  auto p = V::set(0.00132764726f);
+  p = V::fma(p, r, V::set(0.00967554134f));
+  p = V::fma(p, r, V::set(0.0555071327f));
+  p = V::fma(p, r, V::set(0.240221197f));
+  p = V::fma(p, r, V::set(0.693146967f));
+  p = V::fma(p, r, V::set(1.00000007f));
+  return V::scale(p, n);
+}
+
+}  // namespace clipon::inline CLIPON_ABI::simd
