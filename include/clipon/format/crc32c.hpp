@@ -43,16 +43,51 @@ inline std::uint32_t crc32c_portable(std::uint32_t crc, const unsigned char* p, 
   return crc;
 }
 
+// `crc` after `bytes` zero bytes: the product with x^(8 bytes) modulo the polynomial, bits reflected.
+constexpr std::uint32_t crc32c_advance(std::uint32_t crc, std::uint64_t bytes) {
+  const auto product = [](std::uint32_t a, std::uint32_t b) {
+    std::uint32_t sum = 0;
+    for (; a != 0; a <<= 1) {
+      if ((a & 0x80000000u) != 0) sum ^= b;
+      b = (b >> 1) ^ ((b & 1u) != 0 ? 0x82f63b78u : 0u);
+    }
+    return sum;
+  };
+  std::uint32_t power = 0x00800000u;  // x^8
+  for (; bytes != 0; bytes >>= 1) {
+    if ((bytes & 1u) != 0) crc = product(power, crc);
+    power = product(power, power);
+  }
+  return crc;
+}
+
 #if defined(__x86_64__)
-// The CRC32 instruction of SSE4.2 computes this very polynomial.
+// The CRC32 instruction of SSE4.2 computes this very polynomial.  It takes three cycles and one can start in each, so
+// three thirds go side by side.
 __attribute__((target("sse4.2"))) inline std::uint32_t crc32c_sse42(std::uint32_t crc, const unsigned char* p,
                                                                     std::size_t n) {
-  std::uint64_t state = crc;
-  for (; n >= 8; p += 8, n -= 8) {
+  const auto word_at = [](const unsigned char* from) __attribute__((always_inline)) {
     std::uint64_t word = 0;
-    std::memcpy(&word, p, 8);
-    state = _mm_crc32_u64(state, word);
+    std::memcpy(&word, from, 8);
+    return word;
+  };
+  if (n >= 3072) {  // below that, joining the thirds costs more than they save
+    const std::size_t third = n / 24 * 8;
+    std::uint64_t a = crc;
+    std::uint64_t b = 0;
+    std::uint64_t c = 0;
+    for (std::size_t i = 0; i < third; i += 8) {
+      a = _mm_crc32_u64(a, word_at(p + i));
+      b = _mm_crc32_u64(b, word_at(p + third + i));
+      c = _mm_crc32_u64(c, word_at(p + 2 * third + i));
+    }
+    crc = crc32c_advance(static_cast<std::uint32_t>(a), 2 * third) ^
+          crc32c_advance(static_cast<std::uint32_t>(b), third) ^ static_cast<std::uint32_t>(c);
+    p += 3 * third;
+    n -= 3 * third;
   }
+  std::uint64_t state = crc;
+  for (; n >= 8; p += 8, n -= 8) state = _mm_crc32_u64(state, word_at(p));
   auto narrow = static_cast<std::uint32_t>(state);
   for (; n > 0; ++p, --n) narrow = _mm_crc32_u8(narrow, *p);
   return narrow;

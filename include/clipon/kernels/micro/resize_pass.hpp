@@ -3,7 +3,8 @@
 // rounds to 8 bits after each direction.
 //
 // A coefficient c is kept as two 16-bit halves, c = 4096 high + low with 0 <= low < 4096, so that one multiply-add
-// instruction handles two taps: 4096 sum(p high) + sum(p low) is the same integer as sum(p c).
+// instruction handles two taps: 4096 sum(p high) + sum(p low) is the same integer as sum(p c).  sum(p low) of more than
+// 2,056 taps can pass 2^31; modulo 2^32 the whole is right all the same, so scalar code adds unsigned numbers.
 #pragma once
 
 #if defined(__AVX2__)
@@ -17,9 +18,8 @@
 namespace clipon::inline CLIPON_ABI::kernels {
 
 template <class Arch>
-CLIPON_ALWAYS_INLINE std::uint8_t round_to_byte(std::int32_t high, std::int32_t low) {
-  const auto sum = static_cast<std::int32_t>((static_cast<std::uint32_t>(high) << kResizeLowBits) +
-                                             static_cast<std::uint32_t>(low) + (1u << (kResizeBits - 1)));
+CLIPON_ALWAYS_INLINE std::uint8_t round_to_byte(std::uint32_t high, std::uint32_t low) {
+  const auto sum = static_cast<std::int32_t>((high << kResizeLowBits) + low + (1u << (kResizeBits - 1)));
   const std::int32_t value = sum >> kResizeBits;
   return static_cast<std::uint8_t>(value < 0 ? 0 : value > 255 ? 255 : value);
 }
@@ -32,11 +32,11 @@ CLIPON_ALWAYS_INLINE void resize_row_scalar(const ResizeRows& job, index_t row) 
     const std::int16_t* high = job.high + x * job.taps;
     const std::int16_t* low = job.low + x * job.taps;
     for (index_t c = 0; c < job.channels; ++c) {
-      std::int32_t sum_high = 0;
-      std::int32_t sum_low = 0;
+      std::uint32_t sum_high = 0;
+      std::uint32_t sum_low = 0;
       for (index_t t = 0; t < job.used[x]; ++t) {
-        sum_high += pixel[t * job.channels + c] * high[t];
-        sum_low += pixel[t * job.channels + c] * low[t];
+        sum_high += static_cast<std::uint32_t>(pixel[t * job.channels + c] * high[t]);
+        sum_low += static_cast<std::uint32_t>(pixel[t * job.channels + c] * low[t]);
       }
       job.out[row * job.out_stride + x * job.channels + c] = round_to_byte<Arch>(sum_high, sum_low);
     }
@@ -254,11 +254,11 @@ inline void resize_columns(const ResizeColumns& job) {
   }
 #endif
   for (; i < job.n; ++i) {
-    std::int32_t high = 0;
-    std::int32_t low = 0;
+    std::uint32_t high = 0;
+    std::uint32_t low = 0;
     for (index_t t = 0; t < job.taps; ++t) {
-      high += job.rows[t][i] * job.high[t];
-      low += job.rows[t][i] * job.low[t];
+      high += static_cast<std::uint32_t>(job.rows[t][i] * job.high[t]);
+      low += static_cast<std::uint32_t>(job.rows[t][i] * job.low[t]);
     }
     job.out[i] = round_to_byte<Arch>(high, low);
   }
