@@ -68,6 +68,7 @@ std::string worst_classes(const Evaluation& e) {
   std::string spread;
   if (all > kWorstClasses) {
     std::vector<std::pair<std::string, double>> tenths;
+    tenths.reserve(10);
     for (int i = 0; i < 10; ++i)
       tenths.emplace_back(std::to_string(10 * i) + " to " + std::to_string(10 * i + 10) + " %", 0.0);
     for (const auto& [label, share] : bars) {

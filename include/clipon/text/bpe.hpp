@@ -68,9 +68,9 @@ class MergeTable {
 /// Ids by a token's letters; views into the vocabulary.
 using TokenIds = std::unordered_map<std::string_view, std::int32_t, KeyedHash>;
 
-/// Merges the symbols of one word, in place.  Pairs wait by rank and position, and one that has been torn apart meanwhile
-/// is recognised when its turn comes.  Those that arise together are a run in order; a heap holds the runs.  A long word
-/// of few different pairs has few runs and takes time in its length, any other n log n.
+/// Merges the symbols of one word, in place.  Pairs wait by rank and position, and one that has been torn apart
+/// meanwhile is recognised when its turn comes.  Those that arise together are a run in order; a heap holds the runs.
+/// A long word of few different pairs has few runs and takes time in its length, any other n log n.
 class WordEncoder {
  public:
   explicit WordEncoder(const MergeTable& merges) : merges_(merges) {}
