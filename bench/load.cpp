@@ -63,11 +63,6 @@ class HighestMemory {
   std::jthread watcher_;
 };
 
-double median(std::vector<double> x) {
-  std::nth_element(x.begin(), x.begin() + static_cast<std::ptrdiff_t>(x.size() / 2), x.end());
-  return x[x.size() / 2];
-}
-
 double milliseconds_to_load(const std::string& path, const clipon::LoadOptions& options) {
   const bench::Stopwatch watch;
   const auto model = clipon::Model::load(path, options);
@@ -86,7 +81,7 @@ double cost_of_checks(const std::string& path, const clipon::LoadOptions& option
     const double second = milliseconds_to_load(path, checked_first ? trusting : options);
     ratios.push_back(checked_first ? first / second : second / first);
   }
-  return median(ratios);
+  return bench::median(ratios);
 }
 
 }  // namespace
@@ -119,7 +114,7 @@ int main(int argc, char** argv) try {
                 answered, ratios.back());
   }
   std::printf("median %.2f; anonymous %.1f MB at most, packed weights %.1f MB; %.2f times loading without checks\n",
-              median(ratios), static_cast<double>(highest) * 1e-6, static_cast<double>(packed) * 1e-6,
+              bench::median(ratios), static_cast<double>(highest) * 1e-6, static_cast<double>(packed) * 1e-6,
               cost_of_checks(argv[1], options, rounds));
   return 0;
 } catch (const std::exception& error) {

@@ -32,11 +32,6 @@ double read_milliseconds(const clipon::VectorsView& v, int threads, std::uint64_
   return milliseconds;
 }
 
-double median(std::vector<double> x) {
-  std::nth_element(x.begin(), x.begin() + static_cast<std::ptrdiff_t>(x.size() / 2), x.end());
-  return x[x.size() / 2];
-}
-
 }  // namespace
 
 int main(int argc, char** argv) try {
@@ -67,8 +62,9 @@ int main(int argc, char** argv) try {
     }
     const double bytes = static_cast<double>(rows * width) * static_cast<double>(clipon::size_of(type));
     std::printf("%-5s search %7.2f ms, %6.2f GB/s; reading alone %7.2f ms, %6.2f GB/s; %.2f of it (%llx)\n",
-                clipon::to_string(type), median(searched), bytes / median(searched) * 1e-6, median(read),
-                bytes / median(read) * 1e-6, median(read) / median(searched), static_cast<unsigned long long>(sum));
+                clipon::to_string(type), bench::median(searched), bytes / bench::median(searched) * 1e-6,
+                bench::median(read), bytes / bench::median(read) * 1e-6, bench::median(read) / bench::median(searched),
+                static_cast<unsigned long long>(sum));
   }
   return 0;
 } catch (const std::exception& error) {

@@ -26,11 +26,6 @@ clipon::Matrix unit_rows(Eigen::Index n, unsigned seed) {
   return rows;
 }
 
-double median(std::vector<double> x) {
-  std::nth_element(x.begin(), x.begin() + static_cast<std::ptrdiff_t>(x.size() / 2), x.end());
-  return x[x.size() / 2];
-}
-
 // Operations a second of products on registers, all threads together.
 double peak(const clipon::kernels::Context& context) {
   constexpr clipon::index_t steps = 20'000'000;
@@ -70,13 +65,13 @@ double read_rate(const clipon::kernels::Context& context, const clipon::Matrix& 
 
 double seconds_to_rank(const clipon::kernels::Context& context, const clipon::Matrix& rows,
                        const clipon::Matrix& prototypes, std::size_t top) {
-  const auto packed = clipon::detail::pack_rows(context, prototypes);
+  const clipon::detail::PackedPrototypes packed(context, prototypes);
   clipon::detail::RankJob job;
   job.labels = static_cast<std::size_t>(prototypes.rows());
   job.top = top;
   job.scale = 100.0f;
   const bench::Stopwatch watch;
-  const auto ranking = clipon::detail::rank_rows(context, rows, prototypes, packed, job);
+  const auto ranking = clipon::detail::rank_rows(context, rows, packed, job);
   const double seconds = watch.milliseconds() * 1e-3;
   if (ranking.index.front() < 0) std::printf("impossible\n");  // the answers are used
   return seconds;
@@ -108,7 +103,7 @@ int main(int argc, char** argv) {
     std::printf("    8 labels: %6.3f s, %6.2f of %6.2f GB/s:     %.3f\n", narrow, read * 1e-9, reading * 1e-9,
                 read / reading);
   }
-  std::printf("medians: 1,000 labels at %.3f of the f32 peak, 8 labels at %.3f of the read rate\n", median(of_peak),
-              median(of_reading));
+  std::printf("medians: 1,000 labels at %.3f of the f32 peak, 8 labels at %.3f of the read rate\n",
+              bench::median(of_peak), bench::median(of_reading));
   return 0;
 }

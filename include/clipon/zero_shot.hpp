@@ -104,7 +104,7 @@ class Classifier {
   std::vector<Label> labels_;
   std::vector<std::string> names_;
   Matrix prototypes_;  // [labels + background, embed_dim]
-  std::shared_ptr<const kernels::PackedMatrix> packed_;
+  std::shared_ptr<const detail::PackedPrototypes> packed_;
 };
 
 }  // namespace clipon::inline CLIPON_ABI

@@ -147,4 +147,25 @@ std::vector<std::size_t> jpeg_segments(const std::string& file, int marker) {
   return found;
 }
 
+void mend_checksums(std::string& file) {
+  for (std::size_t at = 8; at + 12 <= file.size();) {
+    const std::size_t n = clipon::image::big_endian_32(reinterpret_cast<const std::byte*>(file.data() + at));
+    if (n > file.size() - at - 12) return;
+    const std::string whole = png_chunk(file.substr(at + 4, 4), file.substr(at + 8, n));
+    file.replace(at, n + 12, whole);
+    at += n + 12;
+  }
+}
+
+void set_jpeg_size(std::string& file, int width, int height) {
+  for (const int marker : {0xc0, 0xc2}) {
+    for (const std::size_t at : jpeg_segments(file, marker)) {
+      file[at + 5] = static_cast<char>(height >> 8);
+      file[at + 6] = static_cast<char>(height);
+      file[at + 7] = static_cast<char>(width >> 8);
+      file[at + 8] = static_cast<char>(width);
+    }
+  }
+}
+
 }  // namespace trust

@@ -1,4 +1,4 @@
-// Picture files made in memory: PNG, BMP and JPEG of any size, sound or not.
+// Picture files made in memory, and changed: PNG, BMP and JPEG of any size, sound or not.
 #pragma once
 
 #include <cstdint>
@@ -30,5 +30,9 @@ std::string bmp_file(std::int32_t width, std::int32_t height, std::uint16_t bits
 std::string jpeg_of_noise(int width, int height, int channels, int quality);
 /// The positions of each segment's marker.
 std::vector<std::size_t> jpeg_segments(const std::string& file, int marker);
+/// Gives a JPEG's frame header another size.
+void set_jpeg_size(std::string& file, int width, int height);
+/// The checksums of a PNG made right again, so that a flip gets past them to the decoder.
+void mend_checksums(std::string& file);
 
 }  // namespace trust

@@ -67,17 +67,6 @@ void check_cuts(const Settings& settings, std::vector<Section>& table, const Pro
   section.check("the probe is unchanged", probe.unchanged());
 }
 
-// The checksums of a PNG made right again, so that a flip gets past them to the decoder.
-void mend_checksums(std::string& file) {
-  for (std::size_t at = 8; at + 12 <= file.size();) {
-    const std::size_t n = clipon::image::big_endian_32(reinterpret_cast<const std::byte*>(file.data() + at));
-    if (n > file.size() - at - 12) return;
-    const std::string whole = png_chunk(file.substr(at + 4, 4), file.substr(at + 8, n));
-    file.replace(at, n + 12, whole);
-    at += n + 12;
-  }
-}
-
 void check_flips(const Settings& settings, std::vector<Section>& table, const Probe& probe) {
   Section& section = table.emplace_back("picture: bytes changed");
   std::mt19937 random(3);
@@ -136,18 +125,6 @@ void check_random(const Settings& settings, std::vector<Section>& table, const P
   }
   // FITS, as gzip: Pillow's CVE-2026-40192
   section.refused("gzip", kSmall, {ErrorCode::image_corrupt}, [&] { decode_and_use("\x1f\x8b\x08", probe); });
-}
-
-// Takes frame header `segment` of a JPEG and gives it another size.
-void set_jpeg_size(std::string& file, int width, int height) {
-  for (const int marker : {0xc0, 0xc2}) {
-    for (const std::size_t at : jpeg_segments(file, marker)) {
-      file[at + 5] = static_cast<char>(height >> 8);
-      file[at + 6] = static_cast<char>(height);
-      file[at + 7] = static_cast<char>(width >> 8);
-      file[at + 8] = static_cast<char>(width);
-    }
-  }
 }
 
 void check_bombs(const Settings& settings, std::vector<Section>& table, const Probe& probe) {

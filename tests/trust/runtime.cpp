@@ -1,15 +1,10 @@
 // Hostile circumstances: threads, forks, a caller's floating-point state, long runs; failures.cpp has the allocations
 // and reads that fail.
-#include <dirent.h>
-#include <fcntl.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
-#include <cfenv>
 #include <filesystem>
-#include <fstream>
 #include <thread>
 
 #include "memory.hpp"

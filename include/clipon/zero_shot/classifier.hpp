@@ -16,7 +16,7 @@ inline void Classifier::check_options() const {
 inline void Classifier::update() {
   names_.clear();
   for (const Label& label : labels_) names_.push_back(label.name);
-  packed_ = std::make_shared<const kernels::PackedMatrix>(detail::pack_rows(model_.context(), prototypes_));
+  packed_ = std::make_shared<const detail::PackedPrototypes>(model_.context(), prototypes_);
 }
 
 inline Matrix Classifier::embed(const std::vector<Label>& labels, const std::vector<std::string>& background) const {
@@ -96,7 +96,7 @@ inline Ranking Classifier::rank(const ConstMatrixRef& embeddings, std::size_t to
   job.top = top == 0 ? labels_.size() : std::min(top, labels_.size());
   job.scale = model_.logit_scale() / options_.temperature;  // a bias would cancel in the softmax
   job.multi_label = options_.multi_label;
-  return detail::rank_rows(model_.context(), embeddings, prototypes_, *packed_, job);
+  return detail::rank_rows(model_.context(), embeddings, *packed_, job);
 }
 
 inline bool Classifier::accepts(const Ranking& ranking, std::size_t row) const {

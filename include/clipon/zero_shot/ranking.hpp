@@ -91,9 +91,44 @@ inline void rank_row(const kernels::KernelTable& kernels, const RankJob& job, co
 // Up to so many prototypes a row's products cost less than reading the row: no panels are needed.
 constexpr index_t kFewPrototypes = 16;
 
-/// embeddings [n, d] against the prototypes of labels and background [m, d], and the same packed.
-inline Ranking rank_rows(const kernels::Context& context, const ConstMatrixRef& embeddings, const Matrix& prototypes,
-                         const kernels::PackedMatrix& packed, const RankJob& job) {
+/// Prototypes [rows, depth] of labels and background as the products want them: a few row by row, each from a cache
+/// line's start (they are half of a tile's loads); more than that in panels.
+class PackedPrototypes {
+ public:
+  PackedPrototypes(const kernels::Context& context, const Matrix& prototypes)
+      : rows_(prototypes.rows()), depth_(prototypes.cols()), stride_((depth_ + 15) / 16 * 16) {
+    if (!are_few()) {
+      panels_ = pack_rows(context, prototypes);
+      return;
+    }
+    few_ = AlignedBuffer<float>(static_cast<std::size_t>(rows_ * stride_));
+    for (index_t i = 0; i < rows_; ++i) std::copy_n(prototypes.data() + i * depth_, depth_, few_.data() + i * stride_);
+  }
+
+  [[nodiscard]] index_t rows() const { return rows_; }
+  [[nodiscard]] bool are_few() const { return rows_ <= kFewPrototypes; }
+  [[nodiscard]] const kernels::PackedMatrix& panels() const { return panels_; }
+  /// The part of a product that tells of the prototypes, where they are few.
+  [[nodiscard]] kernels::RowDots dots() const {
+    kernels::RowDots dots;
+    dots.w = few_.data();
+    dots.w_stride = stride_;
+    dots.columns = rows_;
+    dots.depth = depth_;
+    return dots;
+  }
+
+ private:
+  index_t rows_;
+  index_t depth_;
+  index_t stride_;
+  AlignedBuffer<float> few_;
+  kernels::PackedMatrix panels_;
+};
+
+/// embeddings [n, d] against the prototypes of labels and background.
+inline Ranking rank_rows(const kernels::Context& context, const ConstMatrixRef& embeddings,
+                         const PackedPrototypes& prototypes, const RankJob& job) {
   Ranking out;
   out.rows = static_cast<std::size_t>(embeddings.rows());
   out.top = job.top;
@@ -110,28 +145,19 @@ inline Ranking rank_rows(const kernels::Context& context, const ConstMatrixRef& 
       rank_row(*context.kernels, job, cosines + i * all, static_cast<std::size_t>(all), row, out);
     }
   };
-  if (all > kFewPrototypes) {
-    for_each_product_block(context, embeddings, packed, rank_block);
+  if (!prototypes.are_few()) {
+    for_each_product_block(context, embeddings, prototypes.panels(), rank_block);
     return out;
   }
-  // a copy at a cache line's start, each row too: half of a tile's loads
-  const index_t stride = (prototypes.cols() + 15) / 16 * 16;
-  AlignedBuffer<float> few(static_cast<std::size_t>(all * stride));
-  for (index_t i = 0; i < all; ++i)
-    std::copy_n(prototypes.data() + i * prototypes.cols(), prototypes.cols(), few.data() + i * stride);
   constexpr index_t height = 64;  // rows whose products stay in L1 until they are ranked
   const index_t blocks = (embeddings.rows() + height - 1) / height;
   parallel::parallel_for(context.threads, blocks, [&](index_t block) {
     float cosines[height * kFewPrototypes];
-    kernels::RowDots dots;
+    kernels::RowDots dots = prototypes.dots();
     const index_t first = block * height;
     dots.rows = std::min(height, embeddings.rows() - first);
     dots.x = embeddings.data() + first * embeddings.outerStride();
     dots.x_stride = embeddings.outerStride();
-    dots.w = few.data();
-    dots.w_stride = stride;
-    dots.columns = all;
-    dots.depth = prototypes.cols();
     dots.out = cosines;
     context.kernels->row_dots(dots);
     rank_block(first, dots.rows, cosines);
