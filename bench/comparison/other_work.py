@@ -118,8 +118,8 @@ def memory(tools: Tools, full: bool) -> list[Line]:
     ]
 
 
-def imagenet_prompts() -> list[str]:
-    """OpenAI's 1,000 class names in every tenth of its 80 templates: as many texts share each beginning as with all."""
+def imagenet_prompts(step: int) -> list[str]:
+    """OpenAI's 1,000 class names in every `step`-th of its 80 templates: as many texts share each beginning as with all."""
     (package,) = importlib.util.find_spec(
         "open_clip"
     ).submodule_search_locations  # the package itself wants torchvision
@@ -127,11 +127,11 @@ def imagenet_prompts() -> list[str]:
     metadata = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(metadata)
     templates, names = metadata.OPENAI_IMAGENET_TEMPLATES, metadata.IMAGENET_CLASSNAMES
-    return [template(name) for template in templates[::10] for name in names]
+    return [template(name) for template in templates[::step] for name in names]
 
 
 def prefixes(tools: Tools, full: bool) -> list[Line]:
-    prompts = imagenet_prompts()
+    prompts = imagenet_prompts(10 if full else 20)
     file = tools.folder / "prompts.txt"
     file.write_text("\n".join(prompts) + "\n")
     clipon = start_clipon(prepared(tools), "int8", 2, "best", tools)

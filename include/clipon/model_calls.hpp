@@ -87,7 +87,8 @@ inline Model::Model(std::span<const std::byte> bytes, const LoadOptions& options
     bytes = {aligned.data(), aligned.size()};
   }
   const int threads = options.threads > 0 ? options.threads : parallel::available_threads();
-  const kernels::Context context{&kernels::select_table(options.isa), {threads}, options.profile};
+  const auto& table = kernels::select_table(options.isa, options.precision != Precision::f32);
+  const kernels::Context context{&table, {threads}, options.profile};
   const format::Gguf file(bytes, options);
   const Precision precision = models::select_precision(options.precision, *context.kernels, file);
   const DataType type = kernels::product_type(precision);

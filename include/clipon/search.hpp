@@ -117,7 +117,7 @@ inline kernels::StoredMatrix checked_matrix(const VectorsView& v) {
 
 inline kernels::Context search_context(const SearchOptions& options) {
   const int threads = options.threads > 0 ? options.threads : parallel::available_threads();
-  return {&kernels::select_table(options.isa), {threads}};
+  return {&kernels::select_table(options.isa, false), {threads}};
 }
 
 }  // namespace detail

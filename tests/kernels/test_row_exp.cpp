@@ -28,12 +28,58 @@ TEST_CASE("the sum of a row's exponentials and each of them, as in double") {
   });
 }
 
+TEST_CASE(
+    "sums of exponentials and the best two of many rows of a few, row by row the same bits whatever their number") {
+  support::Random random(34);
+  support::for_each_isa([&](const kernels::KernelTable& table) {
+    for (const index_t columns : {1, 2, 3, 4, 8, 17, 32}) {
+      for (const index_t rows : {1, 5, 16, 39}) {
+        const index_t stride = columns + 2;
+        auto x = random.normals(rows * stride + 3, 0.3f);
+        for (float& value : x) value = std::round(value * 16.0f) / 16.0f;  // many ties
+        const kernels::RowsOfFew job{x.data(), stride, rows, columns};
+        const auto n = static_cast<std::size_t>(rows);
+        struct Found {
+          std::vector<float> greatest, sum, best, next;
+          std::vector<std::int32_t> best_index, next_index;
+          explicit Found(std::size_t size)
+              : greatest(size, 7.0f),
+                sum(greatest),
+                best(greatest),
+                next(greatest),
+                best_index(size, 7),
+                next_index(size, 7) {}
+        };
+        const auto run = [](const auto& exp_of_rows, const auto& best_two, const kernels::RowsOfFew& of, Found& out) {
+          exp_of_rows(of, 20.0f, out.greatest.data(), out.sum.data());
+          best_two(of, {out.best.data(), out.next.data(), out.best_index.data(), out.next_index.data()});
+        };
+        Found found(n + 1);
+        Found expected(n + 1);
+        run(table.exp_of_rows, table.best_two_of_rows, job, found);
+        run(kernels::reference::exp_of_rows, kernels::reference::best_two_of_rows, job, expected);
+        CHECK(found.greatest == expected.greatest);
+        CHECK(found.best == expected.best);
+        CHECK(found.next == expected.next);
+        CHECK(found.best_index == expected.best_index);
+        CHECK(found.next_index == expected.next_index);
+        for (std::size_t i = 0; i <= n; ++i) {  // as above; nothing past the rows
+          CHECK(found.sum[i] == doctest::Approx(double{expected.sum[i]}).epsilon(60 * 1.2e-7));
+        }
+        Found alone(1);
+        run(table.exp_of_rows, table.best_two_of_rows, {x.data() + (rows - 1) * stride, stride, 1, columns}, alone);
+        CHECK(alone.sum[0] == found.sum[n - 1]);
+      }
+    }
+  });
+}
+
 TEST_CASE("products with a few rows, and the same bits whatever the number of rows") {
   support::Random random(33);
   support::for_each_isa([&](const kernels::KernelTable& table) {
     for (const index_t depth : {1, 15, 16, 33, 192, 512}) {
-      for (const index_t columns : {1, 2, 5, 16}) {
-        const index_t rows = 11;
+      for (const index_t columns : {1, 2, 4, 5, 8, 16}) {
+        const index_t rows = depth < 100 ? 11 : 131;
         const auto x = random.normals(rows * (depth + 3));
         const auto w = random.normals(columns * depth);
         std::vector<float> found(static_cast<std::size_t>(rows * columns + 1), 7.0f);
@@ -43,8 +89,9 @@ TEST_CASE("products with a few rows, and the same bits whatever the number of ro
         job.out = expected.data();
         kernels::reference::row_dots(job);
         for (std::size_t i = 0; i < found.size(); ++i) {
-          // each of `depth` additions of terms of about 1 rounds by half an ulp of a sum of about sqrt(depth)
-          CHECK(std::fabs(found[i] - expected[i]) <= 6e-8f * static_cast<float>(depth) * 2.0f + 1e-6f);
+          // The k-th addition rounds by at most u = 2^-24 of a sum of about sqrt(k): all together a random walk of
+          // standard deviation u depth / sqrt(6).  Ten of those, since sums of one row are large or small together.
+          CHECK(std::fabs(found[i] - expected[i]) <= 10 * 6e-8f * static_cast<float>(depth) / 2.45f + 1e-6f);
         }
         std::vector<float> alone(static_cast<std::size_t>(columns));
         job.x += 2 * (depth + 3);
@@ -89,6 +136,13 @@ TEST_CASE("a row of NaN, as a picture that failed leaves behind, still gets indi
         table.best_of_row(x.data(), n, k, values, indices);
         for (index_t i = 0; i < k; ++i) CHECK(indices[i] == i);
       }
+      if (n > kernels::kMostOfFew) continue;
+      float values[2];
+      std::int32_t indices[2] = {-1, -1};
+      const std::vector<float> row(static_cast<std::size_t>(n + 3), x[0]);
+      table.best_two_of_rows({row.data(), n, 1, n}, {values, values + 1, indices, indices + 1});
+      CHECK(indices[0] == 0);
+      CHECK(indices[1] == 1);
     }
   });
 }

@@ -6,7 +6,7 @@
 #include "clipon/kernels/micro/attention_tile.hpp"
 #include "clipon/kernels/micro/convert.hpp"
 #include "clipon/kernels/micro/dot_topk.hpp"
-#include "clipon/kernels/micro/gemm.hpp"
+#include "clipon/kernels/micro/gemm_by_type.hpp"
 #include "clipon/kernels/micro/layer_norm.hpp"
 #include "clipon/kernels/micro/pack.hpp"
 #include "clipon/kernels/micro/peak.hpp"
@@ -15,6 +15,7 @@
 #include "clipon/kernels/micro/resize_pass.hpp"
 #include "clipon/kernels/micro/row_dots.hpp"
 #include "clipon/kernels/micro/row_exp.hpp"
+#include "clipon/kernels/micro/rows_of_few.hpp"
 #include "clipon/kernels/micro/winograd.hpp"
 #include "clipon/kernels/table.hpp"
 
@@ -41,6 +42,8 @@ const KernelTable& kernel_table() {
       .resize_columns = resize_columns<Arch>,
       .row_dots = row_dots<Arch>,
       .row_exp = row_exp<Arch>,
+      .exp_of_rows = exp_of_rows<Arch>,
+      .best_two_of_rows = best_two_of_rows<Arch>,
       .exponentials = exponentials<Arch>,
       .best_of_row = best_of_row<Arch>,
       .average_pool_2x2 = average_pool_2x2<Arch>,

@@ -149,6 +149,27 @@ inline void best_of_row(const float* x, index_t n, index_t k, float* values, std
   }
 }
 
+inline void exp_of_rows(const RowsOfFew& job, float scale, float* greatest, float* sum) {
+  for (index_t r = 0; r < job.rows; ++r) {
+    const RowExp row = row_exp(job.x + r * job.stride, job.columns, scale);
+    greatest[r] = row.greatest;
+    sum[r] = row.sum;
+  }
+}
+
+inline void best_two_of_rows(const RowsOfFew& job, const BestTwo& out) {
+  for (index_t r = 0; r < job.rows; ++r) {
+    const index_t k = job.columns > 1 ? 2 : 1;
+    float values[2];
+    std::int32_t indices[2];
+    best_of_row(job.x + r * job.stride, job.columns, k, values, indices);
+    out.best[r] = values[0];
+    out.best_index[r] = indices[0];
+    out.next[r] = values[k - 1];
+    out.next_index[r] = indices[k - 1];
+  }
+}
+
 /// AttentionPool2d of one picture (openai/CLIP clip/model.py): x [tokens, channels] with the mean first, embedded;
 /// weights [channels, channels] -> the attended values [channels], before c_proj.
 inline std::vector<double> attention_pool(const float* x, index_t tokens, index_t channels, index_t heads,

@@ -46,13 +46,15 @@ inline const KernelTable* built_table(Isa isa) {
 #endif
 }
 
-/// The instruction sets that this program holds and this CPU runs, lowest first.
-inline std::vector<Isa> usable_isas() {
+/// The instruction sets that this program holds and this CPU runs, lowest first.  Where AMX's `tiles` are wanted, it
+/// is among them only if the system grants them.
+inline std::vector<Isa> usable_isas(bool tiles = true) {
   const simd::CpuFeatures cpu = simd::detect_cpu();
   std::vector<Isa> usable;
   for (int i = 0; i < static_cast<int>(Isa::best); ++i) {
     const Isa isa = static_cast<Isa>(i);
-    if (built_table(isa) != nullptr && simd::supports(cpu, isa)) usable.push_back(isa);
+    if (built_table(isa) == nullptr || !simd::supports(cpu, isa)) continue;
+    if (isa != Isa::amx || !tiles || simd::tiles_permitted()) usable.push_back(isa);
   }
   return usable;
 }
@@ -68,11 +70,12 @@ inline Isa parse_isa(std::string_view name) {
 }
 
 /// The table to run: `wanted`, where that is `best` the one that CLIPON_ISA names, else the highest usable one.
+/// `tiles`: whether bf16 or int8 products are to come, the only ones that use AMX; without them nobody asks for it.
 /// Throws Error unsupported when this program or this CPU lacks what was pinned.
-inline const KernelTable& select_table(Isa wanted) {
+inline const KernelTable& select_table(Isa wanted, bool tiles = true) {
   const char* pinned = std::getenv("CLIPON_ISA");
   if (wanted == Isa::best && pinned != nullptr && *pinned != '\0') wanted = parse_isa(pinned);
-  const std::vector<Isa> usable = usable_isas();
+  const std::vector<Isa> usable = usable_isas(tiles);
   if (wanted == Isa::best && !usable.empty()) return *built_table(usable.back());
   for (const Isa isa : usable) {
     if (isa == wanted) return *built_table(isa);

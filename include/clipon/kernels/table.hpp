@@ -26,6 +26,8 @@ struct KernelTable {
   void (*resize_columns)(const ResizeColumns& job);
   void (*row_dots)(const RowDots& job);
   RowExp (*row_exp)(const float* x, index_t n, float scale);
+  void (*exp_of_rows)(const RowsOfFew& rows, float scale, float* greatest, float* sum);
+  void (*best_two_of_rows)(const RowsOfFew& rows, const BestTwo& out);
   void (*exponentials)(const float* x, index_t n, float scale, float shift, float* out);
   void (*best_of_row)(const float* x, index_t n, index_t k, float* values, std::int32_t* indices);
   void (*average_pool_2x2)(const void* in, DataType type, index_t height, index_t width, index_t channels, void* out);

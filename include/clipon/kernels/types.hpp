@@ -168,6 +168,25 @@ struct RowExp {
   float sum = 0.0f;
 };
 
+/// Rows of at most so many columns are looked at together, a lane a row.
+constexpr index_t kMostOfFew = 32;
+
+/// x [rows, columns], 1 <= columns <= kMostOfFew; memory is read, not used, up to 3 floats past each row's end.
+struct RowsOfFew {
+  const float* x = nullptr;
+  index_t stride = 0;
+  index_t rows = 0;
+  index_t columns = 0;
+};
+
+/// The best two columns of each of some rows.
+struct BestTwo {
+  float* best = nullptr;               // [rows]
+  float* next = nullptr;               // [rows]
+  std::int32_t* best_index = nullptr;  // [rows]
+  std::int32_t* next_index = nullptr;  // [rows]
+};
+
 /// out [rows, columns] = X W^T for a few columns: X [rows, depth], W [columns, depth].
 struct RowDots {
   const float* x = nullptr;

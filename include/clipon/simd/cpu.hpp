@@ -10,6 +10,10 @@
 #if defined(__x86_64__) || defined(__i386__)
 #include <cpuid.h>
 #endif
+#if defined(__x86_64__) && defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 namespace clipon::inline CLIPON_ABI::simd {
 
@@ -85,6 +89,19 @@ inline CpuFeatures detect_cpu() {
   cpu.amx = tiles && cpu.avx512_bf16 && bit(d7, 22) && bit(d7, 24) && bit(d7, 25);
 #endif
   return cpu;
+}
+
+/// Whether this process may use AMX's tiles.  Linux wants to be asked, once: from then on it keeps room for them in
+/// each thread's saved state.  It refuses where a thread has too small a stack for signals.
+inline bool tiles_permitted() {
+#if defined(__x86_64__) && defined(__linux__)
+  constexpr long request_permission = 0x1023;  // ARCH_REQ_XCOMP_PERM, Linux 5.16
+  constexpr long tile_data = 18;               // XFEATURE_XTILEDATA
+  static const bool granted = ::syscall(SYS_arch_prctl, request_permission, tile_data) == 0;
+  return granted;
+#else
+  return false;
+#endif
 }
 
 inline bool supports(const CpuFeatures& cpu, Isa isa) {

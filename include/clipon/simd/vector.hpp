@@ -37,6 +37,8 @@ struct F32<Arch, 32> {  // portable: a vector of one
   static CLIPON_ALWAYS_INLINE Batch fma(Batch a, Batch b, Batch c) { return a * b + c; }
   static CLIPON_ALWAYS_INLINE Batch max(Batch a, Batch b) { return a > b ? a : b; }
   static CLIPON_ALWAYS_INLINE Batch min(Batch a, Batch b) { return a < b ? a : b; }
+  // x in the lanes where a > b, else y
+  static CLIPON_ALWAYS_INLINE Batch where_greater(Batch a, Batch b, Batch x, Batch y) { return a > b ? x : y; }
   static CLIPON_ALWAYS_INLINE float sum(Batch v) { return v; }
   // lane i: the sum of v[i]
   static CLIPON_ALWAYS_INLINE Batch sums(const Batch (&v)[1]) { return v[0]; }
@@ -95,6 +97,10 @@ struct F32<Arch, 128> {
   static CLIPON_ALWAYS_INLINE Batch fma(Batch a, Batch b, Batch c) { return a * b + c; }  // SSE2 has none
   static CLIPON_ALWAYS_INLINE Batch max(Batch a, Batch b) { return _mm_max_ps(a, b); }
   static CLIPON_ALWAYS_INLINE Batch min(Batch a, Batch b) { return _mm_min_ps(a, b); }
+  static CLIPON_ALWAYS_INLINE Batch where_greater(Batch a, Batch b, Batch x, Batch y) {
+    const __m128 chosen = _mm_cmpgt_ps(a, b);
+    return _mm_or_ps(_mm_and_ps(chosen, x), _mm_andnot_ps(chosen, y));
+  }
   static CLIPON_ALWAYS_INLINE float sum(Batch v) {
     const __m128 pair = _mm_add_ps(v, _mm_movehl_ps(v, v));
     return _mm_cvtss_f32(_mm_add_ss(pair, _mm_shuffle_ps(pair, pair, 1)));
@@ -180,6 +186,9 @@ struct F32<Arch, 256> {
   static CLIPON_ALWAYS_INLINE Batch fma(Batch a, Batch b, Batch c) { return _mm256_fmadd_ps(a, b, c); }
   static CLIPON_ALWAYS_INLINE Batch max(Batch a, Batch b) { return _mm256_max_ps(a, b); }
   static CLIPON_ALWAYS_INLINE Batch min(Batch a, Batch b) { return _mm256_min_ps(a, b); }
+  static CLIPON_ALWAYS_INLINE Batch where_greater(Batch a, Batch b, Batch x, Batch y) {
+    return _mm256_blendv_ps(y, x, _mm256_cmp_ps(a, b, _CMP_GT_OQ));
+  }
   static CLIPON_ALWAYS_INLINE float sum(Batch v) {
     const __m128 half = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
     const __m128 pair = _mm_add_ps(half, _mm_movehl_ps(half, half));
@@ -277,6 +286,9 @@ struct F32<Arch, 512> {
   static CLIPON_ALWAYS_INLINE Batch fma(Batch a, Batch b, Batch c) { return _mm512_fmadd_ps(a, b, c); }
   static CLIPON_ALWAYS_INLINE Batch max(Batch a, Batch b) { return _mm512_maskz_max_ps(kAll, a, b); }
   static CLIPON_ALWAYS_INLINE Batch min(Batch a, Batch b) { return _mm512_maskz_min_ps(kAll, a, b); }
+  static CLIPON_ALWAYS_INLINE Batch where_greater(Batch a, Batch b, Batch x, Batch y) {
+    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_GT_OQ), y, x);
+  }
   static CLIPON_ALWAYS_INLINE float sum(Batch v) {
     const __m256 upper = _mm512_maskz_extractf32x8_ps(0xff, v, 1);
     return F32<Arch, 256>::sum(_mm256_add_ps(_mm512_maskz_extractf32x8_ps(0xff, v, 0), upper));

@@ -42,7 +42,8 @@ inline kernels::PackedMatrix pack_columns(const kernels::Context& context, const
 }
 
 /// body(first, count, products) for blocks of rows of a [n, d]: products [count, w.rows()] of a's rows first .. and
-/// W's. No [n, w.rows()] matrix exists, so n may be large; blocks run on the context's threads, in no particular order.
+/// W's, with 3 floats more to read past their end. No [n, w.rows()] matrix exists, so n may be large; blocks run on the
+/// context's threads, in no particular order.
 template <class Body>
 void for_each_product_block(const kernels::Context& context, const ConstMatrixRef& a, const kernels::PackedMatrix& w,
                             const Body& body) {
@@ -58,7 +59,7 @@ void for_each_product_block(const kernels::Context& context, const ConstMatrixRe
   std::atomic<index_t> next{0};
   // A task a thread rather than a block: the system would map and clear such a buffer anew for each block.
   parallel::parallel_for(context.threads, team, [&](index_t) {
-    AlignedBuffer<float> products(static_cast<std::size_t>(height * w.rows()));
+    AlignedBuffer<float> products(static_cast<std::size_t>(height * w.rows() + 3));
     kernels::Epilogue epilogue;
     epilogue.out = products.data();
     epilogue.out_stride = w.rows();

@@ -35,55 +35,98 @@ struct RankJob {
   bool multi_label = false;
 };
 
-/// One picture: cosines [labels + background] -> row `row` of `out`.
-inline void rank_row(const kernels::KernelTable& kernels, const RankJob& job, const float* cosines, std::size_t all,
-                     std::size_t row, Ranking& out) {
-  const auto n = static_cast<index_t>(job.labels);
-  const std::size_t at = row * job.top;
-  // The second best gives the first one's margin, wanted or not.
-  constexpr std::size_t local = 64;
-  const std::size_t selected = std::min(std::max<std::size_t>(job.top, 2), job.labels);
-  float small_values[local];
-  std::int32_t small_indices[local];
-  std::vector<float> large_values(selected > local ? selected : 0);
-  std::vector<std::int32_t> large_indices(large_values.size());
-  float* values = selected > local ? large_values.data() : small_values;
-  std::int32_t* indices = selected > local ? large_indices.data() : small_indices;
-  if (selected > local) {  // insertion would take selected x labels steps
-    std::vector<std::int32_t> order(job.labels);
-    for (std::size_t i = 0; i < job.labels; ++i) order[i] = static_cast<std::int32_t>(i);
-    std::partial_sort(
-        order.begin(), order.begin() + static_cast<std::ptrdiff_t>(selected), order.end(),
-        [&](std::int32_t a, std::int32_t b) { return cosines[a] != cosines[b] ? cosines[a] > cosines[b] : a < b; });
-    for (std::size_t k = 0; k < selected; ++k) {
-      indices[k] = order[k];
-      values[k] = cosines[order[k]];
-    }
-  } else {
-    kernels.best_of_row(cosines, n, static_cast<index_t>(selected), values, indices);
-  }
+/// What is known of one picture's cosines before they become a row of the ranking.
+struct RowFacts {
+  const float* values = nullptr;          // the best of the labels, best first
+  const std::int32_t* indices = nullptr;  // their labels
+  std::size_t selected = 0;               // as many as top wants, two where there are two: the margin needs the second
+  kernels::RowExp all;                    // of labels and background: softmax; not used by multi-label
+  kernels::RowExp background;             // of the background alone, where there is one
+};
 
+inline std::size_t selected_of(const RankJob& job) {
+  return std::min(std::max<std::size_t>(job.top, 2), job.labels);
+}
+
+/// Row `row` of `out`.  all: labels and background together.
+inline void write_row(const RankJob& job, std::size_t all, const RowFacts& facts, std::size_t row, Ranking& out) {
+  const std::size_t at = row * job.top;
+  const float* values = facts.values;
   float background = kNoCosine;
   if (all > job.labels) {
-    const auto others = kernels.row_exp(cosines + job.labels, static_cast<index_t>(all) - n, job.scale);
-    background = others.greatest;
-    if (job.multi_label) background += std::log(others.sum / static_cast<float>(all - job.labels)) / job.scale;
+    background = facts.background.greatest;
+    if (job.multi_label)
+      background += std::log(facts.background.sum / static_cast<float>(all - job.labels)) / job.scale;
   }
   out.background[row] = background;
   // softmax over labels and background; multi-label: sigmoid of the logit above the background's level
-  kernels::RowExp total;
-  if (!job.multi_label) total = kernels.row_exp(cosines, static_cast<index_t>(all), job.scale);
   for (std::size_t k = 0; k < job.top; ++k) {
-    out.index[at + k] = indices[k];
+    out.index[at + k] = facts.indices[k];
     out.cosine[at + k] = values[k];
     if (job.multi_label) {
       out.margin[at + k] = values[k] - background;
       out.probability[at + k] = 1.0f / (1.0f + std::exp(-job.scale * (values[k] - background)));
     } else {
-      const float other = k > 0 ? values[0] : (selected > 1 ? values[1] : -1.0f);  // -1: the least cosine there is
+      const float other =
+          k > 0 ? values[0] : (facts.selected > 1 ? values[1] : -1.0f);  // -1: the least cosine there is
       out.margin[at + k] = values[k] - other;
-      const float below = values[k] - total.greatest;
-      out.probability[at + k] = (below == 0.0f ? 1.0f : std::exp(job.scale * below)) / total.sum;
+      const float below = values[k] - facts.all.greatest;
+      out.probability[at + k] = (below == 0.0f ? 1.0f : std::exp(job.scale * below)) / facts.all.sum;
+    }
+  }
+}
+
+/// Rows first .. first + count, one by one: cosines [count, all].
+inline void rank_rows_of_many(const kernels::KernelTable& kernels, const RankJob& job, const float* cosines,
+                              std::size_t all, std::size_t first, std::size_t count, Ranking& out) {
+  RowFacts facts;
+  facts.selected = selected_of(job);
+  std::vector<float> values(facts.selected);
+  std::vector<std::int32_t> indices(facts.selected);
+  facts.values = values.data();
+  facts.indices = indices.data();
+  constexpr std::size_t inserted = 64;  // insertion takes up to selected x labels steps: of more, sorting is cheaper
+  std::vector<std::int32_t> order(facts.selected > inserted ? job.labels : 0);
+  const auto n = static_cast<index_t>(job.labels);
+  for (std::size_t row = first; row < first + count; ++row, cosines += all) {
+    if (facts.selected > inserted) {
+      for (std::size_t i = 0; i < job.labels; ++i) order[i] = static_cast<std::int32_t>(i);
+      std::partial_sort(
+          order.begin(), order.begin() + static_cast<std::ptrdiff_t>(facts.selected), order.end(),
+          [&](std::int32_t a, std::int32_t b) { return cosines[a] != cosines[b] ? cosines[a] > cosines[b] : a < b; });
+      for (std::size_t k = 0; k < facts.selected; ++k) values[k] = cosines[indices[k] = order[k]];
+    } else {
+      kernels.best_of_row(cosines, n, static_cast<index_t>(facts.selected), values.data(), indices.data());
+    }
+    if (all > job.labels) facts.background = kernels.row_exp(cosines + n, static_cast<index_t>(all) - n, job.scale);
+    if (!job.multi_label) facts.all = kernels.row_exp(cosines, static_cast<index_t>(all), job.scale);
+    write_row(job, all, facts, row, out);
+  }
+}
+
+/// The same where labels and background are few: a lane a row, 64 rows at a time.
+inline void rank_rows_of_few(const kernels::KernelTable& kernels, const RankJob& job, const float* cosines,
+                             std::size_t all, std::size_t first, std::size_t count, Ranking& out) {
+  constexpr std::size_t step = 64;
+  float values[2][step];
+  std::int32_t indices[2][step];
+  float greatest[2][step];  // of all, of the background
+  float sum[2][step];
+  const auto n = static_cast<index_t>(job.labels);
+  const auto stride = static_cast<index_t>(all);
+  for (std::size_t start = 0; start < count; start += step) {
+    const float* x = cosines + start * all;
+    const auto rows = static_cast<index_t>(std::min(step, count - start));
+    const bool two = job.top <= 2;
+    if (two) kernels.best_two_of_rows({x, stride, rows, n}, {values[0], values[1], indices[0], indices[1]});
+    if (!job.multi_label) kernels.exp_of_rows({x, stride, rows, stride}, job.scale, greatest[0], sum[0]);
+    if (all > job.labels) kernels.exp_of_rows({x + n, stride, rows, stride - n}, job.scale, greatest[1], sum[1]);
+    for (std::size_t i = 0; i < static_cast<std::size_t>(rows); ++i, x += all) {
+      float best[kernels::kMostOfFew] = {values[0][i], values[1][i]};
+      std::int32_t best_index[kernels::kMostOfFew] = {indices[0][i], indices[1][i]};
+      RowFacts facts{best, best_index, selected_of(job), {greatest[0][i], sum[0][i]}, {greatest[1][i], sum[1][i]}};
+      if (!two) kernels.best_of_row(x, n, static_cast<index_t>(facts.selected), best, best_index);
+      write_row(job, all, facts, first + start + i, out);
     }
   }
 }
@@ -140,19 +183,19 @@ inline Ranking rank_rows(const kernels::Context& context, const ConstMatrixRef& 
   out.background.resize(out.rows);
   const index_t all = prototypes.rows();
   const auto rank_block = [&](index_t first, index_t count, const float* cosines) {
-    for (index_t i = 0; i < count; ++i) {
-      const auto row = static_cast<std::size_t>(first + i);
-      rank_row(*context.kernels, job, cosines + i * all, static_cast<std::size_t>(all), row, out);
-    }
+    const auto rank = all <= kernels::kMostOfFew ? rank_rows_of_few : rank_rows_of_many;
+    rank(*context.kernels, job, cosines, static_cast<std::size_t>(all), static_cast<std::size_t>(first),
+         static_cast<std::size_t>(count), out);
   };
   if (!prototypes.are_few()) {
     for_each_product_block(context, embeddings, prototypes.panels(), rank_block);
     return out;
   }
-  constexpr index_t height = 64;  // rows whose products stay in L1 until they are ranked
+  constexpr index_t most = 512;  // rows: long enough walks for the prefetchers, and products that stay in L2
+  const index_t height = std::clamp<index_t>(embeddings.rows() / (4 * context.threads.count), 16, most);
   const index_t blocks = (embeddings.rows() + height - 1) / height;
   parallel::parallel_for(context.threads, blocks, [&](index_t block) {
-    float cosines[height * kFewPrototypes];
+    float cosines[most * kFewPrototypes + 3];
     kernels::RowDots dots = prototypes.dots();
     const index_t first = block * height;
     dots.rows = std::min(height, embeddings.rows() - first);

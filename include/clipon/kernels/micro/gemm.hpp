@@ -1,5 +1,5 @@
 // The matrix multiplication's inner loops: a register tile, and the loop over tiles of one block, for each type of
-// product.hpp.  Called by kernels/gemm.hpp through the table.  Per ISA.
+// product.hpp.  Called by gemm_by_type.hpp and attention_tile.hpp.  Per ISA.
 //
 // A tile is MR rows of A against NR columns of W, with MR x NR / width sums in registers; each step of k broadcasts MR
 // values of A and loads NR of the packed panel.  Every output is one chain of additions over k = 0, 1, ..., depth - 1,
@@ -169,20 +169,6 @@ inline void gemm_block(const GemmBlock& block) {
       in.next = tile * in.steps < lines ? next_panel + tile * in.steps * 64 : nullptr;
       gemm_any<Arch, Product>(rows, in, offset<Arch>(block.epilogue, row, column));
     }
-  }
-}
-
-template <class Arch>
-inline void gemm(const GemmBlock& block) {
-  switch (block.a.type) {
-    case DataType::f32:
-      return gemm_block<Arch, ProductF32<Arch>>(block);
-    case DataType::bf16:
-      return gemm_block<Arch, ProductBf16<Arch>>(block);
-    case DataType::i8:
-      return gemm_block<Arch, ProductI8<Arch>>(block);
-    case DataType::f16:
-      return;  // no product of this type; the driver never asks for one
   }
 }
 

@@ -2,7 +2,7 @@
 // can be told as a share of the peak of the same run.  Per ISA.
 #pragma once
 
-#include "clipon/kernels/micro/gemm.hpp"
+#include "clipon/kernels/micro/gemm_by_type.hpp"
 
 namespace clipon::inline CLIPON_ABI::kernels {
 
@@ -36,9 +36,34 @@ inline double peak_of(index_t steps) {
   return total + 2.0 * static_cast<double>(steps * chains * simd::F32<Arch>::width * k_step(Product::type));
 }
 
+// The same on AMX's tiles: six of sums, as gemm_tiles.hpp has.
+template <class Arch, DataType type>
+inline double peak_of_tiles(index_t steps) {
+  using Tiles = simd::Tiles<Arch::has_amx>;
+  Tiles tiles;
+  alignas(64) unsigned char zeros[simd::kTileRows * simd::kTileBytes] = {};
+  tiles.configure(simd::kTileRows);
+  tiles.template load<simd::kLeftTile>(zeros, simd::kTileBytes);
+  tiles.template load<simd::kRightTile>(zeros, simd::kTileBytes);
+  for (index_t k = 0; k < steps; ++k) {
+    add_tile<Tiles, type, 0>(tiles);
+    add_tile<Tiles, type, 1>(tiles);
+    add_tile<Tiles, type, 2>(tiles);
+    add_tile<Tiles, type, 3>(tiles);
+    add_tile<Tiles, type, 4>(tiles);
+    add_tile<Tiles, type, 5>(tiles);
+  }
+  tiles.release();
+  return 2.0 * static_cast<double>(steps * 6 * simd::kTileRows * 16 * 16 * k_step(type));
+}
+
 /// Runs `steps` steps of one tile and returns the number of operations (2 a product).
 template <class Arch>
 inline double peak(DataType type, index_t steps) {
+  if constexpr (Arch::has_amx) {
+    if (type == DataType::bf16) return peak_of_tiles<Arch, DataType::bf16>(steps);
+    if (type == DataType::i8) return peak_of_tiles<Arch, DataType::i8>(steps);
+  }
   if (type == DataType::bf16) return peak_of<Arch, ProductBf16<Arch>>(steps);
   if (type == DataType::i8) return peak_of<Arch, ProductI8<Arch>>(steps);
   return peak_of<Arch, ProductF32<Arch>>(steps);

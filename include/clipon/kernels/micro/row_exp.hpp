@@ -38,30 +38,6 @@ inline void exponentials(const float* x, index_t n, float scale, float shift, fl
   if (i < n) V::store_part(out + i, simd::exp<Arch>((V::load_part(x + i, n - i) - from) * factor), n - i);
 }
 
-/// best_of_row for k <= 2 of a few: selections in place of branches, half of which would be mispredicted.
-inline void best_two_of_few(const float* x, index_t n, index_t k, float* values, std::int32_t* indices) {
-  const bool swapped = n > 1 && x[1] > x[0];
-  std::int32_t best = swapped ? 1 : 0;
-  std::int32_t next = swapped ? 0 : 1;
-  float best_x = x[best];
-  float next_x = n > 1 ? x[next] : best_x;
-  for (std::int32_t i = 2; i < n; ++i) {
-    const float own = x[i];
-    const bool first = own > best_x;
-    const bool second = own > next_x;
-    next = first ? best : second ? i : next;
-    next_x = first ? best_x : second ? own : next_x;
-    best = first ? i : best;
-    best_x = first ? own : best_x;
-  }
-  values[0] = best_x;
-  indices[0] = best;
-  if (k == 2) {
-    values[1] = next_x;
-    indices[1] = next;
-  }
-}
-
 /// A number that at least k of x reach, if no NaN is among them: each lane's greatest is one of x, so the k-th of those
 /// is such a bound.  1 <= k <= V::width <= n.
 template <class Arch>
@@ -85,7 +61,6 @@ inline float bound_of_best(const float* x, index_t n, index_t k) {
 template <class Arch>
 inline void best_of_row(const float* x, index_t n, index_t k, float* values, std::int32_t* indices) {
   using V = simd::F32<Arch>;
-  if (k <= 2 && n <= 2 * V::width) return best_two_of_few(x, n, k, values, indices);
   index_t found = 0;
   const auto offer = [&](index_t i) __attribute__((always_inline)) {
     if (found == k && !(x[i] > values[k - 1])) return;

@@ -1,0 +1,26 @@
+// One thread's block of a matrix multiplication, by its type and what the ISA has for it.  Called by kernels/gemm.hpp
+// through the table.  Per ISA.
+#pragma once
+
+#include "clipon/kernels/micro/gemm.hpp"
+#include "clipon/kernels/micro/gemm_tiles.hpp"
+
+namespace clipon::inline CLIPON_ABI::kernels {
+
+template <class Arch>
+inline void gemm(const GemmBlock& block) {
+  switch (block.a.type) {
+    case DataType::f32:
+      return gemm_block<Arch, ProductF32<Arch>>(block);
+    case DataType::bf16:
+      if constexpr (Arch::has_amx) return gemm_block_tiles<Arch, simd::Tiles<Arch::has_amx>, DataType::bf16>(block);
+      return gemm_block<Arch, ProductBf16<Arch>>(block);
+    case DataType::i8:
+      if constexpr (Arch::has_amx) return gemm_block_tiles<Arch, simd::Tiles<Arch::has_amx>, DataType::i8>(block);
+      return gemm_block<Arch, ProductI8<Arch>>(block);
+    case DataType::f16:
+      return;  // no product of this type; the driver never asks for one
+  }
+}
+
+}  // namespace clipon::inline CLIPON_ABI::kernels

@@ -1,0 +1,72 @@
+// The products on tiles (AMX), with tiles in plain C++: the same code as on the processors that have them.
+#include <clipon/kernels/micro/gemm_tiles.hpp>
+#include <clipon/kernels/micro/pack.hpp>
+
+#include "product_checks.hpp"
+
+namespace {
+struct TilesInCpp : clipon::simd::scalar {};
+}  // namespace
+
+namespace clipon::inline CLIPON_ABI::kernels {
+template <>
+struct GemmTile<TilesInCpp, 32> {  // panels as wide as those of 512-bit registers
+  static constexpr int rows = 4;
+  static constexpr int vectors = 48;
+};
+}  // namespace clipon::inline CLIPON_ABI::kernels
+
+using namespace clipon;
+using namespace clipon::kernels;
+
+namespace {
+
+void gemm_on_tiles(const GemmBlock& block) {
+  using Tiles = simd::Tiles<false>;
+  if (block.a.type == DataType::bf16) return gemm_block_tiles<TilesInCpp, Tiles, DataType::bf16>(block);
+  return gemm_block_tiles<TilesInCpp, Tiles, DataType::i8>(block);
+}
+
+KernelTable tiles_table() {
+  KernelTable table = *built_table(Isa::scalar);
+  table.gemm_rows = 8;
+  table.gemm_columns = gemm_columns<TilesInCpp>;
+  table.pack_panel = pack_panel<TilesInCpp>;
+  table.gemm = gemm_on_tiles;
+  return table;
+}
+
+constexpr DataType kTileTypes[] = {DataType::bf16, DataType::i8};
+
+}  // namespace
+
+TEST_CASE("tiles: products agree with the definition") {
+  support::check_products(tiles_table(), kTileTypes, 120);
+}
+
+TEST_CASE("tiles: a row's bits are the same alone, in a batch and at any thread count") {
+  support::check_rows_alone(tiles_table(), kTileTypes);
+}
+
+TEST_CASE("tiles: int8 products are the bits of every other instruction set") {
+  support::Random random(14);
+  const KernelTable tiles = tiles_table();
+  const KernelTable& other = *built_table(Isa::scalar);
+  for (const index_t k : {64, 100, 333, 768}) {
+    const index_t m = 67;
+    const index_t n = 101;
+    const support::RandomRows rows(other, random, DataType::i8, m, k);
+    const support::RandomWeights weights(random, DataType::i8, n, k);
+    std::vector<float> found[2];
+    for (const auto* table : {&tiles, &other}) {
+      const Context context{table, {1}};
+      auto& out = found[table == &tiles ? 0 : 1];
+      out.resize(static_cast<std::size_t>(m * n));
+      Epilogue epilogue;
+      epilogue.out = out.data();
+      epilogue.out_stride = n;
+      gemm(context, rows.read(), m, PackedMatrix(context, weights.stored, DataType::i8), epilogue);
+    }
+    CHECK(std::memcmp(found[0].data(), found[1].data(), found[0].size() * sizeof(float)) == 0);
+  }
+}
