@@ -119,7 +119,7 @@ def memory(tools: Tools, full: bool) -> list[Line]:
 
 
 def imagenet_prompts(step: int) -> list[str]:
-    """OpenAI's 1,000 class names in every `step`-th of its 80 templates: as many texts share each beginning as with all."""
+    """OpenAI's 1,000 class names in every `step`-th of its 80 templates: a beginning has as many texts as with all."""
     (package,) = importlib.util.find_spec(
         "open_clip"
     ).submodule_search_locations  # the package itself wants torchvision
