@@ -6,8 +6,8 @@
 
 #include <algorithm>
 
+#include "clipon/kernels/micro/element.hpp"
 #include "clipon/kernels/micro/gemm.hpp"
-#include "clipon/kernels/micro/quantise.hpp"
 #include "clipon/simd/exp.hpp"
 #include "clipon/simd/transpose.hpp"
 
@@ -19,7 +19,7 @@ CLIPON_ALWAYS_INLINE index_t whole_panels(index_t columns) {
   return (columns + nr - 1) / nr * nr;
 }
 
-/// 32-bit words of scratch for `keys` keys: K^T and V in panels, then the scores of one row block and their softmax.
+/// 32-bit words of scratch for `keys` keys: K^T and V in panels, then the scores of one row block and their weights.
 template <class Arch>
 inline index_t attention_scratch(index_t keys, index_t head_width) {
   return whole_panels<Arch>(keys) * head_width + keys * whole_panels<Arch>(head_width) +
@@ -92,37 +92,46 @@ inline void pack_values(const AttentionHead& head, const std::uint16_t* values, 
   }
 }
 
-// scores[0..n) becomes exp(scale (scores - max)) / sum.
-template <class Arch>
-inline void softmax(float* scores, index_t n, float scale) {
+/// weights[0 .. n) = exp(scale (scores - their greatest)), in the type that the product with the values computes in;
+/// weights[n .. padded) = 0.  Returns 1 / their sum, by which that product is multiplied: a division less a weight.
+/// weights may be scores.
+template <class Arch, class T>
+inline float softmax_weights(const float* scores, index_t n, index_t padded, float scale, T* weights) {
   using V = simd::F32<Arch>;
-  float most = scores[0];
-  index_t i = 0;
-  auto top = V::set(most);
-  for (; i + V::width <= n; i += V::width) top = V::max(top, V::load(scores + i));
-  most = V::greatest(top);
-  for (; i < n; ++i) most = scores[i] > most ? scores[i] : most;
+  constexpr bool is_f32 = std::is_same_v<T, float>;
+  constexpr float none = -3e38f;  // its exponential adds nothing to a sum of 1 or more
+  const index_t whole = n / V::width * V::width;
+  auto top = V::load_part_or(scores + whole, n - whole, none);
+  for (index_t i = 0; i < whole; i += V::width) top = V::max(top, V::load(scores + i));
+  const auto most = V::set(V::greatest(top));
 
-  const auto exponential = [&](typename V::Batch x) { return simd::exp<Arch>((x - V::set(most)) * V::set(scale)); };
+  constexpr float log2_e = 1.44269504f;
+  const auto factor = V::set(is_f32 ? scale : scale * log2_e);
+  const auto weigh = [&](typename V::Batch x) __attribute__((always_inline)) {
+    if constexpr (is_f32) {
+      return simd::exp<Arch>((x - most) * factor);
+    } else {
+      return simd::exp2<Arch>((x - most) * factor);  // its error is far below bf16's
+    }
+  };
   auto total = V::set(0.0f);
-  for (i = 0; i + V::width <= n; i += V::width) {
-    const auto e = exponential(V::load(scores + i));
-    V::store(scores + i, e);
-    total = total + e;
+  for (index_t i = 0; i < whole; i += V::width) {
+    const auto weight = weigh(V::load(scores + i));
+    total = total + weight;
+    Element<Arch, T>::store(weights + i, weight);
   }
-  float sum = V::sum(total);
-  if (i < n) {
-    V::store_part(scores + i, exponential(V::load_part(scores + i, n - i)), n - i);
-    for (index_t j = i; j < n; ++j) sum += scores[j];
+  if (whole < n) {
+    const auto weight = weigh(V::load_part_or(scores + whole, n - whole, none));
+    total = total + weight;
+    Element<Arch, T>::store_part(weights + whole, weight, n - whole);
   }
-  const auto inverse = V::set(1.0f / sum);
-  for (i = 0; i + V::width <= n; i += V::width) V::store(scores + i, V::load(scores + i) * inverse);
-  if (i < n) V::store_part(scores + i, V::load_part(scores + i, n - i) * inverse, n - i);
+  for (index_t i = n; i < padded; ++i) weights[i] = 0;
+  return 1.0f / V::sum(total);
 }
 
 template <class Arch, class Product>
 inline void attention_head_of(const AttentionHead& head) {
-  using Element = std::conditional_t<Product::type == DataType::bf16, std::uint16_t, float>;
+  using T = std::conditional_t<Product::type == DataType::bf16, std::uint16_t, float>;
   constexpr index_t nr = gemm_columns<Arch>;
   constexpr index_t mr = gemm_rows<Arch>;
   const index_t padded = whole_panels<Arch>(head.keys);
@@ -131,9 +140,14 @@ inline void attention_head_of(const AttentionHead& head) {
   auto* keys = reinterpret_cast<std::uint32_t*>(head.scratch);
   auto* values = keys + padded * key_steps;
   auto* scores = reinterpret_cast<float*>(values + value_steps * whole_panels<Arch>(head.head_width));  // [MR, padded]
-  auto* rounded = reinterpret_cast<std::uint16_t*>(scores + mr * padded);  // [MR, padded], for bf16
+  T* weights;                                                                                           // [MR, padded]
+  if constexpr (Product::type == DataType::bf16) {
+    weights = reinterpret_cast<std::uint16_t*>(scores + mr * padded);
+  } else {
+    weights = scores;
+  }
   pack_keys<Arch, Product>(head, keys);
-  pack_values<Arch>(head, static_cast<const Element*>(head.v.data), values);
+  pack_values<Arch>(head, static_cast<const T*>(head.v.data), values);
 
   const index_t unseen = head.keys - head.queries;  // keys before the first query's own
   for (index_t row = 0; row < head.queries; row += mr) {
@@ -147,15 +161,10 @@ inline void attention_head_of(const AttentionHead& head) {
       const index_t columns = visible - first < nr ? visible - first : nr;
       gemm_any<Arch, Product>(rows, {head.q.from_row(row), keys + first * key_steps, key_steps, columns}, epilogue);
     }
-    Operand weights{scores, padded};
-    if constexpr (Product::type == DataType::bf16) weights = {rounded, padded, DataType::bf16};
+    float inverse[mr];
     for (index_t r = 0; r < rows; ++r) {
-      float* score = scores + r * padded;
       const index_t seen = head.causal ? unseen + row + r + 1 : head.keys;
-      softmax<Arch>(score, seen, head.scale);
-      std::fill(score + seen, score + depth, 0.0f);
-      if constexpr (Product::type == DataType::bf16)
-        round_row<Arch>(FloatRow<Arch>{score}, depth, rounded + r * padded);
+      inverse[r] = softmax_weights<Arch>(scores + r * padded, seen, depth, head.scale, weights + r * padded);
     }
     for (index_t first = 0; first < head.head_width; first += nr) {
       Epilogue epilogue;
@@ -166,7 +175,9 @@ inline void attention_head_of(const AttentionHead& head) {
       }
       epilogue.out_stride = head.out.stride;
       const index_t columns = head.head_width - first < nr ? head.head_width - first : nr;
-      const TileInput in{weights, values + first * value_steps, depth / k_step(Product::type), columns};
+      TileInput in{
+          {weights, padded, Product::type}, values + first * value_steps, depth / k_step(Product::type), columns};
+      in.row_factor = inverse;
       gemm_any<Arch, Product>(rows, in, offset<Arch>(epilogue, row, first));
     }
   }

@@ -20,6 +20,18 @@ struct FloatSums {
   }
 };
 
+/// Sums [rows, stride], each row to be multiplied by a factor.
+template <class Arch>
+struct FactoredSums {
+  using V = simd::F32<Arch>;
+  const float* sums;
+  index_t stride;
+  const float* row_factor;
+  CLIPON_ALWAYS_INLINE auto plus(typename V::Batch bias, index_t r, index_t c) const {
+    return V::fma(V::load(sums + r * stride + c), V::set(row_factor[r]), bias);
+  }
+};
+
 /// Integer sums [rows, stride].  Row r of A is s_r (u - z_r) and column c of W is t_c w, so
 /// A W^T = s_r t_c (sum u w - z_r sum w); the difference is taken in integers, where it is exact.
 template <class Arch>

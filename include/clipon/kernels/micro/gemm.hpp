@@ -49,6 +49,7 @@ struct TileInput {
   index_t columns = 0;  // wanted of NR
   const float* column_scale = nullptr;
   const std::int32_t* column_sum = nullptr;
+  const float* row_factor = nullptr;  // attention: what each row's sums are multiplied by
   const void* next = nullptr;  // a line a step from here on is asked for, since the next panel's tiles will want it
 };
 
@@ -91,6 +92,8 @@ inline void gemm_tile(const TileInput& in, const Epilogue& epilogue) {
   if constexpr (Product::type == DataType::i8) {
     const ScaledSums<Arch> scaled{sums, NV * width, in.a.scales, in.column_scale, in.column_sum};
     finish_tile<Arch>(scaled, MR, in.columns, epilogue);
+  } else if (in.row_factor != nullptr) {
+    finish_rows<Arch, Activation::none>(FactoredSums<Arch>{sums, NV * width, in.row_factor}, MR, in.columns, epilogue);
   } else {
     finish_tile<Arch>(FloatSums<Arch>{sums, NV * width}, MR, in.columns, epilogue);
   }
