@@ -58,7 +58,7 @@ inline double auroc(std::span<const float> positive, std::span<const float> nega
 namespace detail {
 
 /// Of the scores where `is` holds against the others.
-inline double auroc_by(const std::vector<float>& scores, const std::vector<char>& is) {
+inline double auroc_by(std::span<const float> scores, const std::vector<char>& is) {
   std::vector<float> positive;
   std::vector<float> negative;
   for (std::size_t i = 0; i < scores.size(); ++i) (is[i] != 0 ? positive : negative).push_back(scores[i]);
@@ -66,7 +66,7 @@ inline double auroc_by(const std::vector<float>& scores, const std::vector<char>
 }
 
 /// The lowest threshold at which the answers that score at least it reach the precision; above all scores if none does.
-inline RuleReport cut_for_precision(RejectRule rule, const std::vector<float>& scores, const std::vector<char>& right,
+inline RuleReport cut_for_precision(RejectRule rule, std::span<const float> scores, const std::vector<char>& right,
                                     const std::vector<char>& known, double precision) {
   std::vector<std::size_t> order(scores.size());
   std::iota(order.begin(), order.end(), std::size_t{0});

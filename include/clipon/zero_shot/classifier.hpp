@@ -141,7 +141,7 @@ inline std::vector<RuleReport> Classifier::calibrate(const ConstMatrixRef& embed
     above_background.push_back(ranking.cosine[i] - ranking.background[i]);
   }
   std::vector<RuleReport> reports;
-  const auto cut = [&](RejectRule rule, const std::vector<float>& scores) {
+  const auto cut = [&](RejectRule rule, std::span<const float> scores) {
     reports.push_back(detail::cut_for_precision(rule, scores, right, known, precision));
   };
   cut(RejectRule::cosine, ranking.cosine);

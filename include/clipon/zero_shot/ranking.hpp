@@ -8,19 +8,23 @@
 #include <vector>
 
 #include "clipon/core/aligned.hpp"
+#include "clipon/core/uninitialised.hpp"
 #include "clipon/similarity/cosine.hpp"
 
 namespace clipon::inline CLIPON_ABI {
 
 /// The best `top` labels of each of n pictures; element (i, k) at i * top + k, best first.
 struct Ranking {
+  template <class T>
+  using Array = std::vector<T, Uninitialised<T>>;
+
   std::size_t rows = 0;
   std::size_t top = 0;
-  std::vector<std::int32_t> index;  ///< of the label
-  std::vector<float> cosine;
-  std::vector<float> probability;
-  std::vector<float> margin;      ///< see Prediction::margin
-  std::vector<float> background;  ///< [rows] cosine of the best background text (multi-label: their common level)
+  Array<std::int32_t> index;  ///< of the label
+  Array<float> cosine;
+  Array<float> probability;
+  Array<float> margin;      ///< see Prediction::margin
+  Array<float> background;  ///< [rows] cosine of the best background text (multi-label: their common level)
 };
 
 namespace detail {
@@ -108,10 +112,13 @@ inline void rank_rows_of_many(const kernels::KernelTable& kernels, const RankJob
 inline void rank_rows_of_few(const kernels::KernelTable& kernels, const RankJob& job, const float* cosines,
                              std::size_t all, std::size_t first, std::size_t count, Ranking& out) {
   constexpr std::size_t step = 64;
-  float values[2][step];
-  std::int32_t indices[2][step];
-  float greatest[2][step];  // of all, of the background
-  float sum[2][step];
+  float values[2][step] = {};
+  std::int32_t indices[2][step] = {};
+  float greatest[2][step] = {};  // of all, of the background
+  float sum[2][step] = {};
+  float best[kernels::kMostOfFew];
+  std::int32_t best_index[kernels::kMostOfFew];
+  RowFacts facts{best, best_index, selected_of(job), {}, {}};
   const auto n = static_cast<index_t>(job.labels);
   const auto stride = static_cast<index_t>(all);
   for (std::size_t start = 0; start < count; start += step) {
@@ -122,10 +129,16 @@ inline void rank_rows_of_few(const kernels::KernelTable& kernels, const RankJob&
     if (!job.multi_label) kernels.exp_of_rows({x, stride, rows, stride}, job.scale, greatest[0], sum[0]);
     if (all > job.labels) kernels.exp_of_rows({x + n, stride, rows, stride - n}, job.scale, greatest[1], sum[1]);
     for (std::size_t i = 0; i < static_cast<std::size_t>(rows); ++i, x += all) {
-      float best[kernels::kMostOfFew] = {values[0][i], values[1][i]};
-      std::int32_t best_index[kernels::kMostOfFew] = {indices[0][i], indices[1][i]};
-      RowFacts facts{best, best_index, selected_of(job), {greatest[0][i], sum[0][i]}, {greatest[1][i], sum[1][i]}};
-      if (!two) kernels.best_of_row(x, n, static_cast<index_t>(facts.selected), best, best_index);
+      if (two) {
+        best[0] = values[0][i];
+        best[1] = values[1][i];
+        best_index[0] = indices[0][i];
+        best_index[1] = indices[1][i];
+      } else {
+        kernels.best_of_row(x, n, static_cast<index_t>(facts.selected), best, best_index);
+      }
+      facts.all = {greatest[0][i], sum[0][i]};
+      facts.background = {greatest[1][i], sum[1][i]};
       write_row(job, all, facts, first + start + i, out);
     }
   }
@@ -191,7 +204,7 @@ inline Ranking rank_rows(const kernels::Context& context, const ConstMatrixRef& 
     for_each_product_block(context, embeddings, prototypes.panels(), rank_block);
     return out;
   }
-  constexpr index_t most = 512;  // rows: long enough walks for the prefetchers, and products that stay in L2
+  constexpr index_t most = 1024;  // rows: long enough walks for the prefetchers, and products that stay in L2
   const index_t height = std::clamp<index_t>(embeddings.rows() / (4 * context.threads.count), 16, most);
   const index_t blocks = (embeddings.rows() + height - 1) / height;
   parallel::parallel_for(context.threads, blocks, [&](index_t block) {
