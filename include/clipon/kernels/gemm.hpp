@@ -121,6 +121,7 @@ inline void gemm(const Context& context, const Operand& a, index_t rows, const P
     block.a = a.from_row(row);
     block.rows = last_row - row;
     block.columns = last_column - column;
+    block.columns_after = w.rows() - last_column;
     block.epilogue = block_epilogue(epilogue, row, column);
     context.kernels->gemm(block);
   });

@@ -82,6 +82,7 @@ struct GemmBlock {
   index_t rows = 0;
   index_t columns = 0;
   index_t depth = 0;
+  index_t columns_after = 0;  // of W past these: the same thread's next block, most often
   Epilogue epilogue;
 };
 

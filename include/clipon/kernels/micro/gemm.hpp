@@ -159,7 +159,8 @@ inline void gemm_block(const GemmBlock& block) {
     in.columns = left < panel_columns ? left : panel_columns;
     in.panel = static_cast<const unsigned char*>(block.panels) + column * in.steps * 4;
     const auto* next_panel = static_cast<const unsigned char*>(in.panel) + panel_columns * in.steps * 4;
-    const index_t lines = left > panel_columns ? panel_columns * in.steps * 4 / 64 : 0;  // of the next panel
+    const bool more = left + block.columns_after > panel_columns;
+    const index_t lines = more ? panel_columns * in.steps * 4 / 64 : 0;  // of the next panel
     if (block.column_scale != nullptr) in.column_scale = block.column_scale + column;
     if (block.column_sum != nullptr) in.column_sum = block.column_sum + column;
     for (index_t tile = 0; tile < tiles; ++tile) {
