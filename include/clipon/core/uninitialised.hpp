@@ -14,7 +14,7 @@ template <class T>
 struct Uninitialised : std::allocator<T> {
   static_assert(std::is_trivially_default_constructible_v<T>);
   template <class U>
-  struct rebind {
+  struct rebind {  // NOLINT(readability-identifier-naming): the name that the standard gives it
     using other = Uninitialised<U>;
   };
   template <class U>
