@@ -139,8 +139,15 @@ class Prepared:
             from onnxruntime.quantization.shape_inference import quant_pre_process
 
             folded = self.path(f"{tower}.folded.onnx")  # weights as initializers: only those are quantised
-            quant_pre_process(self.onnx(tower, "f32"), folded, skip_symbolic_shape=True)
-            quantize_dynamic(folded, path, per_channel=True, weight_type=QuantType.QInt8)
+            large = self.arch.startswith("ViT-L")  # the exporter put its weights into files of their own
+            quant_pre_process(
+                self.onnx(tower, "f32"), folded, skip_symbolic_shape=True,
+                save_as_external_data=large, all_tensors_to_one_file=True,
+                external_data_location=f"{tower}.folded.data" if large else None,
+            )  # fmt: skip
+            quantize_dynamic(
+                folded, path, per_channel=True, weight_type=QuantType.QInt8, use_external_data_format=large
+            )
             return path
         import torch
 

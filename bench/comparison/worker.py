@@ -57,7 +57,8 @@ def torch_runner(prepared: Prepared, tower: str, precision: str, threads: int, c
     call = torch.compile(module) if compiled else module
     kind = torch.bfloat16 if precision == "bf16" and tower == "image" else None
 
-    @torch.inference_mode()
+    # compiled code's guards refuse weights that were made outside inference mode
+    @(torch.no_grad() if compiled else torch.inference_mode())
     def run(x: np.ndarray) -> np.ndarray:
         return call(torch.from_numpy(x).to(kind)).float().numpy()
 

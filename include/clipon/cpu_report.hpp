@@ -29,8 +29,14 @@ inline CpuReport cpu_report() {
   report.usable = kernels::usable_isas();
   report.picked = kernels::select_table(Isa::best).isa;
   const char* pinned = std::getenv("CLIPON_ISA");
-  report.why = pinned != nullptr && *pinned != '\0' ? "CLIPON_ISA asks for it"
-                                                    : "the highest that this program holds and this CPU runs";
+  if (pinned != nullptr && *pinned != '\0') {
+    report.why = "CLIPON_ISA asks for it";
+  } else if (report.picked != report.usable.back()) {
+    report.why = std::string("the highest but ") + simd::to_string(report.usable.back()) +
+                 ", whose bf16 products are slower than those of f32 on this vendor's CPUs";
+  } else {
+    report.why = "the highest that this program holds and this CPU runs";
+  }
   report.threads = parallel::available_threads();
   return report;
 }

@@ -98,9 +98,10 @@ inline Epilogue block_epilogue(Epilogue epilogue, index_t row, index_t column) {
   return epilogue;
 }
 
-/// out [rows, w.rows()] from A [rows, w.columns()], which has w's type.
+/// out [rows, w.rows()] from A [rows, w.columns()], which has w's type.  next: the matrix of the product after this
+/// one, whose first panel is asked for already; or null.
 inline void gemm(const Context& context, const Operand& a, index_t rows, const PackedMatrix& w,
-                 const Epilogue& epilogue) {
+                 const Epilogue& epilogue, const PackedMatrix* next = nullptr) {
   if (rows <= 0) return;
   const auto m = static_cast<double>(rows);
   const double operations = 2.0 * m * static_cast<double>(w.rows()) * static_cast<double>(w.columns());
@@ -121,7 +122,11 @@ inline void gemm(const Context& context, const Operand& a, index_t rows, const P
     block.a = a.from_row(row);
     block.rows = last_row - row;
     block.columns = last_column - column;
-    block.columns_after = w.rows() - last_column;
+    if (last_column < w.rows()) {
+      block.panels_after = w.block_from(last_column).panels;
+    } else if (next != nullptr) {
+      block.panels_after = next->block_from(0).panels;
+    }
     block.epilogue = block_epilogue(epilogue, row, column);
     context.kernels->gemm(block);
   });

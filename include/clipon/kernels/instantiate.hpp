@@ -25,7 +25,7 @@ template <class Arch>
 const KernelTable& kernel_table() {
   static constexpr KernelTable table = {
       .isa = Arch::isa,
-      .fast_bf16 = Arch::has_bf16,
+      .fast_bf16 = Arch::fast_bf16_dot || Arch::has_amx,
       .fast_i8 = Arch::has_vnni,
       .gemm_rows = gemm_rows<Arch>,
       .gemm_columns = gemm_columns<Arch>,

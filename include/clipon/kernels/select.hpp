@@ -59,6 +59,13 @@ inline std::vector<Isa> usable_isas(bool tiles = true) {
   return usable;
 }
 
+/// The one of `usable` to run where none is pinned: the highest, but not avx512_bf16 where its one instruction more is
+/// slow.  usable: lowest first, not empty.
+inline Isa preferred_isa(const std::vector<Isa>& usable, const simd::CpuFeatures& cpu) {
+  const bool another = usable.size() > 1 && usable.back() == Isa::avx512_bf16 && !simd::fast_bf16_dot(cpu);
+  return another ? usable[usable.size() - 2] : usable.back();
+}
+
 inline Isa parse_isa(std::string_view name) {
   for (int i = 0; i <= static_cast<int>(Isa::best); ++i) {
     if (name == simd::to_string(static_cast<Isa>(i))) return static_cast<Isa>(i);
@@ -69,14 +76,14 @@ inline Isa parse_isa(std::string_view name) {
                   std::string(name) + "'");
 }
 
-/// The table to run: `wanted`, where that is `best` the one that CLIPON_ISA names, else the highest usable one.
+/// The table to run: `wanted`, where that is `best` the one that CLIPON_ISA names, else the preferred one.
 /// `tiles`: whether bf16 or int8 products are to come, the only ones that use AMX; without them nobody asks for it.
 /// Throws Error unsupported when this program or this CPU lacks what was pinned.
 inline const KernelTable& select_table(Isa wanted, bool tiles = true) {
   const char* pinned = std::getenv("CLIPON_ISA");
   if (wanted == Isa::best && pinned != nullptr && *pinned != '\0') wanted = parse_isa(pinned);
   const std::vector<Isa> usable = usable_isas(tiles);
-  if (wanted == Isa::best && !usable.empty()) return *built_table(usable.back());
+  if (wanted == Isa::best && !usable.empty()) return *built_table(preferred_isa(usable, simd::detect_cpu()));
   for (const Isa isa : usable) {
     if (isa == wanted) return *built_table(isa);
   }

@@ -73,6 +73,12 @@ struct Epilogue {
   Activation activation = Activation::none;
 };
 
+/// Whether sums are stored as they are: attention's scores and Winograd's products, whose tiles take little longer.
+CLIPON_ALWAYS_INLINE bool is_plain(const Epilogue& epilogue) {
+  return epilogue.activation == Activation::none && epilogue.out_bf16 == nullptr && epilogue.bias == nullptr &&
+         epilogue.residual == nullptr && epilogue.residual_bf16 == nullptr;
+}
+
 /// out = epilogue(A W^T) for some rows of A and some panels of W.
 struct GemmBlock {
   Operand a;                                 // [rows, depth]
@@ -82,7 +88,7 @@ struct GemmBlock {
   index_t rows = 0;
   index_t columns = 0;
   index_t depth = 0;
-  index_t columns_after = 0;  // of W past these: the same thread's next block, most often
+  const void* panels_after = nullptr;  // what is wanted next, most often: asked for meanwhile; or null
   Epilogue epilogue;
 };
 

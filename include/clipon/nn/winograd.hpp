@@ -129,8 +129,9 @@ inline void forward(const Context& context, const Winograd& conv, const void* in
       kernels::Epilogue product;
       product.out = sums;
       product.out_stride = conv.outputs();
-      for (const kernels::PackedMatrix& weight : conv.positions) {
-        kernels::gemm(alone, a, block.in.count, weight, product);
+      for (std::size_t p = 0; p < conv.positions.size(); ++p) {
+        const kernels::PackedMatrix* next = p + 1 < conv.positions.size() ? &conv.positions[p + 1] : nullptr;
+        kernels::gemm(alone, a, block.in.count, conv.positions[p], product, next);
         a.data = static_cast<const unsigned char*>(a.data) +
                  block.in.position_stride * static_cast<index_t>(size_of(conv.type()));
         product.out += block.out.position_stride;

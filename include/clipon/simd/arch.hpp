@@ -14,6 +14,7 @@ struct scalar {  // portable C++; also what other processors than x86 run
   static constexpr int vector_bits = 32;
   static constexpr bool has_vnni = false;
   static constexpr bool has_bf16 = false;
+  static constexpr bool fast_bf16_dot = false;  // VDPBF16PS beats two multiply-adds on widened halves
   static constexpr bool has_amx = false;
 };
 
@@ -42,13 +43,15 @@ struct avx512_vnni : avx512 {
   static constexpr bool has_vnni = true;
 };
 
-struct avx512_bf16 : avx512_vnni {
+struct avx512_bf16 : avx512_vnni {  // AMD since Zen 4; on Intel see simd/cpu.hpp, fast_bf16_dot
   static constexpr Isa isa = Isa::avx512_bf16;
   static constexpr bool has_bf16 = true;
+  static constexpr bool fast_bf16_dot = true;
 };
 
 struct amx : avx512_bf16 {  // tiles, with bf16 and int8: Intel servers since 2023
   static constexpr Isa isa = Isa::amx;
+  static constexpr bool fast_bf16_dot = false;
   static constexpr bool has_amx = true;
 };
 

@@ -6,12 +6,13 @@
 
 namespace clipon::inline CLIPON_ABI::kernels {
 
-// 1 / (1 + e^(-slope x))
+// x sigmoid(slope u) = x / (1 + e^(-slope u))
 template <class Arch>
-CLIPON_ALWAYS_INLINE typename simd::F32<Arch>::Batch sigmoid(typename simd::F32<Arch>::Batch x, float slope) {
+CLIPON_ALWAYS_INLINE typename simd::F32<Arch>::Batch times_sigmoid(typename simd::F32<Arch>::Batch x,
+                                                                   typename simd::F32<Arch>::Batch u, float slope) {
   using V = simd::F32<Arch>;
   constexpr float log2_e = 1.44269504f;
-  return V::set(1.0f) / (V::set(1.0f) + simd::exp2<Arch>(x * V::set(-slope * log2_e)));
+  return x / (V::set(1.0f) + simd::exp2<Arch>(u * V::set(-slope * log2_e)));
 }
 
 // x Phi(x), Phi(x) = erfc(-x / sqrt 2) / 2.  With t = 1 / (1 + z / 2), z = |x| / sqrt 2:
@@ -43,13 +44,13 @@ template <class Arch>
 CLIPON_ALWAYS_INLINE typename simd::F32<Arch>::Batch gelu_tanh(typename simd::F32<Arch>::Batch x) {
   using V = simd::F32<Arch>;
   const auto inner = V::fma(x * x * x, V::set(0.044715f), x);
-  return x * sigmoid<Arch>(inner, 1.59576912f);
+  return times_sigmoid<Arch>(x, inner, 1.59576912f);
 }
 
 template <class Arch, Activation activation>
 CLIPON_ALWAYS_INLINE typename simd::F32<Arch>::Batch activate(typename simd::F32<Arch>::Batch x) {
   using V = simd::F32<Arch>;
-  if constexpr (activation == Activation::quick_gelu) return x * sigmoid<Arch>(x, 1.702f);
+  if constexpr (activation == Activation::quick_gelu) return times_sigmoid<Arch>(x, x, 1.702f);
   if constexpr (activation == Activation::gelu) return gelu<Arch>(x);
   if constexpr (activation == Activation::gelu_tanh) return gelu_tanh<Arch>(x);
   if constexpr (activation == Activation::relu) return V::max(x, V::set(0.0f));

@@ -13,23 +13,36 @@ namespace clipon::inline CLIPON_ABI::kernels {
 template <class Arch>
 struct FloatSums {
   using V = simd::F32<Arch>;
+  using Batch = typename V::Batch;
+  struct Column {
+    const float* sums;
+    index_t stride;
+    Batch bias;
+    CLIPON_ALWAYS_INLINE Batch row(index_t r) const { return V::load(sums + r * stride) + bias; }
+  };
   const float* sums;
   index_t stride;
-  CLIPON_ALWAYS_INLINE auto plus(typename V::Batch bias, index_t r, index_t c) const {
-    return V::load(sums + r * stride + c) + bias;
-  }
+  CLIPON_ALWAYS_INLINE Column column(index_t c, Batch bias) const { return {sums + c, stride, bias}; }
 };
 
 /// Sums [rows, stride], each row to be multiplied by a factor.
 template <class Arch>
 struct FactoredSums {
   using V = simd::F32<Arch>;
+  using Batch = typename V::Batch;
+  struct Column {
+    const float* sums;
+    index_t stride;
+    const float* row_factor;
+    Batch bias;
+    CLIPON_ALWAYS_INLINE Batch row(index_t r) const {
+      return V::fma(V::load(sums + r * stride), V::set(row_factor[r]), bias);
+    }
+  };
   const float* sums;
   index_t stride;
   const float* row_factor;
-  CLIPON_ALWAYS_INLINE auto plus(typename V::Batch bias, index_t r, index_t c) const {
-    return V::fma(V::load(sums + r * stride + c), V::set(row_factor[r]), bias);
-  }
+  CLIPON_ALWAYS_INLINE Column column(index_t c, Batch bias) const { return {sums + c, stride, row_factor, bias}; }
 };
 
 /// Integer sums [rows, stride].  Row r of A is s_r (u - z_r) and column c of W is t_c w, so
@@ -37,56 +50,77 @@ struct FactoredSums {
 template <class Arch>
 struct ScaledSums {
   using V = simd::F32<Arch>;
+  using Batch = typename V::Batch;
+  struct Column {
+    const std::int32_t* sums;
+    index_t stride;
+    const RowScale* row_scales;
+    const std::int32_t* column_sum;
+    Batch scale;
+    Batch bias;
+    CLIPON_ALWAYS_INLINE Batch row(index_t r) const {
+      const auto product = V::from_difference(sums + r * stride, row_scales[r].zero, column_sum);
+      return V::fma(product, V::set(row_scales[r].scale) * scale, bias);
+    }
+  };
   const std::int32_t* sums;
   index_t stride;
   const RowScale* row_scales;
   const float* column_scale;       // padded to whole panels
   const std::int32_t* column_sum;  // padded to whole panels
-  CLIPON_ALWAYS_INLINE auto plus(typename V::Batch bias, index_t r, index_t c) const {
-    const auto product = V::from_difference(sums + r * stride + c, row_scales[r].zero, column_sum + c);
-    return V::fma(product, V::set(row_scales[r].scale) * V::load(column_scale + c), bias);
+  CLIPON_ALWAYS_INLINE Column column(index_t c, Batch bias) const {
+    return {sums + c, stride, row_scales, column_sum + c, V::load(column_scale + c), bias};
   }
 };
 
-template <class Arch, Activation activation, class Sums>
-inline void finish_rows(const Sums& sums, int rows, index_t columns, const Epilogue& epilogue) {
+// A register of columns from `c` on, of which `left` are wanted, of every row.  `whole`: all of them are.  Rows pass in
+// the inner loop: what belongs to the columns is loaded once, and no row waits for another's activation.
+template <class Arch, Activation activation, bool whole, class Sums>
+CLIPON_ALWAYS_INLINE void finish_column(const Sums& sums, index_t rows, index_t c, index_t left,
+                                        const Epilogue& epilogue) {
   using V = simd::F32<Arch>;
-  for (int r = 0; r < rows; ++r) {
-    const float* residual = epilogue.residual + (epilogue.residual != nullptr ? r * epilogue.residual_stride : 0);
-    const std::uint16_t* residual_bf16 =
-        epilogue.residual_bf16 + (epilogue.residual_bf16 != nullptr ? r * epilogue.residual_stride : 0);
-    for (index_t c = 0; c < columns; c += V::width) {
-      const index_t left = columns - c;
-      const index_t at = r * epilogue.out_stride + c;
-      const auto bias = epilogue.bias == nullptr ? V::set(0.0f) : V::load_part(epilogue.bias + c, left);
-      auto x = sums.plus(bias, r, c);
-      if (left >= V::width) {
-        if (epilogue.residual != nullptr) x = x + V::load(residual + c);
-        if (epilogue.residual_bf16 != nullptr) x = x + V::from_bf16(residual_bf16 + c);
-        x = activate<Arch, activation>(x);
-        if (epilogue.out_bf16 != nullptr) {
-          V::store_bf16(epilogue.out_bf16 + at, x);
-        } else {
-          V::store(epilogue.out + at, x);
-        }
+  using Bf16 = Element<Arch, std::uint16_t>;
+  const Epilogue to = epilogue;  // a copy, whose members stay in registers: stores could change the caller's
+  auto bias = V::set(0.0f);
+  if (to.bias != nullptr) bias = whole ? V::load(to.bias + c) : V::load_part(to.bias + c, left);
+  const auto column = sums.column(c, bias);
+  for (index_t r = 0, at = c, residual_at = c; r < rows; ++r, at += to.out_stride, residual_at += to.residual_stride) {
+    auto x = column.row(r);
+    if (to.residual != nullptr) {
+      x = x + (whole ? V::load(to.residual + residual_at) : V::load_part(to.residual + residual_at, left));
+    } else if (to.residual_bf16 != nullptr) {
+      const std::uint16_t* residual = to.residual_bf16 + residual_at;
+      x = x + (whole ? V::from_bf16(residual) : Bf16::load_part(residual, left));
+    }
+    x = activate<Arch, activation>(x);
+    if (to.out_bf16 != nullptr) {
+      if constexpr (whole) {
+        V::store_bf16(to.out_bf16 + at, x);
       } else {
-        if (epilogue.residual != nullptr) x = x + V::load_part(residual + c, left);
-        if (epilogue.residual_bf16 != nullptr) {
-          x = x + Element<Arch, std::uint16_t>::load_part(residual_bf16 + c, left);
-        }
-        x = activate<Arch, activation>(x);
-        if (epilogue.out_bf16 != nullptr) {
-          simd::store_bf16_part<Arch>(epilogue.out_bf16 + at, x, left);
-        } else {
-          V::store_part(epilogue.out + at, x, left);
-        }
+        simd::store_bf16_part<Arch>(to.out_bf16 + at, x, left);
+      }
+    } else {
+      if constexpr (whole) {
+        V::store(to.out + at, x);
+      } else {
+        V::store_part(to.out + at, x, left);
       }
     }
   }
 }
 
+template <class Arch, Activation activation, class Sums>
+inline void finish_rows(const Sums& sums, index_t rows, index_t columns, const Epilogue& epilogue) {
+  constexpr index_t width = simd::F32<Arch>::width;
+  index_t c = 0;
+  for (; columns - c >= width; c += width) {
+    finish_column<Arch, activation, true>(sums, rows, c, width, epilogue);
+  }
+  if (c < columns) finish_column<Arch, activation, false>(sums, rows, c, columns - c, epilogue);
+}
+
 template <class Arch, class Sums>
-inline void finish_tile(const Sums& sums, int rows, index_t columns, const Epilogue& epilogue) {
+inline void finish_tile(const Sums& sums, index_t rows, index_t columns, const Epilogue& epilogue) {
   switch (epilogue.activation) {
     case Activation::none:
       return finish_rows<Arch, Activation::none>(sums, rows, columns, epilogue);

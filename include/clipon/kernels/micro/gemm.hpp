@@ -81,6 +81,16 @@ inline void gemm_tile(const TileInput& in, const Epilogue& epilogue) {
     }
     b += gemm_columns<Arch> * value;
   }
+  if constexpr (Product::type != DataType::i8) {
+    if (in.columns == NV * width && in.row_factor == nullptr && is_plain(epilogue)) {
+#pragma GCC unroll 8
+      for (int r = 0; r < MR; ++r) {
+#pragma GCC unroll 4
+        for (int v = 0; v < NV; ++v) Product::store(epilogue.out + r * epilogue.out_stride + v * width, sum[r][v]);
+      }
+      return;
+    }
+  }
   alignas(64) unsigned char memory[MR * NV * width * value];
   using Stored = std::conditional_t<Product::type == DataType::i8, std::int32_t, float>;
   auto* sums = reinterpret_cast<Stored*>(memory);  // [MR, NV * width]
@@ -152,26 +162,29 @@ template <class Arch, class Product>
 inline void gemm_block(const GemmBlock& block) {
   constexpr index_t panel_columns = gemm_columns<Arch>;
   const index_t tiles = (block.rows + gemm_rows<Arch> - 1) / gemm_rows<Arch>;
+  const index_t height = tiles == 0 ? 0 : block.rows / tiles;
+  const index_t higher = block.rows - tiles * height;  // so many tiles have a row more
   TileInput in;
   in.steps = padded_depth(Product::type, block.depth) / k_step(Product::type);
   for (index_t column = 0; column < block.columns; column += panel_columns) {
     const index_t left = block.columns - column;
     in.columns = left < panel_columns ? left : panel_columns;
     in.panel = static_cast<const unsigned char*>(block.panels) + column * in.steps * 4;
-    const auto* next_panel = static_cast<const unsigned char*>(in.panel) + panel_columns * in.steps * 4;
-    const bool more = left + block.columns_after > panel_columns;
-    const index_t lines = more ? panel_columns * in.steps * 4 / 64 : 0;  // of the next panel
+    const index_t panel_bytes = panel_columns * in.steps * 4;
+    const auto* next_panel = static_cast<const unsigned char*>(
+        left > panel_columns ? static_cast<const unsigned char*>(in.panel) + panel_bytes : block.panels_after);
+    const index_t lines = next_panel == nullptr ? 0 : panel_bytes / 64;
     if (block.column_scale != nullptr) in.column_scale = block.column_scale + column;
     if (block.column_sum != nullptr) in.column_sum = block.column_sum + column;
-    for (index_t tile = 0; tile < tiles; ++tile) {
-      const index_t row = tile * block.rows / tiles;
-      const index_t rows = (tile + 1) * block.rows / tiles - row;
+    for (index_t tile = 0, row = 0; tile < tiles; ++tile) {
+      const index_t rows = tile < higher ? height + 1 : height;
       const index_t bytes = row * block.a.stride * static_cast<index_t>(size_of(Product::type));
       in.a = block.a;
       in.a.data = static_cast<const unsigned char*>(block.a.data) + bytes;
       if (in.a.scales != nullptr) in.a.scales += row;
       in.next = tile * in.steps < lines ? next_panel + tile * in.steps * 64 : nullptr;
       gemm_any<Arch, Product>(rows, in, offset<Arch>(block.epilogue, row, column));
+      row += rows;
     }
   }
 }

@@ -139,9 +139,9 @@ inline void gemm_block_tiles(const GemmBlock& block) {
       if constexpr (type == DataType::i8) {
         const ScaledSums<Arch> scaled{sums, nr, block.a.scales + row, block.column_scale + column,
                                       block.column_sum + column};
-        finish_tile<Arch>(scaled, static_cast<int>(rows), columns, epilogue);
+        finish_tile<Arch>(scaled, rows, columns, epilogue);
       } else {
-        finish_tile<Arch>(FloatSums<Arch>{sums, nr}, static_cast<int>(rows), columns, epilogue);
+        finish_tile<Arch>(FloatSums<Arch>{sums, nr}, rows, columns, epilogue);
       }
     }
   }

@@ -35,7 +35,7 @@ struct ProductF32 {
   static CLIPON_ALWAYS_INLINE void store(float* p, Sum sum) { V::store(p, sum); }
 };
 
-template <class Arch, bool native = Arch::has_bf16>
+template <class Arch, bool native = Arch::fast_bf16_dot>
 struct ProductBf16 {  // a pair of bf16 is 32 bits; each half is the upper half of a float
   using V = simd::F32<Arch>;
   using Sum = typename V::Batch;
