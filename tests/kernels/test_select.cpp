@@ -22,8 +22,8 @@ TEST_CASE("the highest instruction set runs, but not avx512_bf16 on Intel, where
   CHECK(preferred_isa(without_amx, cpu_of("GenuineIntel")) == Isa::avx512_vnni);
   CHECK(preferred_isa(with_amx, cpu_of("GenuineIntel")) == Isa::amx);
   CHECK(preferred_isa(older, cpu_of("GenuineIntel")) == Isa::avx2);
-  CHECK(preferred_isa({Isa::avx512_bf16}, cpu_of("GenuineIntel")) ==
-        Isa::avx512_bf16);  // a header-only build's only one
+  const std::vector<Isa> header_only = {Isa::avx512_bf16};
+  CHECK(preferred_isa(header_only, cpu_of("GenuineIntel")) == Isa::avx512_bf16);
 }
 
 TEST_CASE("what is pinned runs, whatever the vendor; the report tells what runs unasked") {

@@ -73,7 +73,8 @@ struct Epilogue {
   Activation activation = Activation::none;
 };
 
-/// Whether sums are stored as they are: attention's scores and Winograd's products, whose tiles take little longer.
+/// Whether sums are stored as they are: attention's scores and Winograd's products, which take so few steps of k that
+/// an epilogue which changes nothing would be felt.
 CLIPON_ALWAYS_INLINE bool is_plain(const Epilogue& epilogue) {
   return epilogue.activation == Activation::none && epilogue.out_bf16 == nullptr && epilogue.bias == nullptr &&
          epilogue.residual == nullptr && epilogue.residual_bf16 == nullptr;
@@ -88,7 +89,7 @@ struct GemmBlock {
   index_t rows = 0;
   index_t columns = 0;
   index_t depth = 0;
-  const void* panels_after = nullptr;  // what is wanted next, most often: asked for meanwhile; or null
+  const void* panels_after = nullptr;  // the panel that is wanted next, most often; null: not known
   Epilogue epilogue;
 };
 
