@@ -105,30 +105,32 @@ def draw(results: list[Result], out: Path, title: str) -> None:
         "torch": "#a64d79",
         "torch-compiled": "#c27ba0",
     }
-    figure, axes = plt.subplots(
-        1, len({r.row.arch for r in shown}), squeeze=False, figsize=(4.5 * len(shown) ** 0.5 + 3, 4.5)
-    )
-    for axis, arch in zip(axes[0], dict.fromkeys(r.row.arch for r in shown), strict=True):
+    architectures = list(dict.fromkeys(r.row.arch for r in shown))
+    figure, grid = plt.subplots(-(-len(architectures) // 2), 2, squeeze=False)
+    axes = list(grid.flat)
+    figure.set_size_inches(10, 3.2 * len(grid) + 0.6)
+    for axis in axes[len(architectures) :]:
+        axis.set_axis_off()
+    for axis, arch in zip(axes, architectures, strict=False):
         at, ticks = 0.0, []
         for result in (r for r in shown if r.row.arch == arch):
             start = at
             for name, rates in sorted(result.rates.items(), key=lambda item: item[0] != result.ours):
-                height, runtime = statistics.median(rates), name.split()[0]
+                height, (runtime, precision) = statistics.median(rates), name.replace(",", "").split()[:2]
+                other = "" if precision == result.row.precision else f"\n{precision}"
                 axis.bar(at, height, 0.9, color=colours[runtime], label=runtime)
-                axis.text(at, height, f"{height:.3g}", ha="center", va="bottom", fontsize=6)
+                axis.text(at, height, f"{height:.3g}{other}", ha="center", va="bottom", fontsize=5.5)
                 at += 1
             peak = max(result.peaks) / result.gflop
-            axis.plot([start - 0.6, at - 0.4], [peak, peak], color="black", linewidth=1.2, label="peak")
+            axis.plot([start - 0.6, at - 0.4], [peak, peak], color="grey", linestyle="--", label="peak", zorder=0)
             ticks.append(((start + at - 1) / 2, f"{result.row.precision}\nbatch {result.row.batch}"))
             at += 1
         axis.set_xticks([x for x, _ in ticks], [text for _, text in ticks], fontsize=7)
         axis.set_title(arch, fontsize=9)
         axis.set_ylabel("images/s")
-    handles = {
-        label: handle for axis in axes[0] for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
-    }
+    handles = {label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)}
     figure.legend(handles.values(), handles.keys(), loc="lower center", ncols=6, fontsize=7, frameon=False)
     figure.suptitle(title, fontsize=9)
-    figure.tight_layout(rect=(0, 0.05, 1, 1))
+    figure.tight_layout(rect=(0, 0.03, 1, 1))
     figure.savefig(out, metadata={"Date": None})
     plt.close(figure)
