@@ -18,6 +18,8 @@ struct CpuReport {
   int threads = 1;           ///< what Model::load takes with threads = 0
 };
 
+/// Asks the system for AMX's tiles as loading a model in bf16 or int8 does (SECURITY.md).  Throws Error
+/// invalid_argument or unsupported when CLIPON_ISA names what does not exist or does not run here.
 inline CpuReport cpu_report() {
   CpuReport report;
   const simd::CpuFeatures cpu = simd::detect_cpu();
@@ -26,17 +28,10 @@ inline CpuReport cpu_report() {
   for (int i = 0; i < static_cast<int>(Isa::best); ++i) {
     if (kernels::built_table(static_cast<Isa>(i)) != nullptr) report.built.push_back(static_cast<Isa>(i));
   }
-  report.usable = kernels::usable_isas();
-  report.picked = kernels::select_table(Isa::best).isa;
-  const char* pinned = std::getenv("CLIPON_ISA");
-  if (pinned != nullptr && *pinned != '\0') {
-    report.why = "CLIPON_ISA asks for it";
-  } else if (report.picked != report.usable.back()) {
-    report.why = std::string("the highest but ") + simd::to_string(report.usable.back()) +
-                 ", whose bf16 products are slower than those of f32 on this vendor's CPUs";
-  } else {
-    report.why = "the highest that this program holds and this CPU runs";
-  }
+  const Isa pinned = kernels::pinned_isa();
+  report.usable = kernels::usable_isas(pinned == Isa::best || pinned == Isa::amx);
+  report.picked = kernels::select_table(pinned).isa;
+  report.why = kernels::reason(report.picked, pinned, report.built, report.usable, cpu);
   report.threads = parallel::available_threads();
   return report;
 }

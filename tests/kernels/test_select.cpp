@@ -26,6 +26,22 @@ TEST_CASE("the highest instruction set runs, but not avx512_bf16 on Intel, where
   CHECK(preferred_isa(header_only, cpu_of("GenuineIntel")) == Isa::avx512_bf16);
 }
 
+TEST_CASE("the reason says what was pinned, what is slow and what the system refuses") {
+  using clipon::kernels::reason;
+  const std::vector<Isa> built = {Isa::avx512, Isa::avx512_vnni, Isa::avx512_bf16, Isa::amx};
+  const std::vector<Isa> refused = {Isa::avx512, Isa::avx512_vnni, Isa::avx512_bf16};
+  clipon::simd::CpuFeatures cpu = cpu_of("GenuineIntel");
+  cpu.amx = true;
+  const auto has = [](const std::string& text, const char* part) { return text.find(part) != std::string::npos; };
+  CHECK(reason(Isa::amx, Isa::best, built, built, cpu) == "the highest that this program holds and this CPU runs");
+  CHECK(has(reason(Isa::avx512_vnni, Isa::best, built, refused, cpu), "the highest but avx512_bf16"));
+  CHECK(has(reason(Isa::avx512_vnni, Isa::best, built, refused, cpu), "refused by the system"));
+  CHECK_FALSE(has(reason(Isa::avx512_vnni, Isa::best, refused, refused, cpu), "refused by the system"));
+  CHECK(reason(Isa::avx512, Isa::avx512, built, built, cpu) == "CLIPON_ISA asks for it");
+  cpu.amx = false;
+  CHECK_FALSE(has(reason(Isa::avx512_vnni, Isa::best, built, refused, cpu), "refused by the system"));
+}
+
 TEST_CASE("what is pinned runs, whatever the vendor; the report tells what runs unasked") {
   for (const Isa isa : clipon::kernels::usable_isas()) CHECK(clipon::kernels::select_table(isa).isa == isa);
   const clipon::CpuReport report = clipon::cpu_report();

@@ -66,6 +66,22 @@ inline Isa preferred_isa(const std::vector<Isa>& usable, const simd::CpuFeatures
   return another ? usable[usable.size() - 2] : usable.back();
 }
 
+/// Why `picked` of `usable` runs, in words.  built: what this program holds.
+inline std::string reason(Isa picked, Isa pinned, const std::vector<Isa>& built, const std::vector<Isa>& usable,
+                          const simd::CpuFeatures& cpu) {
+  if (pinned != Isa::best) return "CLIPON_ISA asks for it";
+  std::string why = "the highest that this program holds and this CPU runs";
+  if (picked != usable.back()) {
+    why = std::string("the highest but ") + simd::to_string(usable.back()) +
+          ", whose bf16 products are slower than those of f32 on this vendor's CPUs";
+  }
+  if (cpu.amx && built.back() == Isa::amx && usable.back() != Isa::amx) {
+    why +=
+        "; AMX's tiles, which the CPU has, are refused by the system: Linux before 5.16, or a signal stack too small";
+  }
+  return why;
+}
+
 inline Isa parse_isa(std::string_view name) {
   for (int i = 0; i <= static_cast<int>(Isa::best); ++i) {
     if (name == simd::to_string(static_cast<Isa>(i))) return static_cast<Isa>(i);
@@ -76,13 +92,20 @@ inline Isa parse_isa(std::string_view name) {
                   std::string(name) + "'");
 }
 
+/// The instruction set that CLIPON_ISA in the environment names; best where it names none.
+/// Throws Error invalid_argument.
+inline Isa pinned_isa() {
+  const char* name = std::getenv("CLIPON_ISA");
+  return name == nullptr || *name == '\0' ? Isa::best : parse_isa(name);
+}
+
 /// The table to run: `wanted`, where that is `best` the one that CLIPON_ISA names, else the preferred one.
-/// `tiles`: whether bf16 or int8 products are to come, the only ones that use AMX; without them nobody asks for it.
-/// Throws Error unsupported when this program or this CPU lacks what was pinned.
+/// `tiles`: whether bf16 or int8 products are to come, the only ones that use AMX; without them, or where something
+/// else is pinned, the system is not asked for it.  Throws Error unsupported when this program or this CPU lacks what
+/// was pinned.
 inline const KernelTable& select_table(Isa wanted, bool tiles = true) {
-  const char* pinned = std::getenv("CLIPON_ISA");
-  if (wanted == Isa::best && pinned != nullptr && *pinned != '\0') wanted = parse_isa(pinned);
-  const std::vector<Isa> usable = usable_isas(tiles);
+  if (wanted == Isa::best) wanted = pinned_isa();
+  const std::vector<Isa> usable = usable_isas(tiles && (wanted == Isa::best || wanted == Isa::amx));
   if (wanted == Isa::best && !usable.empty()) return *built_table(preferred_isa(usable, simd::detect_cpu()));
   for (const Isa isa : usable) {
     if (isa == wanted) return *built_table(isa);
