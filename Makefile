@@ -97,8 +97,8 @@ lint: packages-ci venv
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 
-# One kernel unit of each register width, and the command, which includes every header.
-TIDY_FILES = cli/*.cpp cli/*/*.cpp build/tidy/dispatch/kernels_{scalar,avx2,avx512_bf16}.cpp
+# One kernel unit of each register width, and the command, which includes every header, in units of ten files.
+TIDY_FILES = build/tidy/CMakeFiles/clipon_cli.dir/Unity/*.cxx build/tidy/dispatch/kernels_{scalar,avx2,avx512_bf16}.cpp
 tidy: packages-ci venv
 	@mkdir -p build
 	@$(call CONFIGURE,tidy)
