@@ -1,5 +1,5 @@
-// Bytes as a sequence of calls on a small model, by the plain kernels and the fastest at once: the answers must agree,
-// and an item's answer must not depend on what else was in its batch.
+// Bytes as a sequence of calls on a small model, by the plain kernels and the fastest at once: the answers in f32 must
+// agree, and in every precision an item's answer must not depend on what else was in its batch.
 #include <algorithm>
 #include <string>
 #include <vector>
@@ -9,13 +9,16 @@
 
 namespace {
 
-clipon::Model load(clipon::Isa isa, bool resnet) {
+using clipon::Precision;
+
+clipon::Model load(clipon::Isa isa, bool resnet, Precision precision = Precision::f32) {
   support::TinyShape shape;
   shape.resnet = resnet;
   if (resnet) shape.image_size = 32;
   clipon::LoadOptions options;
   options.threads = 1;
   options.isa = isa;
+  options.precision = precision;
   return clipon::Model::load_from_memory(support::tiny_model(shape).bytes(), options);
 }
 
@@ -62,15 +65,33 @@ void expect_close(const clipon::Matrix& a, const clipon::Matrix& b) {
   }
 }
 
+clipon::BatchOptions without_status(clipon::BatchOptions options) {
+  options.status = nullptr;
+  return options;
+}
+
+/// embed: (index of an item) -> its embedding, alone.
+template <class Embed>
+void expect_alone_as_in_batch(const clipon::Matrix& rows, const std::vector<clipon::ItemStatus>& status, Embed embed) {
+  for (std::size_t i = 0; i < status.size(); ++i) {
+    if (status[i].ok) fuzz::expect(embed(i).row(0) == rows.row(static_cast<Eigen::Index>(i)), "alone as in a batch");
+  }
+}
+
 }  // namespace
 
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  static const clipon::Model fast[] = {load(clipon::Isa::best, false), load(clipon::Isa::best, true)};
+  constexpr auto best = clipon::Isa::best;
+  static const clipon::Model fast[][2] = {{load(best, false), load(best, true)},
+                                          {load(best, false, Precision::bf16), load(best, true, Precision::bf16)},
+                                          {load(best, false, Precision::int8), load(best, true, Precision::int8)}};
   static const clipon::Model plain[] = {load(clipon::Isa::scalar, false), load(clipon::Isa::scalar, true)};
   Input input(data, size);
   for (int calls = 0; calls < 8 && !input.empty(); ++calls) {
     const std::uint8_t choice = input.byte();
     const std::size_t which = choice & 1;
+    const std::size_t precision = (choice >> 4) % 3;
+    const clipon::Model& model = fast[precision][which];
     std::vector<clipon::ItemStatus> status;
     clipon::BatchOptions options;
     options.status = &status;
@@ -81,24 +102,23 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     std::generate(texts.begin(), texts.end(), [&] { return input.text(); });
     std::vector<clipon::Image> images;
     for (std::size_t n = input.byte() % 3; n > 0; --n) images.push_back(input.picture());
-    const clipon::Matrix rows = fast[which].embed_texts(texts, options);
-    for (std::size_t i = 0; i < texts.size(); ++i) {
-      if (!status[i].ok) continue;
+    expect_alone_as_in_batch(model.embed_texts(texts, options), status, [&](std::size_t i) {
       const std::string one[] = {texts[i]};
-      clipon::BatchOptions alone = options;
-      alone.status = nullptr;
-      fuzz::expect(fast[which].embed_texts(one, alone).row(0) == rows.row(static_cast<Eigen::Index>(i)),
-                   "alone as in a batch");
-    }
+      return model.embed_texts(one, without_status(options));
+    });
+    expect_alone_as_in_batch(model.embed_images(images, options), status, [&](std::size_t i) {
+      return model.embed_images({&images[i], 1}, without_status(options));
+    });
+    if (precision != 0) continue;
     options.normalize = true;
-    expect_close(fast[which].embed_texts(texts, options), plain[which].embed_texts(texts, options));
-    expect_close(fast[which].embed_images(images, options), plain[which].embed_images(images, options));
+    expect_close(model.embed_texts(texts, options), plain[which].embed_texts(texts, options));
+    expect_close(model.embed_images(images, options), plain[which].embed_images(images, options));
     if (images.empty()) continue;
     try {
       clipon::ClassifyOptions classify;
       classify.tokenize = options.tokenize;
       double sum = 0.0;
-      for (const clipon::Prediction& p : fast[which].zero_shot_classify(images[0], texts, classify))
+      for (const clipon::Prediction& p : model.zero_shot_classify(images[0], texts, classify))
         sum += double{p.probability};
       fuzz::expect(sum > 0.99 && sum < 1.01, "probabilities sum to one");
     } catch (const clipon::Error& error) {

@@ -28,6 +28,7 @@ for target in "${targets[@]}"; do
   case $target in
     gguf | picture) run "$target" 4096 & ;;
     model) run "$target" 32768 & ;;
+    api) run "$target" 512 & ;;  # several calls
     *) run "$target" 64 & ;;
   esac
 done
