@@ -144,8 +144,10 @@ def measure_rows(options: argparse.Namespace, tools, chosen: list) -> Iterator: 
 
 def prepare_all(tools, chosen: list) -> None:  # noqa: ANN001
     """Everything that rows need, before anything is timed."""
+    from comparison.other_work import pillow_simd
     from comparison.prepare import Prepared
 
+    pillow_simd(tools)
     for row in chosen:
         ready = Prepared(row.arch, tools.folder, tools.clipon)
         _ = ready.gguf, ready.pixels_file, ready.inputs_file, ready.reference(row.tower)

@@ -1,17 +1,19 @@
 #!/usr/bin/env python3
 """clipon's preprocessing against Pillow's, one thread each, interleaved; the pixels must be the same bytes.
 
-Usage: bench/resize.py build/bench/bench/bench_resize
+Usage: bench/resize.py build/bench/bench/bench_resize [--json]
+Under a Python that has Pillow-SIMD instead, against that, whose bytes differ a little from Pillow's.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
 import subprocess
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -69,7 +71,12 @@ def compare(program: Path, width: int, height: int) -> Found:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("program", type=Path)
-    program = parser.parse_args().program.resolve()
+    parser.add_argument("--json", action="store_true", help="print that instead of a table")
+    options = parser.parse_args()
+    program = options.program.resolve()
+    if options.json:
+        print(json.dumps({f"{width} x {height}": asdict(compare(program, width, height)) for width, height in SIZES}))
+        return
     print(f"picture      clipon ms   Pillow {pillow_version} ms   ratio   bytes")
     for width, height in SIZES:
         found = compare(program, width, height)
