@@ -45,8 +45,8 @@ struct ImageInput {
     }
   }
 
-  /// A picture cut into patches: out [grid * grid, patch * patch * 3], each patch in the order (y, x, rgb).  Rows of the
-  /// picture are read from end to end, as prefetchers expect.
+  /// A picture cut into patches: out [grid * grid, patch * patch * 3], each patch in the order (y, x, rgb).  Rows of
+  /// the picture are read from end to end, as prefetchers expect.
   void patches(const nn::Context& context, index_t picture, index_t patch, float* out) const {
     const index_t grid = size / patch;
     parallel::parallel_for(context.threads, grid, [&](index_t gy) {
