@@ -99,11 +99,11 @@ lint: packages-ci venv
 	$(PYTHON) -m ruff format --check .
 
 # One kernel unit of each register width, and the command, which includes every header, in units of ten files.
-TIDY_FILES = build/tidy/CMakeFiles/clipon_cli.dir/Unity/*.cxx build/tidy/dispatch/kernels_{scalar,avx2,avx512_bf16}.cpp
+TIDY_FILES = build/clang/CMakeFiles/clipon_cli.dir/Unity/*.cxx build/clang/dispatch/kernels_{scalar,avx2,avx512_bf16}.cpp
 tidy: packages-ci venv
 	@mkdir -p build
-	@$(call CONFIGURE,tidy)
-	printf '%s\n' $(TIDY_FILES) | xargs -P $(JOBS) -n 1 clang-tidy-14 -p build/tidy --quiet
+	@$(call CONFIGURE,clang)
+	printf '%s\n' $(TIDY_FILES) | xargs -P $(JOBS) -n 1 clang-tidy-14 -p build/clang --quiet
 
 format: packages-ci venv
 	clang-format-14 -i $(CXX_FILES)

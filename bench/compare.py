@@ -142,12 +142,13 @@ def measure_rows(options: argparse.Namespace, tools, chosen: list) -> Iterator: 
     group.close()
 
 
-def prepare_all(tools, chosen: list) -> None:  # noqa: ANN001
-    """Everything that rows need, before anything is timed."""
+def prepare_all(tools, chosen: list, others: dict) -> None:  # noqa: ANN001
+    """Everything that rows and other work need, before anything is timed."""
     from comparison.other_work import pillow_simd
     from comparison.prepare import Prepared
 
-    pillow_simd(tools)
+    if "resize" in others:
+        pillow_simd(tools)
     for row in chosen:
         ready = Prepared(row.arch, tools.folder, tools.clipon)
         _ = ready.gguf, ready.pixels_file, ready.inputs_file, ready.reference(row.tower)
@@ -173,8 +174,9 @@ def main() -> None:
     )
     kind = machine_kind()
     chosen = list(wanted_rows(options, kind))
+    others = {name: work for name, work in OTHER_WORK.items() if not options.rows or re.search(options.rows, name)}
     start = time.monotonic()
-    prepare_all(tools, chosen)
+    prepare_all(tools, chosen, others)
     print(f"models and inputs: {time.monotonic() - start:.0f} s", file=sys.stderr)
     if options.prepare:
         return
@@ -190,9 +192,7 @@ def main() -> None:
         for line in report.lines_of(result, kind):
             lines.append(line)
             print(line.markdown(), flush=True)
-    for name, work in OTHER_WORK.items():
-        if options.rows and not re.search(options.rows, name):
-            continue
+    for work in others.values():
         for line in work(tools, options.full):
             lines.append(line)
             print(line.markdown(), flush=True)

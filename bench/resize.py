@@ -75,7 +75,8 @@ def main() -> None:
     options = parser.parse_args()
     program = options.program.resolve()
     if options.json:
-        print(json.dumps({f"{width} x {height}": asdict(compare(program, width, height)) for width, height in SIZES}))
+        sizes = {f"{width} x {height}": asdict(compare(program, width, height)) for width, height in SIZES}
+        print(json.dumps({"version": pillow_version, "sizes": sizes}))
         return
     print(f"picture      clipon ms   Pillow {pillow_version} ms   ratio   bytes")
     for width, height in SIZES:

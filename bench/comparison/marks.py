@@ -35,10 +35,10 @@ class Row:
         left_out = {"torch-compiled:f32"}
         if self.arch != "ViT-B/32":
             left_out |= {"torch:f32"}
-        if self.precision == "int8" or self.arch == "ViT-B/16":
-            left_out.add("onnxruntime:f32")
+        if self.arch == "ViT-B/16":
+            left_out |= {"onnxruntime:f32"}
         if self.precision == "int8":
-            left_out.add("openvino:f32")
+            left_out |= {"openvino:f32", "onnxruntime:f32"}
         return replace(self, peers=tuple(peer for peer in self.peers if peer not in left_out))
 
 

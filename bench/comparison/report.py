@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import statistics
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +60,12 @@ def lines_of(result: Result, kind: str) -> list[Line]:
     return lines
 
 
+def runtime_and_precision(name: str) -> tuple[str, str]:
+    """Of a contestant: "clipon f32, 1 thread" -> clipon, f32."""
+    runtime, precision = name.replace(",", "").split()[:2]
+    return runtime, precision
+
+
 def details(results: list[Result]) -> str:
     """Every contestant's rate, share of the peak of clipon's precision, and agreement with PyTorch."""
     text = [
@@ -70,7 +77,7 @@ def details(results: list[Result]) -> str:
             worst = result.cosines.get(name)
             agreement = f"{worst[0]:.5f} | {worst[1]:.4f}" if worst else " | "
             spread = f"{statistics.median(rates):.1f} ({min(rates):.1f} - {max(rates):.1f})"
-            share = f"{result.share(name):.3f}" if name.split()[1].rstrip(",") == result.row.precision else ""
+            share = f"{result.share(name):.3f}" if runtime_and_precision(name)[1] == result.row.precision else ""
             text.append(f"| {result.row.name} | {name} | {spread} | {share} | {agreement} |")
     return "\n".join(text)
 
@@ -106,7 +113,7 @@ def draw(results: list[Result], out: Path, title: str) -> None:
         "torch-compiled": "#c27ba0",
     }
     architectures = list(dict.fromkeys(r.row.arch for r in shown))
-    figure, grid = plt.subplots(-(-len(architectures) // 2), 2, squeeze=False)
+    figure, grid = plt.subplots(math.ceil(len(architectures) / 2), 2, squeeze=False)
     axes = list(grid.flat)
     figure.set_size_inches(10, 3.2 * len(grid) + 0.6)
     for axis in axes[len(architectures) :]:
@@ -116,7 +123,8 @@ def draw(results: list[Result], out: Path, title: str) -> None:
         for result in (r for r in shown if r.row.arch == arch):
             start = at
             for name, rates in sorted(result.rates.items(), key=lambda item: item[0] != result.ours):
-                height, (runtime, precision) = statistics.median(rates), name.replace(",", "").split()[:2]
+                height = statistics.median(rates)
+                runtime, precision = runtime_and_precision(name)
                 other = "" if precision == result.row.precision else f"\n{precision}"
                 axis.bar(at, height, 0.9, color=colours[runtime], label=runtime)
                 axis.text(at, height, f"{height:.3g}{other}", ha="center", va="bottom", fontsize=5.5)

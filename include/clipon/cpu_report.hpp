@@ -29,7 +29,7 @@ inline CpuReport cpu_report() {
     if (kernels::built_table(static_cast<Isa>(i)) != nullptr) report.built.push_back(static_cast<Isa>(i));
   }
   const Isa pinned = kernels::pinned_isa();
-  report.usable = kernels::usable_isas(pinned == Isa::best || pinned == Isa::amx);
+  report.usable = kernels::usable_isas(kernels::wants_tiles(pinned));
   report.picked = kernels::select_table(pinned).isa;
   report.why = kernels::reason(report.picked, pinned, report.built, report.usable, cpu);
   report.threads = parallel::available_threads();

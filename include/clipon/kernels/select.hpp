@@ -99,13 +99,18 @@ inline Isa pinned_isa() {
   return name == nullptr || *name == '\0' ? Isa::best : parse_isa(name);
 }
 
+/// Whether AMX's tiles are to be asked for: not where something else is pinned.
+constexpr bool wants_tiles(Isa wanted) {
+  return wanted == Isa::best || wanted == Isa::amx;
+}
+
 /// The table to run: `wanted`, where that is `best` the one that CLIPON_ISA names, else the preferred one.
 /// `tiles`: whether bf16 or int8 products are to come, the only ones that use AMX; without them, or where something
 /// else is pinned, the system is not asked for it.  Throws Error unsupported when this program or this CPU lacks what
 /// was pinned.
 inline const KernelTable& select_table(Isa wanted, bool tiles = true) {
   if (wanted == Isa::best) wanted = pinned_isa();
-  const std::vector<Isa> usable = usable_isas(tiles && (wanted == Isa::best || wanted == Isa::amx));
+  const std::vector<Isa> usable = usable_isas(tiles && wants_tiles(wanted));
   if (wanted == Isa::best && !usable.empty()) return *built_table(preferred_isa(usable, simd::detect_cpu()));
   for (const Isa isa : usable) {
     if (isa == wanted) return *built_table(isa);
