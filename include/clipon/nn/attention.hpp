@@ -27,11 +27,12 @@ struct AttentionWeights {
   bool causal = false;
 
   [[nodiscard]] index_t width() const { return query.outputs(); }
+  [[nodiscard]] index_t head_width() const { return width() / heads; }
 };
 
 /// Floats that attend() needs for sequences of at most `longest` rows.
 inline index_t attention_scratch_floats(const Context& context, const AttentionWeights& weights, index_t longest) {
-  return context.threads.count * context.kernels->attention_scratch(longest, weights.width() / weights.heads);
+  return context.threads.count * context.kernels->attention_scratch(longest, weights.head_width());
 }
 
 /// The queries of one call: all rows of each sequence, or only some (the pooled token in the last block).
@@ -60,7 +61,7 @@ inline void attend(const Context& context, const AttentionWeights& weights, cons
                    float* scratch, index_t scratch_floats_a_thread) {
   const auto span = context.timed(attention_operation(weights, queries, sequences, out.type));
   const index_t width = weights.width();
-  const index_t head_width = width / weights.heads;
+  const index_t head_width = weights.head_width();
   const auto tasks = static_cast<index_t>(sequences.size()) * weights.heads;
   const index_t teams = context.threads.count < tasks ? context.threads.count : tasks;
   parallel::parallel_for(context.threads, teams, [&](index_t team) {

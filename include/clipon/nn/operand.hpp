@@ -1,6 +1,8 @@
 // Rows of activations in the type that the next product computes in.  Layer 3; used by the blocks and towers.
 #pragma once
 
+#include <cstring>
+
 #include "clipon/nn/linear.hpp"
 #include "clipon/tensor/scratch.hpp"
 
@@ -11,9 +13,16 @@ constexpr DataType between(DataType type) {
   return type == DataType::f32 ? DataType::f32 : DataType::bf16;
 }
 
+/// Elements from one row to the next.  bf16 and i8 rows of an even number of cache lines get one more: rows a power of
+/// two apart would share few sets of L1, and a tile (AMX) reads 16 of them at once.
+inline index_t row_stride(DataType type, index_t width) {
+  const index_t stride = kernels::padded_depth(type, width);
+  const index_t line = static_cast<index_t>(kAlignment) / static_cast<index_t>(size_of(type));
+  return type != DataType::f32 && stride % (2 * line) == 0 ? stride + line : stride;
+}
+
 inline index_t operand_bytes(DataType type, index_t rows, index_t width) {
-  return Scratch::size_for<unsigned char>(rows * kernels::padded_depth(type, width) *
-                                          static_cast<index_t>(size_of(type))) +
+  return Scratch::size_for<unsigned char>(rows * row_stride(type, width) * static_cast<index_t>(size_of(type))) +
          Scratch::size_for<kernels::RowScale>(type == DataType::i8 ? rows : 0);
 }
 
@@ -21,10 +30,17 @@ inline index_t operand_bytes(DataType type, index_t rows, index_t width) {
 inline OperandRows take_operand(Scratch& scratch, DataType type, index_t rows, index_t width) {
   OperandRows out;
   out.type = type;
-  out.stride = kernels::padded_depth(type, width);
+  out.stride = row_stride(type, width);
   out.data = scratch.take<unsigned char>(rows * out.stride * static_cast<index_t>(size_of(type)));
   out.scales = scratch.take<kernels::RowScale>(type == DataType::i8 ? rows : 0);
   return out;
+}
+
+/// Zeros behind rows [rows, width] whose parts, `part` wide each, are no whole number of steps: a product with the last
+/// part reads what lies there, and though W has zeros for it, it could be NaN.
+inline void clear_padding(const OperandRows& x, index_t rows, index_t width, index_t part) {
+  const auto bytes = static_cast<std::size_t>(kernels::padded_depth(x.type, part) - part) * size_of(x.type);
+  for (index_t r = 0; bytes > 0 && r < rows; ++r) std::memset(x.from(r, width).data, 0, bytes);
 }
 
 /// x [rows, width] in f32 or bf16 -> out [rows, width] in bf16 or i8.

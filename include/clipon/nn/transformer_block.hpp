@@ -29,33 +29,40 @@ struct BlockScratch {
   OperandRows query;           // [rows, width]
   OperandRows key_value;       // [rows, 2 width]
   OperandRows attended;        // [rows, width]
-  OperandRows hidden;          // [rows, feed_forward]
-  OperandRows quantised;       // int8: [rows, feed_forward], of attended or hidden
+  OperandRows hidden;          // [rows, widest]: feed_forward of them, or a pooled row's width
+  OperandRows quantised;       // int8: [rows, widest], of attended or hidden
   float* attention = nullptr;  // [threads, attention_a_thread]
   index_t attention_a_thread = 0;
 
   static index_t bytes(const Context& context, const TransformerBlock& block, index_t rows, index_t longest) {
     const index_t width = block.attention.width();
-    const index_t feed_forward = block.c_fc.outputs();
     const DataType type = block.type();
-    return operand_bytes(type, rows, width) + operand_bytes(between(type), rows, width) +
+    return operand_bytes(type, rows, width) + operand_bytes(between(type), rows, query_width(block)) +
            operand_bytes(between(type), rows, 2 * width) + operand_bytes(between(type), rows, width) +
-           operand_bytes(between(type), rows, feed_forward) +
-           operand_bytes(type, quantised_rows(type, rows), feed_forward) +
+           operand_bytes(between(type), rows, widest(block)) +
+           operand_bytes(type, quantised_rows(type, rows), widest(block)) +
            Scratch::size_for<float>(attention_scratch_floats(context, block.attention, longest));
   }
 
   BlockScratch(const Context& context, const TransformerBlock& block, index_t rows, index_t longest, Scratch& scratch)
       : normalised(take_operand(scratch, block.type(), rows, block.attention.width())),
-        query(take_operand(scratch, between(block.type()), rows, block.attention.width())),
+        query(take_operand(scratch, between(block.type()), rows, query_width(block))),
         key_value(take_operand(scratch, between(block.type()), rows, 2 * block.attention.width())),
         attended(take_operand(scratch, between(block.type()), rows, block.attention.width())),
-        hidden(take_operand(scratch, between(block.type()), rows, block.c_fc.outputs())),
-        quantised(take_operand(scratch, block.type(), quantised_rows(block.type(), rows), block.c_fc.outputs())),
+        hidden(take_operand(scratch, between(block.type()), rows, widest(block))),
+        quantised(take_operand(scratch, block.type(), quantised_rows(block.type(), rows), widest(block))),
         attention(scratch.take<float>(attention_scratch_floats(context, block.attention, longest))),
         attention_a_thread(attention_scratch_floats(context, block.attention, longest) / context.threads.count) {}
 
  private:
+  // A file may say that the MLP is narrower than the block; hidden takes rows of either.
+  static index_t widest(const TransformerBlock& block) {
+    return std::max(row_stride(between(block.type()), block.attention.width()), block.c_fc.outputs());
+  }
+  // Of several heads that are an odd number of bf16 wide, the last one's last step ends beyond the width.
+  static index_t query_width(const TransformerBlock& block) {
+    return block.attention.width() + block.attention.head_width() % 2;
+  }
   static index_t quantised_rows(DataType type, index_t rows) { return type == DataType::i8 ? rows : 0; }
 };
 
@@ -65,10 +72,12 @@ inline void add_attention_and_mlp(const Context& context, const TransformerBlock
   const index_t width = block.attention.width();
   const index_t feed_forward = block.c_fc.outputs();
   const DataType type = block.type();
+  clear_padding(s.attended, rows, width, width);
   const Operand attended = as_operand(context, s.attended.read(), rows, width, type, s.quantised);
   forward(context, block.attention.out, attended, rows, {x, width, Activation::none, x, width});
   forward(context, block.ln_2, x, rows, s.normalised);
   forward(context, block.c_fc, s.normalised.read(), rows, to_rows(s.hidden, block.activation));
+  clear_padding(s.hidden, rows, feed_forward, feed_forward);
   const Operand hidden = as_operand(context, s.hidden.read(), rows, feed_forward, type, s.quantised);
   forward(context, block.c_proj, hidden, rows, {x, width, Activation::none, x, width});
 }
@@ -79,6 +88,7 @@ inline void forward(const Context& context, const TransformerBlock& block, float
   forward(context, block.ln_1, x, rows, s.normalised);
   forward(context, block.attention.query, s.normalised.read(), rows, to_rows(s.query));
   forward(context, block.attention.key_value, s.normalised.read(), rows, to_rows(s.key_value));
+  clear_padding(s.query, rows, block.attention.width(), block.attention.head_width());
   attend(context, block.attention, {s.query.read(), false}, s.key_value.read(), sequences, s.attended, s.attention,
          s.attention_a_thread);
   add_attention_and_mlp(context, block, x, rows, s);
@@ -107,10 +117,11 @@ inline void forward_pooled(const Context& context, const TransformerBlock& block
   for (index_t i = 0; i < count; ++i) {
     std::copy_n(x + pooled_rows[static_cast<std::size_t>(i)] * width, width, pooled + i * width);
   }
-  // hidden and quantised are free until the MLP, and hidden's elements are no smaller
+  // hidden and quantised are free until the MLP, and hidden's rows and elements are no smaller
   const OperandRows picked{s.hidden.data, s.normalised.stride, s.normalised.type, s.quantised.scales};
   pick_rows(s.normalised, pooled_rows, picked);
   forward(context, block.attention.query, picked.read(), count, to_rows(s.query));
+  clear_padding(s.query, count, width, block.attention.head_width());
   attend(context, block.attention, {s.query.read(), true}, s.key_value.read(), sequences, s.attended, s.attention,
          s.attention_a_thread);
   add_attention_and_mlp(context, block, pooled, count, s);
