@@ -132,7 +132,7 @@ int main(int argc, char** argv) try {
 
   const auto& table = clipon::kernels::select_table(clipon::kernels::parse_isa(options.isa));
   std::printf("clipon %s (%s, tile %td x %td), %s\n", CLIPON_VERSION_STRING, clipon::simd::to_string(table.isa),
-              table.gemm_rows, table.gemm_columns, bench::contender_versions().c_str());
+              table.gemm_rows, table.panel_columns(clipon::DataType::f32), bench::contender_versions().c_str());
   std::printf("GFLOP/s and share of the peak, median of %d rounds; last: clipon over the best of the others\n",
               options.rounds);
   std::printf("type   t     m     n     k  %-24s     peak", "what");

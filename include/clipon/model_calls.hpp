@@ -102,7 +102,7 @@ void Model::embed_bytes(std::size_t n, MatrixRef out, const BatchOptions& option
   detail::check_output(out, n, embed_dim());
   detail::BatchReport report(n, options);
   const auto& tower = parts_->built.image;
-  const index_t most = std::visit([](const auto& t) { return t.pictures_a_pass(); }, tower);
+  const index_t most = std::visit([&](const auto& t) { return t.pictures_a_pass(context()); }, tower);
   const index_t picture_bytes = image_size() * image_size() * 3;
   const auto passes = models::equal_passes(static_cast<index_t>(n), most, threads());
   models::for_each_pass(parts_->context, passes, [&](const kernels::Context& context, const models::Pass& pass) {
@@ -144,7 +144,7 @@ inline Matrix Model::embed_pixels(std::span<const float> pixels, std::size_t n, 
   Matrix out(static_cast<Eigen::Index>(n), embed_dim());
   detail::BatchReport report(n, options);
   const auto& tower = parts_->built.image;
-  const index_t most = std::visit([](const auto& t) { return t.pictures_a_pass(); }, tower);
+  const index_t most = std::visit([&](const auto& t) { return t.pictures_a_pass(context()); }, tower);
   const auto passes = models::equal_passes(static_cast<index_t>(n), most, threads());
   models::for_each_pass(parts_->context, passes, [&](const kernels::Context& context, const models::Pass& pass) {
     const models::ImageInput input{nullptr, pixels.data() + pass.first * picture, image_size(), nullptr};

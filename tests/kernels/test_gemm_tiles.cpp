@@ -1,25 +1,18 @@
 // The products on tiles (AMX), with tiles in plain C++: the same code as on the processors that have them.
-#include <clipon/kernels/micro/gemm_tiles.hpp>
+#include <clipon/kernels/micro/attention.hpp>
 #include <clipon/kernels/micro/pack.hpp>
 
+#include "attention_checks.hpp"
 #include "product_checks.hpp"
-
-namespace {
-struct TilesInCpp : clipon::simd::scalar {};
-}  // namespace
-
-namespace clipon::inline CLIPON_ABI::kernels {
-template <>
-struct GemmTile<TilesInCpp, 32> {  // panels as wide as those of 512-bit registers
-  static constexpr int rows = 4;
-  static constexpr int vectors = 48;
-};
-}  // namespace clipon::inline CLIPON_ABI::kernels
 
 using namespace clipon;
 using namespace clipon::kernels;
 
 namespace {
+
+struct TilesInCpp : clipon::simd::scalar {
+  static constexpr bool has_amx = true;
+};
 
 void gemm_on_tiles(const GemmBlock& block) {
   using Tiles = simd::Tiles<false>;
@@ -27,12 +20,18 @@ void gemm_on_tiles(const GemmBlock& block) {
   return gemm_block_tiles<TilesInCpp, Tiles, DataType::i8>(block);
 }
 
+void attention_head_on_tiles(const AttentionHead& head) {
+  if (head.q.type == DataType::bf16) return attention_on_tiles<TilesInCpp, simd::Tiles<false>>(head);
+  built_table(Isa::scalar)->attention_head(head);
+}
+
 KernelTable tiles_table() {
   KernelTable table = *built_table(Isa::scalar);
-  table.gemm_rows = 8;
-  table.gemm_columns = gemm_columns<TilesInCpp>;
+  table.panel_columns = panel_columns<TilesInCpp>;
   table.pack_panel = pack_panel<TilesInCpp>;
   table.gemm = gemm_on_tiles;
+  table.attention_scratch = attention_scratch<TilesInCpp>;
+  table.attention_head = attention_head_on_tiles;
   return table;
 }
 
@@ -46,6 +45,10 @@ TEST_CASE("tiles: products agree with the definition") {
 
 TEST_CASE("tiles: a row's bits are the same alone, in a batch and at any thread count") {
   support::check_rows_alone(tiles_table(), kTileTypes);
+}
+
+TEST_CASE("tiles: attention agrees with the definition") {
+  support::check_attention(tiles_table());
 }
 
 TEST_CASE("tiles: int8 products are the bits of every other instruction set") {

@@ -2,9 +2,8 @@
 #include <clipon/kernels/gemm.hpp>
 #include <clipon/kernels/reference.hpp>
 #include <cmath>
-#include <numeric>
 
-#include "support.hpp"
+#include "attention_checks.hpp"
 
 using namespace clipon;
 using namespace clipon::kernels;
@@ -60,62 +59,8 @@ TEST_CASE("layer_norm agrees with the definition, also far from zero and in plac
   });
 }
 
-// Scores up to 8 x 0.125 x 8 known to 64 epsilon of f32, weights so to 1e-5 relative, values below 5.  In bf16 what is
-// read is exact, so that the weights' rounding to 8 bits alone is added: 2^-9 of sum |weight value|, which is below 5.
-constexpr double kAttentionTolerance[] = {2e-5, 2e-5 + 5.0 / 512};
-
-TEST_CASE(
-    "attention_head agrees with the definition: all lengths around the tiles, causal or not, f32 and bf16, rows in any "
-    "order") {
-  support::for_each_isa([](const KernelTable& table) {
-    support::Random random(12);
-    for (const index_t keys : {1, 2, 7, 8, 15, 16, 17, 47, 48, 49, 50, 77, 97, 200}) {
-      for (int variant = 0; variant < 16; ++variant) {
-        const bool causal = (variant & 1) != 0;
-        const bool bf16 = (variant & 2) != 0;
-        const index_t queries = (variant & 4) != 0 ? 1 : keys;
-        const index_t head_width = keys % 2 == 0 ? 64 : keys % 3 == 0 ? 40 : 37;
-        const index_t stride = 3 * head_width + 1;
-        const auto q = random.normals(queries * stride);
-        const auto kv = random.normals(keys * stride);
-        const auto rounded = [](const std::vector<float>& x) {
-          std::vector<std::uint16_t> halves;
-          for (const float v : x) halves.push_back(float_to_bf16(v));
-          halves.push_back(0);  // the pair of an odd width's last element
-          return halves;
-        };
-        const auto q_halves = rounded(q);
-        const auto kv_halves = rounded(kv);
-        const DataType type = bf16 ? DataType::bf16 : DataType::f32;
-        std::vector<float> scratch(static_cast<std::size_t>(table.attention_scratch(keys, head_width)));
-        std::vector<float> found(static_cast<std::size_t>(queries * head_width));
-        std::vector<float> expected(found.size());
-        AttentionHead head;
-        head.q = {bf16 ? static_cast<const void*>(q_halves.data()) : q.data(), stride, type};
-        const Operand key_value{bf16 ? static_cast<const void*>(kv_halves.data()) : kv.data(), stride, type};
-        head.k = key_value;
-        head.v = key_value.from(0, head_width);
-        std::vector<index_t> key_rows(static_cast<std::size_t>(keys));
-        std::iota(key_rows.rbegin(), key_rows.rend(), index_t{0});
-        if ((variant & 8) != 0) head.key_rows = key_rows.data();
-        head.queries = queries;
-        head.keys = keys;
-        head.head_width = head_width;
-        head.causal = causal;
-        head.scale = 0.125f;
-        head.scratch = scratch.data();
-        head.out = {expected.data(), head_width};
-        reference::attention_head(head);
-        head.out = {found.data(), head_width};
-        table.attention_head(head);
-        for (std::size_t i = 0; i < found.size(); ++i) {
-          CAPTURE(keys);
-          CAPTURE(variant);
-          REQUIRE(std::fabs(double{found[i]} - double{expected[i]}) <= kAttentionTolerance[bf16 ? 1 : 0]);
-        }
-      }
-    }
-  });
+TEST_CASE("attention_head agrees with the definition") {
+  support::for_each_isa(support::check_attention);
 }
 
 TEST_CASE("average_pool_2x2 agrees with the definition and drops an odd row and column") {

@@ -17,12 +17,18 @@
 #if defined(CLIPON_DISPATCH)
 #define CLIPON_ABI_MODE dispatch
 #elif defined(__AVX512BF16__) && defined(__AVX512VNNI__) && defined(__AVX512BW__) && defined(__AVX512VL__) && \
+    defined(__AVX512DQ__) && (defined(__AMX_TILE__) || defined(__AMXTILE__)) &&                               \
+    (defined(__AMX_BF16__) || defined(__AMXBF16__)) && (defined(__AMX_INT8__) || defined(__AMXINT8__))
+#define CLIPON_ABI_MODE amx
+#elif defined(__AVX512BF16__) && defined(__AVX512VNNI__) && defined(__AVX512BW__) && defined(__AVX512VL__) && \
     defined(__AVX512DQ__)
 #define CLIPON_ABI_MODE avx512_bf16
 #elif defined(__AVX512VNNI__) && defined(__AVX512BW__) && defined(__AVX512VL__) && defined(__AVX512DQ__)
 #define CLIPON_ABI_MODE avx512_vnni
 #elif defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512VL__) && defined(__AVX512DQ__)
 #define CLIPON_ABI_MODE avx512
+#elif defined(__AVX2__) && defined(__FMA__) && defined(__F16C__) && defined(__AVXVNNI__)
+#define CLIPON_ABI_MODE avx2_vnni
 #elif defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
 #define CLIPON_ABI_MODE avx2
 #elif defined(__SSE2__)

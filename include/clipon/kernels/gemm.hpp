@@ -31,7 +31,7 @@ class PackedMatrix {
  public:
   PackedMatrix() = default;
   PackedMatrix(const Context& context, const StoredMatrix& w, DataType type = DataType::f32)
-      : rows_(w.rows), columns_(w.columns), panel_rows_(context.kernels->gemm_columns), type_(type) {
+      : rows_(w.rows), columns_(w.columns), panel_rows_(context.kernels->panel_columns(type)), type_(type) {
     const index_t panels = (rows_ + panel_rows_ - 1) / panel_rows_;
     values_ = AlignedBuffer<std::byte>(static_cast<std::size_t>(panels * panel_bytes()));
     if (type == DataType::i8) {
@@ -78,12 +78,9 @@ class PackedMatrix {
   std::vector<std::int32_t> column_sum_;  // i8: [rows], padded to whole panels
 };
 
-// Two thirds of a 1 MiB L2: a block of A stays there while all panels of W pass by once.
-constexpr index_t kBlockBytes = 704 * 1024;
-
 /// Rows of A that gemm computes at a time, of `columns` values each.
 inline index_t block_rows(const KernelTable& kernels, index_t columns, DataType type) {
-  const index_t rows = kBlockBytes / (columns * static_cast<index_t>(size_of(type)));
+  const index_t rows = kernels.block_bytes / (columns * static_cast<index_t>(size_of(type)));
   return std::max(rows / kernels.gemm_rows, index_t{1}) * kernels.gemm_rows;
 }
 

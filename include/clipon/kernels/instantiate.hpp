@@ -3,7 +3,8 @@
 // else were compiled for AVX-512 here could be kept by the linker and crash an older CPU.
 #pragma once
 
-#include "clipon/kernels/micro/attention_tile.hpp"
+#include "clipon/kernels/micro/attention.hpp"
+#include "clipon/kernels/micro/blocking.hpp"
 #include "clipon/kernels/micro/convert.hpp"
 #include "clipon/kernels/micro/dot_topk.hpp"
 #include "clipon/kernels/micro/gemm_by_type.hpp"
@@ -28,7 +29,9 @@ const KernelTable& kernel_table() {
       .fast_bf16 = Arch::fast_bf16_dot || Arch::has_amx,
       .fast_i8 = Arch::has_vnni,
       .gemm_rows = gemm_rows<Arch>,
-      .gemm_columns = gemm_columns<Arch>,
+      .panel_columns = panel_columns<Arch>,
+      .block_bytes = block_bytes<Arch>,
+      .rows_a_pass = rows_a_pass<Arch>,
       .pack_panel = pack_panel<Arch>,
       .gemm = gemm<Arch>,
       .peak = peak<Arch>,

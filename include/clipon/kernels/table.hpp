@@ -9,10 +9,12 @@ namespace clipon::inline CLIPON_ABI::kernels {
 
 struct KernelTable {
   Isa isa;
-  bool fast_bf16;        // bf16 products by an instruction of their own
-  bool fast_i8;          // the same for int8
-  index_t gemm_rows;     // MR: rows of a register tile
-  index_t gemm_columns;  // NR: columns of a packed panel
+  bool fast_bf16;                           // bf16 products by an instruction of their own
+  bool fast_i8;                             // the same for int8
+  index_t gemm_rows;                        // MR: rows of a register tile
+  index_t (*panel_columns)(DataType type);  // NR: columns of a packed panel
+  index_t block_bytes;                      // of A, which stay in L2 while all panels of W pass by once
+  index_t (*rows_a_pass)(DataType type);    // of a Transformer's activations: see kernels/micro/blocking.hpp
   void (*pack_panel)(const StoredMatrix& w, index_t first_row, const PanelRows& out);
   void (*gemm)(const GemmBlock& block);
   double (*peak)(DataType type, index_t steps);

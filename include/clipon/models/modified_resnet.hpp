@@ -63,7 +63,7 @@ class ModifiedResNet {
 
   [[nodiscard]] index_t image_size() const { return config_.image_size; }
   [[nodiscard]] index_t embed_dim() const { return config_.embed_dim; }
-  [[nodiscard]] static index_t pictures_a_pass() { return 8; }
+  [[nodiscard]] static index_t pictures_a_pass(const nn::Context&) { return 8; }
 
   [[nodiscard]] index_t scratch_bytes(const nn::Context& context, index_t pictures) const {
     const Sizes sizes = measure(context, pictures);

@@ -41,9 +41,11 @@ class VisionTransformer {
   [[nodiscard]] index_t image_size() const { return config_.image_size; }
   [[nodiscard]] index_t embed_dim() const { return config_.embed_dim; }
 
-  /// Pictures that pass through the blocks together: about 150 rows, so that a layer's activations stay in L2 while its
-  /// weights stream by.
-  [[nodiscard]] index_t pictures_a_pass() const { return std::max<index_t>(1, 150 / config_.tokens()); }
+  /// Pictures that pass through the blocks together.
+  [[nodiscard]] index_t pictures_a_pass(const nn::Context& context) const {
+    const DataType type = weights_.blocks.front().type();
+    return std::max<index_t>(1, context.kernels->rows_a_pass(type) / config_.tokens());
+  }
 
   [[nodiscard]] index_t scratch_bytes(const nn::Context& context, index_t pictures) const {
     const index_t rows = pictures * config_.tokens();

@@ -91,15 +91,15 @@ inline WinogradBlock winograd_block(const Winograd& conv, MapSize size, index_t 
 
 // Tiles of a block: what is between the transforms should stay in L2, but with fewer rows than this a product waits for
 // its weights.
-inline index_t winograd_block_tiles(const Winograd& conv) {
+inline index_t winograd_block_tiles(const Context& context, const Winograd& conv) {
   constexpr index_t least = 24;
   const index_t positions = (conv.m + 2) * (conv.m + 2);
   const index_t bytes = positions * (conv.inputs() * static_cast<index_t>(size_of(conv.type())) + conv.outputs() * 4);
-  return std::max(kernels::kBlockBytes / bytes, least);
+  return std::max(context.kernels->block_bytes / bytes, least);
 }
 
 inline index_t winograd_scratch_bytes(const Context& context, const Winograd& conv) {
-  const WinogradBlock block = winograd_block(conv, {}, 0, winograd_block_tiles(conv));
+  const WinogradBlock block = winograd_block(conv, {}, 0, winograd_block_tiles(context, conv));
   return context.threads.count * (block.in_bytes + block.out_bytes);
 }
 
@@ -108,7 +108,7 @@ inline index_t winograd_scratch_bytes(const Context& context, const Winograd& co
 inline void forward(const Context& context, const Winograd& conv, const void* in, MapSize size, bool pool, void* out,
                     unsigned char* scratch) {
   const index_t tiles = size.pictures * ((size.height + conv.m - 1) / conv.m) * ((size.width + conv.m - 1) / conv.m);
-  const index_t most = winograd_block_tiles(conv);
+  const index_t most = winograd_block_tiles(context, conv);
   const index_t threads = context.threads.count;
   const index_t blocks = std::min(((tiles + most - 1) / most + threads - 1) / threads * threads, tiles);
   const index_t teams = std::min(threads, blocks);

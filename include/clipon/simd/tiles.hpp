@@ -15,9 +15,17 @@ constexpr int kTileRows = 16;
 constexpr int kTileBytes = 64;  // of a row: 16 sums, 32 bf16 or 64 bytes
 constexpr int kTiles = 8;
 
-// Tiles 0 .. 5 are sums and 6 a left side, all of as many rows as configure() says; 7 is a right side of 16 rows.
-constexpr int kLeftTile = 6;
-constexpr int kRightTile = 7;
+// Tiles 0 .. 3 are sums, two by two; 4 and 5 are their left sides, all of as many rows as configure() says; 6 and 7 are
+// their right sides, of 16 rows.
+CLIPON_ALWAYS_INLINE constexpr int left_of(int sums) {
+  return 4 + sums / 2;
+}
+CLIPON_ALWAYS_INLINE constexpr int right_of(int sums) {
+  return 6 + sums % 2;
+}
+CLIPON_ALWAYS_INLINE constexpr int rows_of(int tile, int height) {
+  return tile < 6 ? height : kTileRows;
+}
 
 template <bool native>
 struct Tiles;
@@ -30,7 +38,7 @@ struct Tiles<false> {
 
   void configure(int height) {
     *this = {};
-    for (int t = 0; t < kTiles; ++t) rows[t] = t == kRightTile ? kTileRows : height;
+    for (int t = 0; t < kTiles; ++t) rows[t] = rows_of(t, height);
   }
   void release() { *this = {}; }
   template <int t>
@@ -41,6 +49,11 @@ struct Tiles<false> {
   void load(const unsigned char* p, index_t stride) {
     zero<t>();
     for (int r = 0; r < rows[t]; ++r) std::memcpy(data[t][r], p + r * stride, kTileBytes);
+  }
+  /// The same of what is not wanted again soon.
+  template <int t>
+  void load_once(const unsigned char* p, index_t stride) {
+    load<t>(p, stride);
   }
   template <int t>
   void store(unsigned char* p, index_t stride) const {
@@ -55,8 +68,8 @@ struct Tiles<false> {
         float chain[2] = {};
         for (int k = 0; k < 16; ++k) {
           for (int i = 0; i < 2; ++i) {
-            const float a = bf16_to_float(at<std::uint16_t>(kLeftTile, r, 2 * k + i));
-            chain[i] = std::fma(a, bf16_to_float(at<std::uint16_t>(kRightTile, k, 2 * n + i)), chain[i]);
+            const float a = bf16_to_float(at<std::uint16_t>(left_of(c), r, 2 * k + i));
+            chain[i] = std::fma(a, bf16_to_float(at<std::uint16_t>(right_of(c), k, 2 * n + i)), chain[i]);
           }
         }
         set(c, r, n, at<float>(c, r, n) + (chain[0] + chain[1]));
@@ -70,7 +83,7 @@ struct Tiles<false> {
       for (int n = 0; n < 16; ++n) {
         std::int32_t sum = at<std::int32_t>(c, r, n);
         for (int k = 0; k < kTileBytes; ++k) {
-          sum += at<std::uint8_t>(kLeftTile, r, k) * at<std::int8_t>(kRightTile, k / 4, 4 * n + k % 4);
+          sum += at<std::uint8_t>(left_of(c), r, k) * at<std::int8_t>(right_of(c), k / 4, 4 * n + k % 4);
         }
         set(c, r, n, sum);
       }
@@ -107,7 +120,7 @@ struct Tiles<true> {
     static_assert(sizeof(Config) == 64);
     for (int t = 0; t < kTiles; ++t) {
       config.bytes[t] = kTileBytes;
-      config.rows[t] = static_cast<std::uint8_t>(t == kRightTile ? kTileRows : height);
+      config.rows[t] = static_cast<std::uint8_t>(rows_of(t, height));
     }
     __asm__ volatile("ldtilecfg %0" : : "m"(config) : "memory");
   }
@@ -121,16 +134,20 @@ struct Tiles<true> {
     __asm__ volatile("tileloadd (%0,%1,1), %%tmm%c2" : : "r"(p), "r"(stride), "i"(t) : "memory");
   }
   template <int t>
+  CLIPON_ALWAYS_INLINE void load_once(const unsigned char* p, index_t stride) {
+    __asm__ volatile("tileloaddt1 (%0,%1,1), %%tmm%c2" : : "r"(p), "r"(stride), "i"(t) : "memory");
+  }
+  template <int t>
   CLIPON_ALWAYS_INLINE void store(unsigned char* p, index_t stride) const {
     __asm__ volatile("tilestored %%tmm%c2, (%0,%1,1)" : : "r"(p), "r"(stride), "i"(t) : "memory");
   }
   template <int c>
   CLIPON_ALWAYS_INLINE void add_bf16() {
-    __asm__ volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(c), "i"(kLeftTile), "i"(kRightTile) : "memory");
+    __asm__ volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(c), "i"(left_of(c)), "i"(right_of(c)) : "memory");
   }
   template <int c>
   CLIPON_ALWAYS_INLINE void add_i8() {  // unsigned by signed
-    __asm__ volatile("tdpbusd %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(c), "i"(kLeftTile), "i"(kRightTile) : "memory");
+    __asm__ volatile("tdpbusd %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(c), "i"(left_of(c)), "i"(right_of(c)) : "memory");
   }
 };
 #endif

@@ -12,7 +12,7 @@ CLIPON_ALWAYS_INLINE typename simd::F32<Arch>::Batch times_sigmoid(typename simd
                                                                    typename simd::F32<Arch>::Batch u, float slope) {
   using V = simd::F32<Arch>;
   constexpr float log2_e = 1.44269504f;
-  return x / (V::set(1.0f) + simd::exp2<Arch>(u * V::set(-slope * log2_e)));
+  return V::quotient(x, V::set(1.0f) + simd::exp2<Arch>(u * V::set(-slope * log2_e)));
 }
 
 // x Phi(x), Phi(x) = erfc(-x / sqrt 2) / 2.  With t = 1 / (1 + z / 2), z = |x| / sqrt 2:
@@ -23,7 +23,7 @@ CLIPON_ALWAYS_INLINE typename simd::F32<Arch>::Batch gelu(typename simd::F32<Arc
   using V = simd::F32<Arch>;
   const auto magnitude = V::max(x, V::set(0.0f) - x);
   const auto z = magnitude * V::set(0.70710678f);
-  const auto t = V::set(1.0f) / V::fma(z, V::set(0.5f), V::set(1.0f));
+  const auto t = V::quotient(V::set(1.0f), V::fma(z, V::set(0.5f), V::set(1.0f)));
   auto p = V::set(0.17087277f);
   p = V::fma(p, t, V::set(-0.82215223f));
   p = V::fma(p, t, V::set(1.48851587f));

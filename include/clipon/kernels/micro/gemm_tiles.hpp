@@ -1,151 +1,151 @@
-// The matrix multiplication's inner loops on tiles (AMX): bf16 and int8.  Called by gemm_by_type.hpp.  Per ISA.
+// The matrix multiplication's loops over tiles (AMX): bf16 and int8.  Called by gemm_by_type.hpp and
+// attention_on_tiles.hpp.  Per ISA.
 //
-// The packed panel of gemm.hpp is what a right tile wants: 16 of its steps are 16 rows of 64 bytes a column tile.  Up
-// to 32 rows of A against a panel's 48 columns are two by three tiles of sums.  Both halves have the same height; of an
-// odd number of rows the middle one is computed twice, with the same result.  Depth that fills no whole tile is copied
-// to zeros first.
+// An epilogue takes from a tenth (bias) to half (QuickGELU) of the time that 32 x 32 sums of depth 768 take, and loads
+// wait for the tiles' stores.  So the sums of one pair are finished between the steps of the next, whose tiles leave
+// the vector units idle.
 #pragma once
 
 #include "clipon/kernels/micro/finish_tile.hpp"
 #include "clipon/kernels/micro/gemm.hpp"
-#include "clipon/simd/tiles.hpp"
+#include "clipon/kernels/micro/tile_pair.hpp"
 
 namespace clipon::inline CLIPON_ABI::kernels {
 
+/// NR: columns of a packed panel of W.
 template <class Arch>
-constexpr int column_tiles = static_cast<int>(gemm_columns<Arch> / 16);
+constexpr index_t panel_columns(DataType type) {
+  return Arch::has_amx && type != DataType::f32 ? kTilePanel : gemm_columns<Arch>;
+}
 
-/// Rows of A and a panel of W, in bytes, in whole tiles and what is left of the depth.
+/// Sums that stay as they are: out [rows, columns], rows `stride` floats apart, in whole panels.
 template <class Arch>
-struct TilePanel {
-  static constexpr index_t stride = gemm_columns<Arch> * 4;  // bytes of a step
-  const unsigned char* steps = nullptr;                      // [16 whole][NR] of 32 bits
-  index_t whole = 0;                                         // tiles along the depth
-  index_t left = 0;                                          // bytes of a row of A past those
-  alignas(64) unsigned char last[simd::kTileRows * stride];  // the steps of the last tile, zeros below them
+struct PlainSums {
+  float* out;
+  index_t stride;
 
-  void set(const unsigned char* panel, index_t depth_bytes) {
-    steps = panel;
-    whole = depth_bytes / simd::kTileBytes;
-    left = depth_bytes % simd::kTileBytes;
-    if (left == 0) return;
-    std::memset(last, 0, sizeof last);
-    std::memcpy(last, panel + whole * simd::kTileRows * stride, static_cast<std::size_t>(left / 4 * stride));
-  }
+  [[nodiscard]] float* place(index_t row, index_t column) const { return out + row * stride + column; }
+  [[nodiscard]] index_t bytes_a_row() const { return stride * 4; }
+  void between() const {}
+  void add(index_t, index_t, index_t, index_t, index_t) const {}
+  void finish() const {}
 };
 
-template <class Tiles, DataType type, int c>
-CLIPON_ALWAYS_INLINE void add_tile(Tiles& tiles) {
-  if constexpr (type == DataType::bf16) {
-    tiles.template add_bf16<c>();
-  } else {
-    tiles.template add_i8<c>();
-  }
-}
+/// Sums that wait for their epilogue: epilogue(sums, row, rows, column, columns).
+template <class Stored, class Finish>
+class WaitingSums {
+ public:
+  explicit WaitingSums(const Finish& epilogue) : epilogue_(epilogue) {}
 
-/// One step of depth: `left` is 16 or fewer rows of A, `right` the panel's 16 steps; the sums are tiles first, ....
-template <class Arch, class Tiles, DataType type, int columns, int first>
-CLIPON_ALWAYS_INLINE void add_tiles(Tiles& tiles, const unsigned char* left, index_t left_stride,
-                                    const unsigned char* right) {
-  tiles.template load<simd::kLeftTile>(left, left_stride);
-  tiles.template load<simd::kRightTile>(right, TilePanel<Arch>::stride);
-  add_tile<Tiles, type, first>(tiles);
-  if constexpr (columns > 1) {
-    tiles.template load<simd::kRightTile>(right + 64, TilePanel<Arch>::stride);
-    add_tile<Tiles, type, first + 1>(tiles);
-  }
-  if constexpr (columns > 2) {
-    tiles.template load<simd::kRightTile>(right + 128, TilePanel<Arch>::stride);
-    add_tile<Tiles, type, first + 2>(tiles);
-  }
-}
+  /// Where the next sums go.
+  [[nodiscard]] Stored* place(index_t, index_t) { return memory_[added_ % 2]; }
+  [[nodiscard]] static index_t bytes_a_row() { return kPanelStep; }
 
-template <class Tiles, int columns, int first>
-CLIPON_ALWAYS_INLINE void store_tiles(const Tiles& tiles, unsigned char* sums, index_t stride) {
-  tiles.template store<first>(sums, stride);
-  if constexpr (columns > 1) tiles.template store<first + 1>(sums + 64, stride);
-  if constexpr (columns > 2) tiles.template store<first + 2>(sums + 128, stride);
-}
-
-/// Sums [rows, NR] of rows of A, `bytes` apart, with `columns` column tiles of a panel.  The tiles are configured for
-/// half of the rows, rounded up.
-template <class Arch, class Tiles, DataType type, int columns>
-inline void multiply_tiles(Tiles& tiles, const unsigned char* a, index_t bytes, index_t rows,
-                           const TilePanel<Arch>& panel, unsigned char* sums) {
-  const index_t lower = rows / 2;  // where the second half starts: at row 0 again, if there is one row only
-  tiles.template zero<0>();
-  tiles.template zero<1>();
-  tiles.template zero<2>();
-  tiles.template zero<3>();
-  tiles.template zero<4>();
-  tiles.template zero<5>();
-  const unsigned char* left = a;
-  const unsigned char* right = panel.steps;
-  for (index_t k = 0; k < panel.whole; ++k) {
-    add_tiles<Arch, Tiles, type, columns, 0>(tiles, left, bytes, right);
-    if (lower > 0) add_tiles<Arch, Tiles, type, columns, 3>(tiles, left + lower * bytes, bytes, right);
-    left += simd::kTileBytes;
-    right += simd::kTileRows * TilePanel<Arch>::stride;
+  /// They are there; about `steps` calls of between() follow until the ones after them are.
+  void add(index_t row, index_t rows, index_t column, index_t columns, index_t steps) {
+    finish();
+    row_ = row;
+    rows_ = rows;
+    column_ = column;
+    columns_ = columns;
+    done_ = 0;
+    due_ = 0;
+    rate_ = steps > 0 ? (rows << kFraction) / steps + 1 : 0;
+    ++added_;
   }
-  if (panel.left > 0) {
-    alignas(64) unsigned char padded[2 * simd::kTileRows * simd::kTileBytes] = {};
-    for (index_t r = 0; r < rows; ++r) {
-      std::memcpy(padded + r * simd::kTileBytes, left + r * bytes, static_cast<std::size_t>(panel.left));
+  void between() {
+    due_ += rate_;
+    const index_t due = due_ >> kFraction;
+    if (done_ < rows_ && due >= done_ + kAtATime) finish_to(due < rows_ ? due : rows_);
+  }
+  void finish() {
+    if (done_ < rows_) finish_to(rows_);
+  }
+
+ private:
+  static constexpr int kFraction = 8;
+  static constexpr index_t kAtATime = 8;  // rows: 2, 4 and 32 were slower
+
+  void finish_to(index_t end) {
+    const Stored* sums = memory_[(added_ - 1) % 2] + done_ * kTilePanel;
+    epilogue_(sums, row_ + done_, end - done_, column_, columns_);
+    done_ = end;
+  }
+
+  const Finish& epilogue_;
+  alignas(64) Stored memory_[2][kPairRows * kTilePanel];
+  index_t added_ = 0;
+  index_t row_ = 0;
+  index_t rows_ = 0;
+  index_t column_ = 0;
+  index_t columns_ = 0;
+  index_t done_ = 0;
+  index_t due_ = 0;   // rows that should be done, in 1 / 2^kFraction
+  index_t rate_ = 0;  // a call of between()
+};
+
+/// A of the block times its panels of W, one after the other; `sums` takes what comes out.  The rows are cut into pairs
+/// of nearly equal height.
+template <class Tiles, DataType type, class Sums>
+inline void multiply_panels(const GemmBlock& block, Sums& sums) {
+  if (block.rows <= 0) return;
+  const index_t depth_bytes = padded_depth(type, block.depth) * static_cast<index_t>(size_of(type));
+  const index_t pairs = (block.rows + kPairRows - 1) / kPairRows;
+  const index_t height = ((block.rows + pairs - 1) / pairs + 1) / 2;
+  const auto* a = static_cast<const unsigned char*>(block.a.data);
+  alignas(64) unsigned char last[kPanelTile];
+  TilePair pair;
+  pair.stride = block.a.stride * static_cast<index_t>(size_of(type));
+  pair.panel = static_cast<const unsigned char*>(block.panels);
+  pair.steps = depth_bytes / simd::kTileBytes;
+  pair.left = depth_bytes % simd::kTileBytes;
+  pair.last = last;
+  pair.sums_stride = sums.bytes_a_row();
+  if (pair.left > 0) std::memset(last, 0, sizeof last);
+  Tiles tiles;
+  tiles.configure(static_cast<int>(height));
+  for (index_t column = 0; column < block.columns; column += kTilePanel) {
+    const index_t columns = block.columns - column < kTilePanel ? block.columns - column : kTilePanel;
+    const unsigned char* next_panel = pair.panel + kTilePanel * depth_bytes;
+    const bool is_last = column + columns == block.columns;
+    pair.next = is_last ? static_cast<const unsigned char*>(block.panels_after) : next_panel;
+    pair.lines = pair.next == nullptr ? 0 : (kPanelTile / 64 + pairs - 1) / pairs;  // spread over all of the rows
+    if (pair.left > 0) {
+      const index_t bytes = pair.left / 4 * kPanelStep;
+      std::memcpy(last, pair.panel + pair.steps * kPanelTile, static_cast<std::size_t>(bytes));
     }
-    const unsigned char* half = padded + lower * simd::kTileBytes;
-    add_tiles<Arch, Tiles, type, columns, 0>(tiles, padded, simd::kTileBytes, panel.last);
-    if (lower > 0) add_tiles<Arch, Tiles, type, columns, 3>(tiles, half, simd::kTileBytes, panel.last);
+    for (index_t p = 0; p < pairs; ++p) {
+      const index_t row = p * block.rows / pairs;
+      pair.rows = (p + 1) * block.rows / pairs - row;
+      pair.lower = pair.rows - height;
+      pair.a = a + row * pair.stride;
+      pair.sums = reinterpret_cast<unsigned char*>(sums.place(row, column));
+      multiply_pair<Tiles, type>(tiles, pair, columns, block.rows > 1, [&] { sums.between(); });
+      sums.add(row, pair.rows, column, columns, pair.steps);
+      if (pair.lines > 0) pair.next += pair.steps * pair.lines * 64;
+    }
+    pair.panel = next_panel;
   }
-  store_tiles<Tiles, columns, 0>(tiles, sums, TilePanel<Arch>::stride);
-  if (lower > 0) {
-    store_tiles<Tiles, columns, 3>(tiles, sums + lower * TilePanel<Arch>::stride, TilePanel<Arch>::stride);
-  }
+  tiles.release();
+  sums.finish();
 }
 
 /// The block of one thread, as in gemm.hpp.
 template <class Arch, class Tiles, DataType type>
 inline void gemm_block_tiles(const GemmBlock& block) {
-  static_assert(gemm_columns<Arch> % 16 == 0 && column_tiles<Arch> <= 3);
   using Stored = std::conditional_t<type == DataType::i8, std::int32_t, float>;
-  constexpr index_t most = 2 * simd::kTileRows;
-  constexpr index_t nr = gemm_columns<Arch>;
-  const index_t pairs = (block.rows + most - 1) / most;
-  const index_t bytes = block.a.stride * static_cast<index_t>(size_of(type));  // of a row of A
-  const index_t depth_bytes = padded_depth(type, block.depth) * static_cast<index_t>(size_of(type));
-  const auto* a = static_cast<const unsigned char*>(block.a.data);
-  const auto* panel_bytes = static_cast<const unsigned char*>(block.panels);
-  Tiles tiles;
-  TilePanel<Arch> panel;
-  index_t configured = 0;
-  for (index_t column = 0; column < block.columns; column += nr) {
-    panel.set(panel_bytes + column * depth_bytes, depth_bytes);
-    const index_t columns = block.columns - column < nr ? block.columns - column : nr;
-    for (index_t pair = 0; pair < pairs; ++pair) {  // of nearly equal height
-      const index_t row = pair * block.rows / pairs;
-      const index_t rows = (pair + 1) * block.rows / pairs - row;
-      const index_t height = (rows + 1) / 2;
-      if (height != configured) tiles.configure(static_cast<int>(height));
-      configured = height;
-      alignas(64) unsigned char memory[most * nr * 4];
-      if (columns > 32) {
-        multiply_tiles<Arch, Tiles, type, 3>(tiles, a + row * bytes, bytes, rows, panel, memory);
-      } else if (columns > 16) {
-        multiply_tiles<Arch, Tiles, type, 2>(tiles, a + row * bytes, bytes, rows, panel, memory);
-      } else {
-        multiply_tiles<Arch, Tiles, type, 1>(tiles, a + row * bytes, bytes, rows, panel, memory);
-      }
-      const auto* sums = reinterpret_cast<const Stored*>(memory);
-      const Epilogue epilogue = offset<Arch>(block.epilogue, row, column);
-      if constexpr (type == DataType::i8) {
-        const ScaledSums<Arch> scaled{sums, nr, block.a.scales + row, block.column_scale + column,
-                                      block.column_sum + column};
-        finish_tile<Arch>(scaled, rows, columns, epilogue);
-      } else {
-        finish_tile<Arch>(FloatSums<Arch>{sums, nr}, rows, columns, epilogue);
-      }
+  const auto finish = [&](const Stored* sums, index_t row, index_t rows, index_t column, index_t columns) {
+    const Epilogue epilogue = offset<Arch>(block.epilogue, row, column);
+    if constexpr (type == DataType::i8) {
+      const ScaledSums<Arch> scaled{sums, kTilePanel, block.a.scales + row, block.column_scale + column,
+                                    block.column_sum + column};
+      finish_tile<Arch>(scaled, rows, columns, epilogue);
+    } else {
+      finish_tile<Arch>(FloatSums<Arch>{sums, kTilePanel}, rows, columns, epilogue);
     }
-  }
-  tiles.release();
+  };
+  WaitingSums<Stored, decltype(finish)> sums(finish);
+  multiply_panels<Tiles, type>(block, sums);
 }
 
 }  // namespace clipon::inline CLIPON_ABI::kernels

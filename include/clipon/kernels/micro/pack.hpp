@@ -2,7 +2,7 @@
 #pragma once
 
 #include "clipon/kernels/micro/convert.hpp"
-#include "clipon/kernels/micro/gemm.hpp"
+#include "clipon/kernels/micro/gemm_tiles.hpp"
 #include "clipon/kernels/micro/quantise.hpp"
 
 namespace clipon::inline CLIPON_ABI::kernels {
@@ -45,10 +45,11 @@ inline std::int32_t to_signed_bytes(const float* x, index_t n, float inverse, vo
 /// Rows first .. first + NR of W [rows, columns] become one panel [steps][NR] of 32 bits; what is missing is zero.
 template <class Arch>
 inline void pack_panel(const StoredMatrix& w, index_t first, const PanelRows& out) {
-  constexpr index_t nr = gemm_columns<Arch>;
+  const index_t nr = panel_columns<Arch>(out.type);
   constexpr index_t block = 64;  // NR rows of 64 floats: 12 KiB, stays in L1 while it is transposed
   float wide[block];
-  std::uint32_t typed[nr * block];  // [NR, block / k_step]
+  std::uint32_t
+      typed[(gemm_columns<Arch> > kTilePanel ? gemm_columns<Arch> : kTilePanel) * block];  // [NR, block / k_step]
   const bool is_i8 = out.type == DataType::i8;
   for (index_t j = 0; is_i8 && j < nr; ++j) {
     out.column_scale[j] = first + j < w.rows ? weight_scale<Arch, block>(w, first + j) : 0.0f;

@@ -1,0 +1,88 @@
+// One head's keys and values in the order that products read: K^T and V in panels, of keys that may lie anywhere among
+// the rows.  Called by attention_tile.hpp and attention_on_tiles.hpp.  Per ISA.
+#pragma once
+
+#include <algorithm>
+
+#include "clipon/kernels/micro/gemm_tiles.hpp"
+#include "clipon/simd/transpose.hpp"
+
+namespace clipon::inline CLIPON_ABI::kernels {
+
+template <class Arch>
+CLIPON_ALWAYS_INLINE index_t whole_panels(DataType type, index_t columns) {
+  const index_t nr = panel_columns<Arch>(type);
+  return (columns + nr - 1) / nr * nr;
+}
+
+/// Panels of K^T: [keys / NR][steps][NR] of 32 bits.  Columns beyond the last key repeat it: nobody reads their scores.
+template <class Arch, class Product>
+inline void pack_keys(const AttentionHead& head, std::uint32_t* panel) {
+  constexpr index_t nr = panel_columns<Arch>(Product::type);
+  constexpr index_t width = simd::F32<Arch>::width;
+  const index_t element = static_cast<index_t>(size_of(Product::type));
+  const index_t steps = padded_depth(Product::type, head.head_width) / k_step(Product::type);
+  const index_t whole = head.head_width / k_step(Product::type) / 4 * 4;
+  const unsigned char* rows[width];
+  for (index_t first = 0; first < whole_panels<Arch>(Product::type, head.keys); first += width) {
+    for (index_t j = 0; j < width; ++j) {
+      const index_t row = head.key_row(first + j < head.keys ? first + j : head.keys - 1);
+      rows[j] = static_cast<const unsigned char*>(head.k.data) + row * head.k.stride * element;
+    }
+    std::uint32_t* out = panel + first / nr * nr * steps + first % nr;
+    for (index_t k = 0; k < whole; k += 4) simd::transpose_four<Arch>(rows, 4 * k, out + k * nr, nr);
+    for (index_t k = whole; k < steps; ++k) {  // a head's width that is no multiple of four steps
+      const index_t left = head.head_width * element - 4 * k;
+      for (index_t j = 0; j < width; ++j) {
+        std::uint32_t bits = 0;
+        __builtin_memcpy(&bits, rows[j] + 4 * k, static_cast<std::size_t>(left < 4 ? left : 4));
+        out[k * nr + j] = bits;
+      }
+    }
+  }
+}
+
+/// Panels of V: [head_width / NR][steps][NR] of 32 bits, `depth` keys deep; what is missing is zero.
+template <class Arch>
+inline void pack_values(const AttentionHead& head, const float* values, index_t, std::uint32_t* panel) {
+  using V = simd::F32<Arch>;
+  constexpr index_t nr = panel_columns<Arch>(DataType::f32);
+  auto* out = reinterpret_cast<float*>(panel);
+  for (index_t first = 0; first < head.head_width; first += nr) {
+    for (index_t i = 0; i < head.keys; ++i, out += nr) {
+      const float* row = values + head.key_row(i) * head.v.stride;
+      for (index_t c = 0; c < nr; c += V::width) {
+        V::store(out + c, V::load_part(row + first + c, std::clamp<index_t>(head.head_width - first - c, 0, V::width)));
+      }
+    }
+  }
+}
+template <class Arch>
+inline void pack_values(const AttentionHead& head, const std::uint16_t* values, index_t depth, std::uint32_t* panel) {
+  using V = simd::F32<Arch>;
+  constexpr index_t nr = panel_columns<Arch>(DataType::bf16);
+  for (index_t first = 0; first < head.head_width; first += nr) {
+    for (index_t i = 0; i < depth; i += 2, panel += nr) {  // a step: two keys
+      if (i >= head.keys) {
+        for (index_t c = 0; c < nr; ++c) panel[c] = 0;
+        continue;
+      }
+      const std::uint16_t* low = values + head.key_row(i) * head.v.stride;
+      const std::uint16_t* high = i + 1 < head.keys ? values + head.key_row(i + 1) * head.v.stride : nullptr;
+      for (index_t c = 0; c < nr; c += V::width) {
+        if (high != nullptr && first + c + V::width <= head.head_width) {
+          V::store_pairs(panel + c, low + first + c, high + first + c);
+          continue;
+        }
+        for (index_t j = c; j < c + V::width; ++j) {
+          const bool exists = first + j < head.head_width;
+          const std::uint32_t a = exists ? low[first + j] : 0u;
+          const std::uint32_t b = exists && high != nullptr ? high[first + j] : 0u;
+          panel[j] = a | b << 16;
+        }
+      }
+    }
+  }
+}
+
+}  // namespace clipon::inline CLIPON_ABI::kernels
