@@ -30,7 +30,7 @@ inline void check_attention(const clipon::kernels::KernelTable& table) {
       const auto kv = random.normals(keys * stride);
       const auto rounded = [](const std::vector<float>& x) {
         std::vector<std::uint16_t> halves;
-        for (const float v : x) halves.push_back(float_to_bf16(v));
+        for (const float v : x) halves.push_back(clipon::float_to_bf16(v));
         halves.push_back(0);  // the pair of an odd width's last element
         return halves;
       };
