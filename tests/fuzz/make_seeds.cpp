@@ -45,6 +45,13 @@ int main(int argc, char** argv) {
     if (shape.resnet && type == support::kTensorF32)
       write("model", std::string("\4").append(text_of(support::tiny_model(shape).bytes())));
   }
+  support::TinyShape narrow;  // an MLP narrower than its block, and many texts
+  narrow.width = 40;
+  narrow.heads = narrow.feed_forward = 1;
+  narrow.type = support::kTensorI8;
+  for (const char* options : {"\x40", "\x44", "\x48"}) {  // bf16, int8, f32
+    write("model", std::string(options).append(text_of(support::tiny_model(narrow).bytes())));
+  }
   for (const bool strict : {true, false}) {
     support::ModelFile file;
     file.text("general.architecture", "clip").u32("a", 7).u32("general.alignment", 32);

@@ -27,8 +27,9 @@ inline void attention_on_tiles(const AttentionHead& head) {
   constexpr DataType type = DataType::bf16;
   const index_t padded = whole_tile_panels(head.keys);
   const index_t padded_width = whole_tile_panels(head.head_width);
-  const auto address = reinterpret_cast<std::uintptr_t>(head.scratch);
-  auto* keys = reinterpret_cast<std::uint32_t*>((address + 63) / 64 * 64);      // [padded / 32][steps][32]
+  const auto past_a_line = static_cast<index_t>(reinterpret_cast<std::uintptr_t>(head.scratch) % 64);
+  auto* keys =
+      reinterpret_cast<std::uint32_t*>(head.scratch) + (64 - past_a_line) % 64 / 4;  // [padded / 32][steps][32]
   auto* values = keys + padded * padded_width / 2;                              // [padded_width / 32][padded / 2][32]
   auto* scores = reinterpret_cast<float*>(values + padded * padded_width / 2);  // [block of queries, padded]
   auto* weights = reinterpret_cast<std::uint16_t*>(scores + kTileQueries * padded);  // the same
