@@ -11,14 +11,19 @@
 #define CLIPON_VERSION_PATCH 0
 #define CLIPON_VERSION_STRING "0.1.0"
 
+// g++ and newer clang name the macros as in the first line, clang 14 as in the second.
+#if (defined(__AMX_TILE__) && defined(__AMX_BF16__) && defined(__AMX_INT8__)) || \
+    (defined(__AMXTILE__) && defined(__AMXBF16__) && defined(__AMXINT8__))
+#define CLIPON_COMPILED_AMX
+#endif
+
 // CLIPON_DISPATCH is defined by the CMake target clipon::dispatch: kernels come from libclipon_dispatch.a, one set per
 // ISA, and are picked at run time.  Without it the kernels are compiled here, for the ISA that the compiler was told
 // of.
 #if defined(CLIPON_DISPATCH)
 #define CLIPON_ABI_MODE dispatch
-#elif defined(__AVX512BF16__) && defined(__AVX512VNNI__) && defined(__AVX512BW__) && defined(__AVX512VL__) && \
-    defined(__AVX512DQ__) && (defined(__AMX_TILE__) || defined(__AMXTILE__)) &&                               \
-    (defined(__AMX_BF16__) || defined(__AMXBF16__)) && (defined(__AMX_INT8__) || defined(__AMXINT8__))
+#elif defined(CLIPON_COMPILED_AMX) && defined(__AVX512BF16__) && defined(__AVX512VNNI__) && defined(__AVX512BW__) && \
+    defined(__AVX512VL__) && defined(__AVX512DQ__)
 #define CLIPON_ABI_MODE amx
 #elif defined(__AVX512BF16__) && defined(__AVX512VNNI__) && defined(__AVX512BW__) && defined(__AVX512VL__) && \
     defined(__AVX512DQ__)

@@ -96,7 +96,7 @@ inline void layer_norm(const float* x, index_t width, const float* gain, const f
 /// 2017.
 inline void attention_head(const AttentionHead& head) {
   for (index_t q = 0; q < head.queries; ++q) {
-    const index_t seen = head.causal ? head.keys - head.queries + q + 1 : head.keys;
+    const index_t seen = head.seen(q);
     std::vector<double> weight(static_cast<std::size_t>(seen));
     for (index_t k = 0; k < seen; ++k) {
       double dot = 0.0;

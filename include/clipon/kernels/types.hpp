@@ -80,6 +80,18 @@ CLIPON_ALWAYS_INLINE bool is_plain(const Epilogue& epilogue) {
          epilogue.residual == nullptr && epilogue.residual_bf16 == nullptr;
 }
 
+/// The epilogue that stores sums as they are at [*, columns], f32 or bf16, rows `stride` elements apart.
+CLIPON_ALWAYS_INLINE Epilogue store_to(void* data, index_t stride, DataType type) {
+  Epilogue epilogue;
+  if (type == DataType::f32) {
+    epilogue.out = static_cast<float*>(data);
+  } else {
+    epilogue.out_bf16 = static_cast<std::uint16_t*>(data);
+  }
+  epilogue.out_stride = stride;
+  return epilogue;
+}
+
 /// out = epilogue(A W^T) for some rows of A and some panels of W.
 struct GemmBlock {
   Operand a;                                 // [rows, depth]
@@ -103,10 +115,12 @@ struct AttentionHead {
   index_t queries = 0;
   index_t keys = 0;
   index_t head_width = 0;
-  bool causal = false;       // query i sees keys 0 .. keys - queries + i
+  bool causal = false;       // query i sees keys 0 .. keys - queries + i, else all
   float scale = 1.0f;        // head_width^-0.5
   float* scratch = nullptr;  // attention_scratch(keys, head_width) floats
 
+  /// How many keys a query sees.
+  [[nodiscard]] index_t seen(index_t query) const { return causal ? keys - queries + query + 1 : keys; }
   [[nodiscard]] index_t key_row(index_t key) const { return key_rows == nullptr ? key : key_rows[key]; }
 };
 

@@ -38,13 +38,7 @@ inline Output to_rows(const OperandRows& rows, Activation activation = Activatio
 
 /// x [rows, inputs], of the weight's type -> out.
 inline void forward(const Context& context, const Linear& linear, const Operand& x, index_t rows, const Output& out) {
-  kernels::Epilogue epilogue;
-  if (out.type == DataType::f32) {
-    epilogue.out = static_cast<float*>(out.data);
-  } else {
-    epilogue.out_bf16 = static_cast<std::uint16_t*>(out.data);
-  }
-  epilogue.out_stride = out.stride;
+  kernels::Epilogue epilogue = kernels::store_to(out.data, out.stride, out.type);
   epilogue.bias = linear.bias.empty() ? nullptr : linear.bias.data();
   epilogue.residual = out.residual;
   epilogue.residual_bf16 = out.residual_bf16;

@@ -59,9 +59,10 @@ struct BlockScratch {
   static index_t widest(const TransformerBlock& block) {
     return std::max(row_stride(between(block.type()), block.attention.width()), block.c_fc.outputs());
   }
-  // Of several heads that are an odd number of bf16 wide, the last one's last step ends beyond the width.
+  // Of several heads that are no whole number of steps wide, the last one's last step ends beyond the width.
   static index_t query_width(const TransformerBlock& block) {
-    return block.attention.width() + block.attention.head_width() % 2;
+    const index_t part = block.attention.head_width();
+    return block.attention.width() + kernels::padded_depth(between(block.type()), part) - part;
   }
   static index_t quantised_rows(DataType type, index_t rows) { return type == DataType::i8 ? rows : 0; }
 };

@@ -79,12 +79,6 @@ constexpr const char* to_string(Isa isa) {
   return "unknown";
 }
 
-// g++ and newer clang name the macros as in the first line, clang 14 as in the second.
-#if (defined(__AMX_TILE__) && defined(__AMX_BF16__) && defined(__AMX_INT8__)) || \
-    (defined(__AMXTILE__) && defined(__AMXBF16__) && defined(__AMXINT8__))
-#define CLIPON_COMPILED_AMX
-#endif
-
 // The highest tag that the compiler's own flags allow: what a header-only build runs.
 #if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__)
 #if defined(CLIPON_COMPILED_AMX) && defined(__AVX512BF16__) && defined(__AVX512VNNI__)

@@ -10,7 +10,8 @@ namespace clipon::inline CLIPON_ABI::kernels {
 template <class Arch>
 inline index_t attention_scratch(index_t keys, index_t head_width) {
   const index_t words = attention_head_scratch<Arch>(keys, head_width);
-  return Arch::has_amx ? std::max(words, attention_on_tiles_scratch(keys, head_width)) : words;
+  if constexpr (Arch::has_amx) return std::max(words, attention_on_tiles_scratch<Arch>(keys, head_width));
+  return words;
 }
 
 template <class Arch>

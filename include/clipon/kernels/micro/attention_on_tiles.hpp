@@ -7,26 +7,21 @@
 namespace clipon::inline CLIPON_ABI::kernels {
 
 constexpr index_t kTileQueries = 2 * kPairRows;  // whose scores stand in memory: 64 x 577 of ViT-L/14@336px take 148 KB
-constexpr index_t kTileKeys = simd::kTileBytes / 2;  // depth of a tile of weights
-
-/// `columns` in whole panels, which are as wide as a tile of bf16 is deep.
-CLIPON_ALWAYS_INLINE constexpr index_t whole_tile_panels(index_t columns) {
-  static_assert(kTilePanel == kTileKeys);
-  return (columns + kTilePanel - 1) / kTilePanel * kTilePanel;
-}
 
 /// 32-bit words of scratch for `keys` keys: K^T and V in panels, then the scores of a block of queries and their
 /// weights; and a line to start at.
-CLIPON_ALWAYS_INLINE constexpr index_t attention_on_tiles_scratch(index_t keys, index_t head_width) {
-  const index_t padded = whole_tile_panels(keys);
-  return padded * whole_tile_panels(head_width) + kTileQueries * padded * 3 / 2 + 16;
+template <class Arch>
+inline index_t attention_on_tiles_scratch(index_t keys, index_t head_width) {
+  const index_t padded = whole_panels<Arch>(DataType::bf16, keys);
+  return padded * whole_panels<Arch>(DataType::bf16, head_width) + kTileQueries * padded * 3 / 2 + 16;
 }
 
 template <class Arch, class Tiles>
 inline void attention_on_tiles(const AttentionHead& head) {
   constexpr DataType type = DataType::bf16;
-  const index_t padded = whole_tile_panels(head.keys);
-  const index_t padded_width = whole_tile_panels(head.head_width);
+  static_assert(kTilePanel * 2 == simd::kTileBytes, "keys in whole panels are whole tiles of depth, too");
+  const index_t padded = whole_panels<Arch>(type, head.keys);
+  const index_t padded_width = whole_panels<Arch>(type, head.head_width);
   const auto past_a_line = static_cast<index_t>(reinterpret_cast<std::uintptr_t>(head.scratch) % 64);
   auto* keys =
       reinterpret_cast<std::uint32_t*>(head.scratch) + (64 - past_a_line) % 64 / 4;  // [padded / 32][steps][32]
@@ -36,13 +31,11 @@ inline void attention_on_tiles(const AttentionHead& head) {
   pack_keys<Arch, ProductBf16<Arch>>(head, keys);
   pack_values<Arch>(head, static_cast<const std::uint16_t*>(head.v.data), padded, values);
 
-  const index_t unseen = head.keys - head.queries;  // keys before the first query's own
   const index_t blocks = (head.queries + kTileQueries - 1) / kTileQueries;
   for (index_t block = 0; block < blocks; ++block) {
     const index_t row = block * head.queries / blocks;
     const index_t rows = (block + 1) * head.queries / blocks - row;
-    const index_t visible = head.causal ? unseen + row + rows : head.keys;  // to the block's last row
-    const index_t depth = whole_tile_panels(visible);
+    const index_t depth = whole_panels<Arch>(type, head.seen(row + rows - 1));  // to the block's last row
     GemmBlock product;
     product.a = head.q.from_row(row);
     product.panels = keys;
@@ -53,17 +46,8 @@ inline void attention_on_tiles(const AttentionHead& head) {
     multiply_panels<Tiles, type>(product, plain);
 
     float inverse[kTileQueries];
-    for (index_t r = 0; r < rows; ++r) {
-      const index_t seen = head.causal ? unseen + row + r + 1 : head.keys;
-      inverse[r] = softmax_weights<Arch>(scores + r * padded, seen, depth, head.scale, weights + r * padded);
-    }
-    Epilogue epilogue;
-    if (head.out.type == DataType::f32) {
-      epilogue.out = static_cast<float*>(head.out.data);
-    } else {
-      epilogue.out_bf16 = static_cast<std::uint16_t*>(head.out.data);
-    }
-    epilogue.out_stride = head.out.stride;
+    softmax_rows<Arch>(head, row, rows, padded, depth, scores, weights, inverse);
+    const Epilogue epilogue = store_to(head.out.data, head.out.stride, head.out.type);
     product.a = {weights, padded, type};
     product.depth = depth;
     for (index_t first = 0; first < head.head_width; first += kTilePanel) {  // a panel holds more keys than are visible

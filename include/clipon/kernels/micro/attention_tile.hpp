@@ -47,6 +47,16 @@ inline float softmax_weights(const float* scores, index_t n, index_t padded, flo
   return 1.0f / V::sum(total);
 }
 
+/// The same for `rows` queries from `row` on: scores and weights [rows, padded], inverse [rows].
+template <class Arch, class T>
+inline void softmax_rows(const AttentionHead& head, index_t row, index_t rows, index_t padded, index_t depth,
+                         const float* scores, T* weights, float* inverse) {
+  for (index_t r = 0; r < rows; ++r) {
+    inverse[r] =
+        softmax_weights<Arch>(scores + r * padded, head.seen(row + r), depth, head.scale, weights + r * padded);
+  }
+}
+
 /// 32-bit words of scratch for `keys` keys: K^T and V in panels, then the scores of one row block and their weights.
 template <class Arch>
 inline index_t attention_head_scratch(index_t keys, index_t head_width) {
@@ -75,10 +85,9 @@ inline void attention_head_of(const AttentionHead& head) {
   pack_keys<Arch, Product>(head, keys);
   pack_values<Arch>(head, static_cast<const T*>(head.v.data), head.keys, values);
 
-  const index_t unseen = head.keys - head.queries;  // keys before the first query's own
   for (index_t row = 0; row < head.queries; row += mr) {
     const index_t rows = head.queries - row < mr ? head.queries - row : mr;
-    const index_t visible = head.causal ? unseen + row + rows : head.keys;  // to the block's last row
+    const index_t visible = head.seen(row + rows - 1);  // to the block's last row
     const index_t depth = padded_depth(Product::type, visible);
     for (index_t first = 0; first < visible; first += nr) {
       Epilogue epilogue;
@@ -88,18 +97,9 @@ inline void attention_head_of(const AttentionHead& head) {
       gemm_any<Arch, Product>(rows, {head.q.from_row(row), keys + first * key_steps, key_steps, columns}, epilogue);
     }
     float inverse[mr];
-    for (index_t r = 0; r < rows; ++r) {
-      const index_t seen = head.causal ? unseen + row + r + 1 : head.keys;
-      inverse[r] = softmax_weights<Arch>(scores + r * padded, seen, depth, head.scale, weights + r * padded);
-    }
+    softmax_rows<Arch>(head, row, rows, padded, depth, scores, weights, inverse);
     for (index_t first = 0; first < head.head_width; first += nr) {
-      Epilogue epilogue;
-      if (head.out.type == DataType::f32) {
-        epilogue.out = static_cast<float*>(head.out.data);
-      } else {
-        epilogue.out_bf16 = static_cast<std::uint16_t*>(head.out.data);
-      }
-      epilogue.out_stride = head.out.stride;
+      const Epilogue epilogue = store_to(head.out.data, head.out.stride, head.out.type);
       const index_t columns = head.head_width - first < nr ? head.head_width - first : nr;
       TileInput in{
           {weights, padded, Product::type}, values + first * value_steps, depth / k_step(Product::type), columns};

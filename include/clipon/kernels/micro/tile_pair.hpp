@@ -49,15 +49,15 @@ struct TilePair {
 template <class Tiles, DataType type, int columns, bool two>
 CLIPON_ALWAYS_INLINE void add_step(Tiles& tiles, const unsigned char* upper, const unsigned char* lower, index_t stride,
                                    const unsigned char* right) {
-  tiles.template load_once<4>(upper, stride);
-  tiles.template load<6>(right, kPanelStep);
+  tiles.template load_once<simd::left_of(0)>(upper, stride);
+  tiles.template load<simd::right_of(0)>(right, kPanelStep);
   add_tile<Tiles, type, 0>(tiles);
   if constexpr (columns > 1) {
-    tiles.template load<7>(right + simd::kTileBytes, kPanelStep);
+    tiles.template load<simd::right_of(1)>(right + simd::kTileBytes, kPanelStep);
     add_tile<Tiles, type, 1>(tiles);
   }
   if constexpr (two) {
-    tiles.template load_once<5>(lower, stride);
+    tiles.template load_once<simd::left_of(2)>(lower, stride);
     add_tile<Tiles, type, 2>(tiles);
     if constexpr (columns > 1) add_tile<Tiles, type, 3>(tiles);
   }
