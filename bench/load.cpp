@@ -2,6 +2,7 @@
 // time that reading the file's bytes and writing as many as the packed weights have takes; the anonymous memory at its
 // highest, sampled each millisecond; and loading beside loading without checksums and without looking for NaN.
 #include <fcntl.h>
+#include <malloc.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -101,6 +102,7 @@ int main(int argc, char** argv) try {
   std::int64_t highest = 0;
   for (int round = 0; round < rounds; ++round) {
     const double copied = copy_once(argv[1], packed);
+    malloc_trim(0);  // freed pages that stayed resident would be neither counted nor new to this load
     const std::int64_t before = anonymous_bytes();
     const HighestMemory memory;
     const bench::Stopwatch watch;

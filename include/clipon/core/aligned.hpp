@@ -8,12 +8,13 @@
 #include <utility>
 
 #include "clipon/core/config.hpp"
+#include "clipon/core/huge_pages.hpp"
 
 namespace clipon::inline CLIPON_ABI {
 
 constexpr std::size_t kAlignment = 64;  // one cache line, one AVX-512 register, one row of an AMX tile
 
-/// An owned, uninitialised, 64-byte aligned array of a trivial type.
+/// An owned, uninitialised, 64-byte aligned array of a trivial type; a large one lies on huge pages.
 template <class T>
 class AlignedBuffer {
   static_assert(std::is_trivially_copyable_v<T>);
@@ -22,7 +23,7 @@ class AlignedBuffer {
   AlignedBuffer() = default;
   explicit AlignedBuffer(std::size_t size) : size_(size) {
     if (size > static_cast<std::size_t>(-1) / 2 / sizeof(T)) throw std::bad_array_new_length();
-    if (size > 0) data_.reset(static_cast<T*>(::operator new (size * sizeof(T), std::align_val_t{kAlignment})));
+    if (size > 0) data_ = allocate(size * sizeof(T));
   }
   AlignedBuffer(AlignedBuffer&& other) noexcept
       : data_(std::move(other.data_)), size_(std::exchange(other.size_, std::size_t{0})) {}
@@ -40,8 +41,19 @@ class AlignedBuffer {
 
  private:
   struct Free {
-    void operator()(T* pointer) const noexcept { ::operator delete (pointer, std::align_val_t{kAlignment}); }
+    std::align_val_t alignment{kAlignment};
+    void operator()(T* pointer) const noexcept { ::operator delete(pointer, alignment); }
   };
+
+  static std::unique_ptr<T, Free> allocate(std::size_t bytes) {
+    const bool huge = deserves_huge_pages(bytes);
+    const Free free{std::align_val_t{huge ? kHugePage : kAlignment}};
+    if (huge) bytes = (bytes + kHugePage - 1) / kHugePage * kHugePage;
+    void* const memory = ::operator new(bytes, free.alignment);
+    if (huge) advise_huge_pages(memory, bytes);
+    return {static_cast<T*>(memory), free};
+  }
+
   std::unique_ptr<T, Free> data_;
   std::size_t size_ = 0;
 };

@@ -17,6 +17,14 @@
 #define CLIPON_COMPILED_AMX
 #endif
 
+#if defined(__SANITIZE_ADDRESS__)
+#define CLIPON_ADDRESS_SANITIZER
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define CLIPON_ADDRESS_SANITIZER
+#endif
+#endif
+
 // CLIPON_DISPATCH is defined by the CMake target clipon::dispatch: kernels come from libclipon_dispatch.a, one set per
 // ISA, and are picked at run time.  Without it the kernels are compiled here, for the ISA that the compiler was told
 // of.

@@ -7,10 +7,10 @@
 #include <algorithm>
 #include <vector>
 
-#include "clipon/core/aligned.hpp"
 #include "clipon/kernels/profile.hpp"
 #include "clipon/kernels/table.hpp"
 #include "clipon/parallel/parallel_for.hpp"
+#include "clipon/tensor/weight_memory.hpp"
 
 namespace clipon::inline CLIPON_ABI::kernels {
 
@@ -18,10 +18,11 @@ namespace clipon::inline CLIPON_ABI::kernels {
 struct Context {
   const KernelTable* kernels = nullptr;
   parallel::Threads threads;
-  Profile* profile = nullptr;  // where operators tell their time; null: nowhere
+  Profile* profile = nullptr;      // where operators tell their time; null: nowhere
+  WeightMemory* memory = nullptr;  // where packed weights go; null: each matrix into memory of its own
 
   /// The same on the calling thread alone.
-  [[nodiscard]] Context alone() const { return {kernels, {1}, profile}; }
+  [[nodiscard]] Context alone() const { return {kernels, {1}, profile, memory}; }
   /// One operator, timed until the end of the scope; times and calls are filled in.
   [[nodiscard]] ProfileSpan timed(const OperatorTime& operation) const { return {profile, threads.count, operation}; }
 };
@@ -32,14 +33,14 @@ class PackedMatrix {
   PackedMatrix() = default;
   PackedMatrix(const Context& context, const StoredMatrix& w, DataType type = DataType::f32)
       : rows_(w.rows), columns_(w.columns), panel_rows_(context.kernels->panel_columns(type)), type_(type) {
-    const index_t panels = (rows_ + panel_rows_ - 1) / panel_rows_;
-    values_ = AlignedBuffer<std::byte>(static_cast<std::size_t>(panels * panel_bytes()));
+    const auto size = static_cast<std::size_t>(panels() * panel_bytes());
+    values_ = context.memory == nullptr ? WeightMemory::block_of(size) : context.memory->take(size);
     if (type == DataType::i8) {
-      column_scale_.resize(static_cast<std::size_t>(panels * panel_rows_));
+      column_scale_.resize(static_cast<std::size_t>(panels() * panel_rows_));
       column_sum_.resize(column_scale_.size());
     }
-    parallel::parallel_for(context.threads, panels, [&](index_t p) {
-      PanelRows out{values_.data() + p * panel_bytes(), nullptr, nullptr, type};
+    parallel::parallel_for(context.threads, panels(), [&](index_t p) {
+      PanelRows out{values_.get() + p * panel_bytes(), nullptr, nullptr, type};
       if (type == DataType::i8) {
         out.column_scale = column_scale_.data() + p * panel_rows_;
         out.column_sum = column_sum_.data() + p * panel_rows_;
@@ -51,13 +52,16 @@ class PackedMatrix {
   [[nodiscard]] index_t rows() const { return rows_; }        // N: outputs
   [[nodiscard]] index_t columns() const { return columns_; }  // K: inputs
   [[nodiscard]] index_t panel_rows() const { return panel_rows_; }
+  [[nodiscard]] index_t panels() const { return (rows_ + panel_rows_ - 1) / panel_rows_; }
   [[nodiscard]] DataType type() const { return type_; }
-  [[nodiscard]] std::size_t bytes() const { return values_.size() + 8 * column_scale_.size(); }
+  [[nodiscard]] std::size_t bytes() const {
+    return static_cast<std::size_t>(panels() * panel_bytes()) + 8 * column_scale_.size();
+  }
 
   /// The part of a block that tells of W: outputs from `row`, the first of a panel, on.
   [[nodiscard]] GemmBlock block_from(index_t row) const {
     GemmBlock block;
-    block.panels = values_.data() + row / panel_rows_ * panel_bytes();
+    block.panels = values_.get() + row / panel_rows_ * panel_bytes();
     block.column_scale = column_scale_.empty() ? nullptr : column_scale_.data() + row;
     block.column_sum = column_sum_.empty() ? nullptr : column_sum_.data() + row;
     block.depth = columns_;
@@ -73,7 +77,7 @@ class PackedMatrix {
   index_t columns_ = 0;
   index_t panel_rows_ = 1;
   DataType type_ = DataType::f32;
-  AlignedBuffer<std::byte> values_;       // [rows / NR][padded columns / k_step][NR][k_step]
+  WeightBytes values_;                    // [rows / NR][padded columns / k_step][NR][k_step]
   std::vector<float> column_scale_;       // i8: [rows], padded to whole panels
   std::vector<std::int32_t> column_sum_;  // i8: [rows], padded to whole panels
 };
@@ -106,23 +110,26 @@ inline void gemm(const Context& context, const Operand& a, index_t rows, const P
   const index_t height = block_rows(*context.kernels, w.columns(), w.type());
   const index_t blocks = (rows + height - 1) / height;
   // Enough pieces for the threads: whole row blocks where there are many, else panels of columns as well.
-  const index_t panels = (w.rows() + w.panel_rows() - 1) / w.panel_rows();
   const index_t parts = context.threads.count <= 1 || blocks >= 4 * context.threads.count
                             ? 1
-                            : std::min<index_t>(panels, 4 * context.threads.count);
-  parallel::parallel_for(context.threads, blocks * parts, [&](index_t piece) {
+                            : std::min<index_t>(w.panels(), 4 * context.threads.count);
+  const index_t pieces = blocks * parts;
+  const index_t team = std::min<index_t>(context.threads.count, pieces);
+  const auto column_of = [&](index_t part) { return part * w.panels() / parts * w.panel_rows(); };
+  parallel::parallel_for(context.threads, pieces, [&](index_t piece) {
     const index_t row = (piece / parts) * rows / blocks;
     const index_t last_row = (piece / parts + 1) * rows / blocks;
-    const index_t column = (piece % parts) * panels / parts * w.panel_rows();
-    const index_t last_column = std::min((piece % parts + 1) * panels / parts * w.panel_rows(), w.rows());
+    const index_t column = column_of(piece % parts);
+    const index_t last_column = std::min(column_of(piece % parts + 1), w.rows());
     GemmBlock block = w.block_from(column);
     block.a = a.from_row(row);
     block.rows = last_row - row;
     block.columns = last_column - column;
-    if (last_column < w.rows()) {
-      block.panels_after = w.block_from(last_column).panels;
+    const index_t share = piece * team / pieces;  // whose thread goes on with the next piece of it, most often
+    if (piece + 1 < (share + 1) * pieces / team) {
+      block.panels_after = w.block_from(column_of((piece + 1) % parts)).panels;
     } else if (next != nullptr) {
-      block.panels_after = next->block_from(0).panels;
+      block.panels_after = next->block_from(next->panels() * share / team * next->panel_rows()).panels;
     }
     block.epilogue = block_epilogue(epilogue, row, column);
     context.kernels->gemm(block);

@@ -13,7 +13,7 @@ struct KernelTable {
   bool fast_i8;                             // the same for int8
   index_t gemm_rows;                        // MR: rows of a register tile
   index_t (*panel_columns)(DataType type);  // NR: columns of a packed panel
-  index_t block_bytes;                      // of A, which stay in L2 while all panels of W pass by once
+  index_t block_bytes;                      // of A that pass each panel of W: see kernels/micro/blocking.hpp
   index_t (*rows_a_pass)(DataType type);    // of a Transformer's activations: see kernels/micro/blocking.hpp
   void (*pack_panel)(const StoredMatrix& w, index_t first_row, const PanelRows& out);
   void (*gemm)(const GemmBlock& block);

@@ -171,7 +171,9 @@ inline Parts build_parts(const format::Gguf& file, const LoadOptions& options, c
   };
   const auto build_towers = [&](format::Weights::Pass pass) -> std::pair<ImageTower, TextTransformer> {
     format::Weights weights(file, options, pass);
+    WeightMemory memory;
     Builder build{weights, context, type};
+    build.context.memory = &memory;
     const auto build_image_tower = [&]() -> ImageTower {
       if (info.architecture == "vit") {
         const VisionTransformerConfig config = read_vision_transformer_config(file);

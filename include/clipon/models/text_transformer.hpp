@@ -88,7 +88,7 @@ class TextTransformer {
     }
     const std::span all(sequences, static_cast<std::size_t>(count));
     for (std::size_t b = 0; b + 1 < weights_.blocks.size(); ++b) {
-      nn::forward(context, weights_.blocks[b], x, rows, all, block_scratch);
+      nn::forward(context, weights_.blocks[b], weights_.blocks[b + 1], x, rows, all, block_scratch);
     }
     nn::forward_pooled(context, weights_.blocks.back(), x, rows, all, {last_rows, static_cast<std::size_t>(count)},
                        pooled, block_scratch);

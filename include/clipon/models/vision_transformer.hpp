@@ -87,7 +87,7 @@ class VisionTransformer {
     }
     nn::forward(context, weights_.ln_pre, x, rows);
     for (std::size_t b = 0; b + 1 < weights_.blocks.size(); ++b) {
-      nn::forward(context, weights_.blocks[b], x, rows, {sequences, count}, block_scratch);
+      nn::forward(context, weights_.blocks[b], weights_.blocks[b + 1], x, rows, {sequences, count}, block_scratch);
     }
     nn::forward_pooled(context, weights_.blocks.back(), x, rows, {sequences, count}, {class_rows, count}, pooled,
                        block_scratch);

@@ -36,15 +36,16 @@ inline Output to_rows(const OperandRows& rows, Activation activation = Activatio
   return {rows.data, rows.stride, activation, nullptr, 0, rows.type};
 }
 
-/// x [rows, inputs], of the weight's type -> out.
-inline void forward(const Context& context, const Linear& linear, const Operand& x, index_t rows, const Output& out) {
+/// x [rows, inputs], of the weight's type -> out.  next: the layer whose weights are wanted after these; or null.
+inline void forward(const Context& context, const Linear& linear, const Operand& x, index_t rows, const Output& out,
+                    const Linear* next = nullptr) {
   kernels::Epilogue epilogue = kernels::store_to(out.data, out.stride, out.type);
   epilogue.bias = linear.bias.empty() ? nullptr : linear.bias.data();
   epilogue.residual = out.residual;
   epilogue.residual_bf16 = out.residual_bf16;
   epilogue.residual_stride = out.residual_stride;
   epilogue.activation = out.activation;
-  kernels::gemm(context, x, rows, linear.weight, epilogue);
+  kernels::gemm(context, x, rows, linear.weight, epilogue, next == nullptr ? nullptr : &next->weight);
 }
 
 }  // namespace clipon::inline CLIPON_ABI::nn

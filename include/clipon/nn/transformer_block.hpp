@@ -69,30 +69,30 @@ struct BlockScratch {
 
 // The half of a block after attention, for `rows` rows: x += out(attended); x += mlp(ln_2(x)).
 inline void add_attention_and_mlp(const Context& context, const TransformerBlock& block, float* x, index_t rows,
-                                  const BlockScratch& s) {
+                                  const BlockScratch& s, const Linear* next = nullptr) {
   const index_t width = block.attention.width();
   const index_t feed_forward = block.c_fc.outputs();
   const DataType type = block.type();
   clear_padding(s.attended, rows, width, width);
   const Operand attended = as_operand(context, s.attended.read(), rows, width, type, s.quantised);
-  forward(context, block.attention.out, attended, rows, {x, width, Activation::none, x, width});
+  forward(context, block.attention.out, attended, rows, {x, width, Activation::none, x, width}, &block.c_fc);
   forward(context, block.ln_2, x, rows, s.normalised);
-  forward(context, block.c_fc, s.normalised.read(), rows, to_rows(s.hidden, block.activation));
+  forward(context, block.c_fc, s.normalised.read(), rows, to_rows(s.hidden, block.activation), &block.c_proj);
   clear_padding(s.hidden, rows, feed_forward, feed_forward);
   const Operand hidden = as_operand(context, s.hidden.read(), rows, feed_forward, type, s.quantised);
-  forward(context, block.c_proj, hidden, rows, {x, width, Activation::none, x, width});
+  forward(context, block.c_proj, hidden, rows, {x, width, Activation::none, x, width}, next);
 }
 
-/// x [rows, width], in place.
-inline void forward(const Context& context, const TransformerBlock& block, float* x, index_t rows,
-                    std::span<const Sequence> sequences, const BlockScratch& s) {
+/// x [rows, width], in place.  next: the block after this one.
+inline void forward(const Context& context, const TransformerBlock& block, const TransformerBlock& next, float* x,
+                    index_t rows, std::span<const Sequence> sequences, const BlockScratch& s) {
   forward(context, block.ln_1, x, rows, s.normalised);
-  forward(context, block.attention.query, s.normalised.read(), rows, to_rows(s.query));
-  forward(context, block.attention.key_value, s.normalised.read(), rows, to_rows(s.key_value));
+  forward(context, block.attention.query, s.normalised.read(), rows, to_rows(s.query), &block.attention.key_value);
+  forward(context, block.attention.key_value, s.normalised.read(), rows, to_rows(s.key_value), &block.attention.out);
   clear_padding(s.query, rows, block.attention.width(), block.attention.head_width());
   attend(context, block.attention, {s.query.read(), false}, s.key_value.read(), sequences, s.attended, s.attention,
          s.attention_a_thread);
-  add_attention_and_mlp(context, block, x, rows, s);
+  add_attention_and_mlp(context, block, x, rows, s, &next.attention.query);
 }
 
 // Some rows of `from`, one after the other: out [picked.size(), stride].

@@ -6,13 +6,15 @@
 
 namespace clipon::inline CLIPON_ABI::kernels {
 
-/// Bytes of A that stay in L2 while all panels of W pass by once: two thirds of 1 MiB, as Zen 4 and 5 have it, or of
-/// the 2 MiB of every CPU with AMX.
+/// Bytes of A that pass while a panel of W stays in the cache.  Without tiles: all rows of a pass, so that W is read
+/// once, even where they leave L2: a tile takes 32 bytes of A but 192 of W in 24 cycles.  2400 KiB are 150 rows of
+/// ViT-L's 4096 floats (704 KiB, which stay in L2, were slower in f32 by 3 % for ViT-B/32 and 5 % for L/14, Zen 4).  On
+/// tiles two thirds of the 2 MiB of L2 that every CPU with AMX has.
 template <class Arch>
-constexpr index_t block_bytes = (Arch::has_amx ? 1408 : 704) * 1024;
+constexpr index_t block_bytes = (Arch::has_amx ? 1408 : 2400) * 1024;
 
 /// Rows of activations that go through a Transformer's blocks together.  150 rows and what a layer makes of them stay
-/// in L2 while its weights stream by.  On tiles a product is faster than its weights come from memory unless more rows
+/// near while its weights stream by.  On tiles a product is faster than its weights come from memory unless more rows
 /// use them: of 150, 250, 400 and 800, the most was the fastest on an Emerald Rapids (ViT-B/32, bf16 and int8, by 30 to
 /// 60 % over 150).
 template <class Arch>

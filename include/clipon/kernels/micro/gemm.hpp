@@ -50,7 +50,8 @@ struct TileInput {
   const float* column_scale = nullptr;
   const std::int32_t* column_sum = nullptr;
   const float* row_factor = nullptr;  // attention: what each row's sums are multiplied by
-  const void* next = nullptr;  // a line a step from here on is asked for, since the next panel's tiles will want it
+  const void* next = nullptr;         // memory that the next panel's tiles will want
+  index_t next_step = 0;              // bytes of it to ask for a step
 };
 
 template <class Arch, class Product, int MR, int NV>
@@ -68,7 +69,7 @@ inline void gemm_tile(const TileInput& in, const Epilogue& epilogue) {
     for (int v = 0; v < NV; ++v) sum[r][v] = Product::zero();
   }
   const auto* next = static_cast<const unsigned char*>(in.next == nullptr ? in.panel : in.next);
-  for (index_t k = 0; k < steps; ++k, next += 64) {
+  for (index_t k = 0; k < steps; ++k, next += in.next_step) {
     __builtin_prefetch(next, 0, 2);  // into L2
     typename Product::Register w[NV];
 #pragma GCC unroll 4
@@ -173,7 +174,7 @@ inline void gemm_block(const GemmBlock& block) {
     const index_t panel_bytes = panel_columns * in.steps * 4;
     const auto* next_panel = static_cast<const unsigned char*>(
         left > panel_columns ? static_cast<const unsigned char*>(in.panel) + panel_bytes : block.panels_after);
-    const index_t lines = next_panel == nullptr ? 0 : panel_bytes / 64;
+    in.next_step = next_panel == nullptr ? 0 : (panel_bytes + tiles * in.steps - 1) / (tiles * in.steps);
     if (block.column_scale != nullptr) in.column_scale = block.column_scale + column;
     if (block.column_sum != nullptr) in.column_sum = block.column_sum + column;
     for (index_t tile = 0, row = 0; tile < tiles; ++tile) {
@@ -182,7 +183,7 @@ inline void gemm_block(const GemmBlock& block) {
       in.a = block.a;
       in.a.data = static_cast<const unsigned char*>(block.a.data) + bytes;
       if (in.a.scales != nullptr) in.a.scales += row;
-      in.next = tile * in.steps < lines ? next_panel + tile * in.steps * 64 : nullptr;
+      in.next = next_panel == nullptr ? nullptr : next_panel + tile * in.steps * in.next_step;
       gemm_any<Arch, Product>(rows, in, offset<Arch>(block.epilogue, row, column));
       row += rows;
     }

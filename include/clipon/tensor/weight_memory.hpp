@@ -1,0 +1,59 @@
+// The memory of a model's packed weights: blocks of huge pages, cut from front to back.  Layer 1; used at load by
+// PackedMatrix.  A matrix of its own would mostly be smaller than a huge page, or end in the middle of one.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <memory>
+#include <mutex>
+
+#include "clipon/core/aligned.hpp"
+
+namespace clipon::inline CLIPON_ABI {
+
+/// Bytes that are freed with the last pointer to them, or to others of their block.
+using WeightBytes = std::shared_ptr<std::byte>;
+
+class WeightMemory {
+ public:
+  /// Uninitialised, 64-byte aligned; from any thread.
+  WeightBytes take(std::size_t bytes) {
+    if (bytes == 0) return {};
+    const std::lock_guard lock(mutex_);
+    if (kSeparate || taken_ < kLeastHuge) {  // a small model has no use for huge pages
+      taken_ += bytes;
+      return block_of(bytes);
+    }
+    if (bytes > left_) {
+      left_ = std::max(bytes, std::clamp(taken_, kLeastHuge, kMostBlock));
+      next_ = block_of(left_);
+    }
+    const std::size_t used = std::min((bytes + kAlignment - 1) / kAlignment * kAlignment, left_);
+    WeightBytes cut = next_;
+    next_ = {next_, next_.get() + used};
+    left_ -= used;
+    taken_ += used;
+    return cut;
+  }
+
+  /// The same without a block to share.
+  static WeightBytes block_of(std::size_t bytes) {
+    auto block = std::make_shared<AlignedBuffer<std::byte>>(bytes);
+    return {block, block->data()};
+  }
+
+ private:
+  static constexpr std::size_t kMostBlock = std::size_t{64} << 20;  // what is left of one is never touched
+#if defined(CLIPON_ADDRESS_SANITIZER)
+  static constexpr bool kSeparate = true;  // each matrix ends where the sanitizer looks
+#else
+  static constexpr bool kSeparate = false;
+#endif
+
+  std::mutex mutex_;
+  WeightBytes next_;       // of the block that is being cut
+  std::size_t left_ = 0;   // bytes from next_ on
+  std::size_t taken_ = 0;  // bytes in all
+};
+
+}  // namespace clipon::inline CLIPON_ABI

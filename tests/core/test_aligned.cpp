@@ -1,0 +1,60 @@
+#include <clipon/core/aligned.hpp>
+#include <cstdint>
+#include <cstdio>
+#include <fstream>
+#include <string>
+#include <utility>
+
+#include "support.hpp"
+
+namespace {
+
+template <class T>
+bool aligned_to(const T* pointer, std::size_t alignment) {
+  return reinterpret_cast<std::uintptr_t>(pointer) % alignment == 0;
+}
+
+#if defined(__linux__)
+// The flags of the mapping that holds an address: /proc/self/smaps, VmFlags; "hg" says that huge pages were asked for.
+std::string mapping_flags(const void* address) {
+  std::ifstream smaps("/proc/self/smaps");
+  bool inside = false;
+  for (std::string line; std::getline(smaps, line);) {
+    unsigned long long first = 0;
+    unsigned long long last = 0;
+    if (std::sscanf(line.c_str(), "%llx-%llx ", &first, &last) == 2) {
+      const auto wanted = reinterpret_cast<std::uintptr_t>(address);
+      inside = first <= wanted && wanted < last;
+    } else if (inside && line.starts_with("VmFlags:")) {
+      return line + " ";
+    }
+  }
+  return {};
+}
+#endif
+
+}  // namespace
+
+TEST_CASE("a buffer begins on a cache line, a large one on a huge page") {
+  for (const std::size_t size : {std::size_t{1}, std::size_t{100'000}, clipon::kLeastHuge - 1}) {
+    const clipon::AlignedBuffer<unsigned char> buffer(size);
+    CHECK(aligned_to(buffer.data(), clipon::kAlignment));
+    CHECK(buffer.size() == size);
+  }
+  clipon::AlignedBuffer<float> large(clipon::kLeastHuge / sizeof(float));
+  CHECK(aligned_to(large.data(), clipon::kHugePage));
+  large[large.size() - 1] = 3.0f;
+  clipon::AlignedBuffer<float> small(3);
+  small = std::move(large);  // the deleter goes with its memory: another alignment
+  CHECK(small[small.size() - 1] == 3.0f);
+}
+
+#if defined(__linux__)
+TEST_CASE("huge pages are asked for where the kernel knows them") {
+  if (!std::ifstream("/sys/kernel/mm/transparent_hugepage/enabled")) return;
+  const clipon::AlignedBuffer<unsigned char> large(clipon::kLeastHuge + 1);
+  const std::string flags = mapping_flags(large.data());
+  CAPTURE(flags);
+  CHECK(flags.find(" hg ") != std::string::npos);
+}
+#endif

@@ -1,0 +1,45 @@
+#include <clipon/tensor/weight_memory.hpp>
+#include <cstdint>
+#include <cstring>
+#include <random>
+#include <vector>
+
+#include "support.hpp"
+
+TEST_CASE("pieces of weight memory are aligned, apart from each other, and outlive what they were cut from") {
+  struct Piece {
+    clipon::WeightBytes bytes;
+    std::size_t size;
+    int value;
+  };
+  std::vector<Piece> pieces;
+  {
+    clipon::WeightMemory memory;
+    CHECK(memory.take(0) == nullptr);
+    std::mt19937 random(1);
+    std::uniform_int_distribution<std::size_t> sizes(1, 900'000);
+    for (int i = 0; i < 60; ++i) {
+      const std::size_t size = i == 40 ? 2 * clipon::kLeastHuge + 1 : sizes(random);
+      pieces.push_back({memory.take(size), size, i});
+      CHECK(reinterpret_cast<std::uintptr_t>(pieces.back().bytes.get()) % clipon::kAlignment == 0);
+      std::memset(pieces.back().bytes.get(), i, size);
+    }
+  }
+  for (std::size_t i = 0; i < pieces.size(); i += 2) pieces[i].bytes.reset();
+  for (const Piece& piece : pieces) {
+    if (piece.bytes == nullptr) continue;
+    bool kept = true;
+    for (std::size_t i = 0; i < piece.size; ++i) kept &= std::to_integer<int>(piece.bytes.get()[i]) == piece.value;
+    CHECK(kept);
+  }
+}
+
+TEST_CASE("weights of a model lie side by side") {
+#if !defined(CLIPON_ADDRESS_SANITIZER)
+  clipon::WeightMemory memory;
+  const auto head = memory.take(clipon::kLeastHuge);  // up to here each has a block of its own
+  const auto first = memory.take(1000);
+  const auto second = memory.take(10);
+  CHECK(second.get() == first.get() + 1024);
+#endif
+}
