@@ -35,13 +35,15 @@ std::string mapping_flags(const void* address) {
 
 }  // namespace
 
-TEST_CASE("a buffer begins on a cache line, a large one on a huge page") {
+TEST_CASE("a buffer begins on a cache line, a large one on a huge page where asked to") {
   for (const std::size_t size : {std::size_t{1}, std::size_t{100'000}, clipon::kLeastHuge - 1}) {
     const clipon::AlignedBuffer<unsigned char> buffer(size);
     CHECK(aligned_to(buffer.data(), clipon::kAlignment));
     CHECK(buffer.size() == size);
+    const clipon::AlignedBuffer<unsigned char> huge(size, clipon::Pages::huge);
+    CHECK(aligned_to(huge.data(), clipon::kAlignment));
   }
-  clipon::AlignedBuffer<float> large(clipon::kLeastHuge / sizeof(float));
+  clipon::AlignedBuffer<float> large(clipon::kLeastHuge / sizeof(float), clipon::Pages::huge);
   CHECK(aligned_to(large.data(), clipon::kHugePage));
   large[large.size() - 1] = 3.0f;
   clipon::AlignedBuffer<float> small(3);
@@ -52,7 +54,7 @@ TEST_CASE("a buffer begins on a cache line, a large one on a huge page") {
 #if defined(__linux__)
 TEST_CASE("huge pages are asked for where the kernel knows them") {
   if (!std::ifstream("/sys/kernel/mm/transparent_hugepage/enabled")) return;
-  const clipon::AlignedBuffer<unsigned char> large(clipon::kLeastHuge + 1);
+  const clipon::AlignedBuffer<unsigned char> large(clipon::kLeastHuge + 1, clipon::Pages::huge);
   const std::string flags = mapping_flags(large.data());
   CAPTURE(flags);
   CHECK(flags.find(" hg ") != std::string::npos);

@@ -14,16 +14,17 @@ namespace clipon::inline CLIPON_ABI {
 
 constexpr std::size_t kAlignment = 64;  // one cache line, one AVX-512 register, one row of an AMX tile
 
-/// An owned, uninitialised, 64-byte aligned array of a trivial type; a large one lies on huge pages.
+/// An owned, uninitialised, 64-byte aligned array of a trivial type.  Where huge pages are asked for, it lies on them
+/// from kLeastHuge bytes on.
 template <class T>
 class AlignedBuffer {
   static_assert(std::is_trivially_copyable_v<T>);
 
  public:
   AlignedBuffer() = default;
-  explicit AlignedBuffer(std::size_t size) : size_(size) {
+  explicit AlignedBuffer(std::size_t size, Pages pages = Pages::usual) : size_(size) {
     if (size > static_cast<std::size_t>(-1) / 2 / sizeof(T)) throw std::bad_array_new_length();
-    if (size > 0) data_ = allocate(size * sizeof(T));
+    if (size > 0) data_ = allocate(size * sizeof(T), pages);
   }
   AlignedBuffer(AlignedBuffer&& other) noexcept
       : data_(std::move(other.data_)), size_(std::exchange(other.size_, std::size_t{0})) {}
@@ -45,8 +46,8 @@ class AlignedBuffer {
     void operator()(T* pointer) const noexcept { ::operator delete(pointer, alignment); }
   };
 
-  static std::unique_ptr<T, Free> allocate(std::size_t bytes) {
-    const bool huge = deserves_huge_pages(bytes);
+  static std::unique_ptr<T, Free> allocate(std::size_t bytes, Pages pages) {
+    const bool huge = pages == Pages::huge && bytes >= kLeastHuge;
     const Free free{std::align_val_t{huge ? kHugePage : kAlignment}};
     if (huge) bytes = (bytes + kHugePage - 1) / kHugePage * kHugePage;
     void* const memory = ::operator new(bytes, free.alignment);

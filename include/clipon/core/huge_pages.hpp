@@ -19,9 +19,8 @@ constexpr std::size_t kHugePage = std::size_t{1} << 21;
 /// From here on memory is worth huge pages: rounding it up to whole ones costs a half at most.
 constexpr std::size_t kLeastHuge = 2 * kHugePage;
 
-constexpr bool deserves_huge_pages(std::size_t bytes) {
-  return bytes >= kLeastHuge;
-}
+/// What memory is meant to lie on.  Huge pages are for what stays: glibc seldom reuses freed memory of such alignment.
+enum class Pages { usual, huge };
 
 /// Linux's transparent_hugepage is "madvise" on most distributions: nothing gets them unasked.  A refusal changes
 /// nothing but speed.  memory: aligned to kHugePage, a multiple of it long.

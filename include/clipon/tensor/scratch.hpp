@@ -21,7 +21,7 @@ class Scratch {
   void reset(index_t bytes) {
     if (static_cast<std::size_t>(bytes) > memory_.size()) {
       memory_ = {};  // give back before asking for more
-      memory_ = AlignedBuffer<unsigned char>(static_cast<std::size_t>(bytes));
+      memory_ = AlignedBuffer<unsigned char>(static_cast<std::size_t>(bytes), Pages::huge);
     }
     used_ = 0;
   }

@@ -38,7 +38,7 @@ class WeightMemory {
 
   /// The same without a block to share.
   static WeightBytes block_of(std::size_t bytes) {
-    auto block = std::make_shared<AlignedBuffer<std::byte>>(bytes);
+    auto block = std::make_shared<AlignedBuffer<std::byte>>(bytes, Pages::huge);
     return {block, block->data()};
   }
 
