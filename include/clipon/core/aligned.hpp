@@ -14,6 +14,13 @@ namespace clipon::inline CLIPON_ABI {
 
 constexpr std::size_t kAlignment = 64;  // one cache line, one AVX-512 register, one row of an AMX tile
 
+/// The next multiple, for sizes of memory; what comes from a file goes through checked::round_up.
+template <class Size>
+constexpr Size whole(Size bytes, std::size_t multiple) {
+  const auto step = static_cast<Size>(multiple);
+  return (bytes + step - 1) / step * step;
+}
+
 /// An owned, uninitialised, 64-byte aligned array of a trivial type.  Where huge pages are asked for, it lies on them
 /// from kLeastHuge bytes on.
 template <class T>
@@ -49,7 +56,7 @@ class AlignedBuffer {
   static std::unique_ptr<T, Free> allocate(std::size_t bytes, Pages pages) {
     const bool huge = pages == Pages::huge && bytes >= kLeastHuge;
     const Free free{std::align_val_t{huge ? kHugePage : kAlignment}};
-    if (huge) bytes = (bytes + kHugePage - 1) / kHugePage * kHugePage;
+    if (huge) bytes = whole(bytes, kHugePage);
     void* const memory = ::operator new(bytes, free.alignment);
     if (huge) advise_huge_pages(memory, bytes);
     return {static_cast<T*>(memory), free};

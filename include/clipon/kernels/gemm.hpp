@@ -33,8 +33,7 @@ class PackedMatrix {
   PackedMatrix() = default;
   PackedMatrix(const Context& context, const StoredMatrix& w, DataType type = DataType::f32)
       : rows_(w.rows), columns_(w.columns), panel_rows_(context.kernels->panel_columns(type)), type_(type) {
-    const auto size = static_cast<std::size_t>(panels() * panel_bytes());
-    values_ = context.memory == nullptr ? WeightMemory::block_of(size) : context.memory->take(size);
+    values_ = context.memory == nullptr ? WeightMemory::block_of(value_bytes()) : context.memory->take(value_bytes());
     if (type == DataType::i8) {
       column_scale_.resize(static_cast<std::size_t>(panels() * panel_rows_));
       column_sum_.resize(column_scale_.size());
@@ -54,9 +53,7 @@ class PackedMatrix {
   [[nodiscard]] index_t panel_rows() const { return panel_rows_; }
   [[nodiscard]] index_t panels() const { return (rows_ + panel_rows_ - 1) / panel_rows_; }
   [[nodiscard]] DataType type() const { return type_; }
-  [[nodiscard]] std::size_t bytes() const {
-    return static_cast<std::size_t>(panels() * panel_bytes()) + 8 * column_scale_.size();
-  }
+  [[nodiscard]] std::size_t bytes() const { return value_bytes() + 8 * column_scale_.size(); }
 
   /// The part of a block that tells of W: outputs from `row`, the first of a panel, on.
   [[nodiscard]] GemmBlock block_from(index_t row) const {
@@ -69,6 +66,7 @@ class PackedMatrix {
   }
 
  private:
+  [[nodiscard]] std::size_t value_bytes() const { return static_cast<std::size_t>(panels() * panel_bytes()); }
   [[nodiscard]] index_t panel_bytes() const {
     return panel_rows_ * padded_depth(type_, columns_) * static_cast<index_t>(size_of(type_));
   }
@@ -88,17 +86,6 @@ inline index_t block_rows(const KernelTable& kernels, index_t columns, DataType 
   return std::max(rows / kernels.gemm_rows, index_t{1}) * kernels.gemm_rows;
 }
 
-// The epilogue of the block that starts at (row, column).
-inline Epilogue block_epilogue(Epilogue epilogue, index_t row, index_t column) {
-  const index_t at = row * epilogue.out_stride + column;
-  if (epilogue.out != nullptr) epilogue.out += at;
-  if (epilogue.out_bf16 != nullptr) epilogue.out_bf16 += at;
-  if (epilogue.bias != nullptr) epilogue.bias += column;
-  if (epilogue.residual != nullptr) epilogue.residual += row * epilogue.residual_stride + column;
-  if (epilogue.residual_bf16 != nullptr) epilogue.residual_bf16 += row * epilogue.residual_stride + column;
-  return epilogue;
-}
-
 /// out [rows, w.rows()] from A [rows, w.columns()], which has w's type.  next: the matrix of the product after this
 /// one, whose first panel is asked for already; or null.
 inline void gemm(const Context& context, const Operand& a, index_t rows, const PackedMatrix& w,
@@ -114,7 +101,7 @@ inline void gemm(const Context& context, const Operand& a, index_t rows, const P
                             ? 1
                             : std::min<index_t>(w.panels(), 4 * context.threads.count);
   const index_t pieces = blocks * parts;
-  const index_t team = std::min<index_t>(context.threads.count, pieces);
+  const parallel::Split shares(pieces, context.threads);
   const auto column_of = [&](index_t part) { return part * w.panels() / parts * w.panel_rows(); };
   parallel::parallel_for(context.threads, pieces, [&](index_t piece) {
     const index_t row = (piece / parts) * rows / blocks;
@@ -125,13 +112,13 @@ inline void gemm(const Context& context, const Operand& a, index_t rows, const P
     block.a = a.from_row(row);
     block.rows = last_row - row;
     block.columns = last_column - column;
-    const index_t share = piece * team / pieces;  // whose thread goes on with the next piece of it, most often
-    if (piece + 1 < (share + 1) * pieces / team) {
+    const index_t share = shares.of(piece);  // whose thread goes on with the next piece of it, most often
+    if (piece + 1 < shares.first(share + 1)) {
       block.panels_after = w.block_from(column_of((piece + 1) % parts)).panels;
     } else if (next != nullptr) {
-      block.panels_after = next->block_from(next->panels() * share / team * next->panel_rows()).panels;
+      block.panels_after = next->block_from(next->panels() * share / shares.count * next->panel_rows()).panels;
     }
-    block.epilogue = block_epilogue(epilogue, row, column);
+    block.epilogue = epilogue.from(row, column);
     context.kernels->gemm(block);
   });
 }

@@ -71,6 +71,18 @@ struct Epilogue {
   const std::uint16_t* residual_bf16 = nullptr;  // the same in bf16; one of the two at most
   index_t residual_stride = 0;
   Activation activation = Activation::none;
+
+  /// What happens from (row, column) on.
+  [[nodiscard]] CLIPON_ALWAYS_INLINE Epilogue from(index_t row, index_t column) const {
+    Epilogue moved = *this;
+    const index_t at = row * out_stride + column;
+    if (out != nullptr) moved.out += at;
+    if (out_bf16 != nullptr) moved.out_bf16 += at;
+    if (bias != nullptr) moved.bias += column;
+    if (residual != nullptr) moved.residual += row * residual_stride + column;
+    if (residual_bf16 != nullptr) moved.residual_bf16 += row * residual_stride + column;
+    return moved;
+  }
 };
 
 /// Whether sums are stored as they are: attention's scores and Winograd's products, which take so few steps of k that

@@ -87,19 +87,30 @@ inline bool inside_parallel_region() {
 #endif
 }
 
+/// Indices 0 .. n - 1 in shares of nearly the same size, one a thread.
+struct Split {
+  Split(index_t size, index_t team) : n(size), count(std::clamp<index_t>(team, 1, std::max(size, index_t{1}))) {}
+  Split(index_t size, Threads threads) : Split(size, threads.count) {}
+  [[nodiscard]] index_t first(index_t share) const { return share * n / count; }
+  [[nodiscard]] index_t of(index_t i) const { return ((i + 1) * count - 1) / n; }  // the share s: first(s) <= i
+
+  index_t n;
+  index_t count;
+};
+
 /// Indices 0 .. n - 1 for a team: each thread begins with a share of its own, in order, since neighbours often read
 /// what lies side by side; when it is done it helps with the others'.
 class Shares {
  public:
-  Shares(index_t n, index_t team) : n_(n), count_(team < kMost ? team : kMost) {}
+  Shares(index_t n, index_t team) : split_(n, std::min(team, kMost)) {}
 
   /// What thread `t` does.
   template <class Body>
   void run(index_t t, const Body& body, FirstException& failure) {
-    for (index_t s = 0; s < count_; ++s) {
-      const index_t share = (t + s) % count_;
-      const index_t first = share * n_ / count_;
-      const index_t last = (share + 1) * n_ / count_;
+    for (index_t s = 0; s < split_.count; ++s) {
+      const index_t share = (t + s) % split_.count;
+      const index_t first = split_.first(share);
+      const index_t last = split_.first(share + 1);
       auto& taken = taken_[share].count;
       for (index_t i = first + taken++; i < last; i = first + taken++) failure.run(i, body);
     }
@@ -110,8 +121,7 @@ class Shares {
   struct alignas(64) Taken {            // a cache line each
     std::atomic<index_t> count{0};
   };
-  index_t n_;
-  index_t count_;
+  Split split_;
   Taken taken_[kMost];
 };
 

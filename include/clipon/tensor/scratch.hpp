@@ -39,8 +39,7 @@ class Scratch {
   /// What take<T>(n) uses up.
   template <class T>
   static constexpr index_t size_for(index_t n) {
-    constexpr auto alignment = static_cast<index_t>(kAlignment);
-    return (n * static_cast<index_t>(sizeof(T)) + alignment - 1) / alignment * alignment;
+    return whole(n * static_cast<index_t>(sizeof(T)), kAlignment);
   }
 
  private:

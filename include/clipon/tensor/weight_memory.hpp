@@ -24,15 +24,15 @@ class WeightMemory {
       taken_ += bytes;
       return block_of(bytes);
     }
+    bytes = whole(bytes, kAlignment);
     if (bytes > left_) {
       left_ = std::max(bytes, std::clamp(taken_, kLeastHuge, kMostBlock));
       next_ = block_of(left_);
     }
-    const std::size_t used = std::min((bytes + kAlignment - 1) / kAlignment * kAlignment, left_);
     WeightBytes cut = next_;
-    next_ = {next_, next_.get() + used};
-    left_ -= used;
-    taken_ += used;
+    next_ = {next_, next_.get() + bytes};
+    left_ -= bytes;
+    taken_ += bytes;
     return cut;
   }
 

@@ -55,7 +55,7 @@ inline void attention_on_tiles(const AttentionHead& head) {
       product.columns = std::min(kTilePanel, head.head_width - first);
       const auto finish = [&](const float* sums, index_t r, index_t count, index_t, index_t columns) {
         finish_rows<Arch, Activation::none>(FactoredSums<Arch>{sums, kTilePanel, inverse + r}, count, columns,
-                                            offset<Arch>(epilogue, row + r, first));
+                                            epilogue.from(row + r, first));
       };
       WaitingSums<float, decltype(finish)> sums(finish);
       multiply_panels<Tiles, type>(product, sums);

@@ -104,7 +104,7 @@ inline void attention_head_of(const AttentionHead& head) {
       TileInput in{
           {weights, padded, Product::type}, values + first * value_steps, depth / k_step(Product::type), columns};
       in.row_factor = inverse;
-      gemm_any<Arch, Product>(rows, in, offset<Arch>(epilogue, row, first));
+      gemm_any<Arch, Product>(rows, in, epilogue.from(row, first));
     }
   }
 }

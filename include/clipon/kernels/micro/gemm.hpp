@@ -143,19 +143,6 @@ inline void gemm_any(index_t rows, const TileInput& in, const Epilogue& epilogue
   return gemm_narrow<Arch, Product, 1>(in, epilogue);
 }
 
-// The epilogue of the tile that starts at (row, column).
-template <class Arch>
-CLIPON_ALWAYS_INLINE Epilogue offset(const Epilogue& epilogue, index_t row, index_t column) {
-  Epilogue moved = epilogue;
-  const index_t at = row * epilogue.out_stride + column;
-  if (moved.out != nullptr) moved.out += at;
-  if (moved.out_bf16 != nullptr) moved.out_bf16 += at;
-  if (moved.bias != nullptr) moved.bias += column;
-  if (moved.residual != nullptr) moved.residual += row * epilogue.residual_stride + column;
-  if (moved.residual_bf16 != nullptr) moved.residual_bf16 += row * epilogue.residual_stride + column;
-  return moved;
-}
-
 // The block of one thread: each panel of W stays in the cache while all rows pass.  The rows are cut into tiles of
 // nearly equal height (50 rows: 7 tiles of 7 or 8), because a low last tile would be bound by its loads of W.  The
 // first tiles of a panel ask for the next one, which comes from memory.
@@ -184,7 +171,7 @@ inline void gemm_block(const GemmBlock& block) {
       in.a.data = static_cast<const unsigned char*>(block.a.data) + bytes;
       if (in.a.scales != nullptr) in.a.scales += row;
       in.next = next_panel == nullptr ? nullptr : next_panel + tile * in.steps * in.next_step;
-      gemm_any<Arch, Product>(rows, in, offset<Arch>(block.epilogue, row, column));
+      gemm_any<Arch, Product>(rows, in, block.epilogue.from(row, column));
       row += rows;
     }
   }

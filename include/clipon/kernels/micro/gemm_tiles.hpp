@@ -135,7 +135,7 @@ template <class Arch, class Tiles, DataType type>
 inline void gemm_block_tiles(const GemmBlock& block) {
   using Stored = std::conditional_t<type == DataType::i8, std::int32_t, float>;
   const auto finish = [&](const Stored* sums, index_t row, index_t rows, index_t column, index_t columns) {
-    const Epilogue epilogue = offset<Arch>(block.epilogue, row, column);
+    const Epilogue epilogue = block.epilogue.from(row, column);
     if constexpr (type == DataType::i8) {
       const ScaledSums<Arch> scaled{sums, kTilePanel, block.a.scales + row, block.column_scale + column,
                                     block.column_sum + column};
