@@ -1,8 +1,10 @@
 // Operands and weights of each type for the tests of products.
 #pragma once
 
+#include <algorithm>
 #include <clipon/kernels/gemm.hpp>
 #include <clipon/kernels/reference.hpp>
+#include <cmath>
 
 #include "support.hpp"
 
@@ -13,11 +15,14 @@ using clipon::index_t;
 
 constexpr DataType kProductTypes[] = {DataType::f32, DataType::bf16, DataType::i8};
 
-/// Random rows as a product of `type` reads them, made by the kernels of `table`.
+/// Random rows as a product of `type` reads them, made by the kernels of `table`; after a ReLU bytes have no zero
+/// point.
 class RandomRows {
  public:
-  RandomRows(const clipon::kernels::KernelTable& table, Random& random, DataType type, index_t rows, index_t n)
+  RandomRows(const clipon::kernels::KernelTable& table, Random& random, DataType type, index_t rows, index_t n,
+             bool after_relu = false)
       : floats(random.normals(rows * n)), type_(type), stride_(type == DataType::f32 ? n : padded(type, n)) {
+    for (float& x : floats) x = after_relu ? std::max(x, 0.0f) : x;
     if (type == DataType::f32) return;
     bytes_.resize(static_cast<std::size_t>(rows * stride_) * clipon::size_of(type));
     scales_.resize(static_cast<std::size_t>(rows));

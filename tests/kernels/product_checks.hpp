@@ -38,7 +38,7 @@ inline void check_products(const KernelTable& table, std::span<const DataType> t
     CAPTURE(n);
     CAPTURE(k);
     CAPTURE(to_string(type));
-    const RandomRows rows(table, random, type, m, k);
+    const RandomRows rows(table, random, type, m, k, round % 7 == 0);
     const RandomWeights weights(random, type, n, k);
     const auto bias = random.normals(n);
     const auto residual = random.normals(m * out_stride);
@@ -91,20 +91,28 @@ inline void check_rows_alone(const KernelTable& table, std::span<const DataType>
     const Context serial{&table, {1}};
     const PackedMatrix packed(serial, weights.stored, type);
     std::vector<float> all(static_cast<std::size_t>(m * n));
+    const auto bias = random.normals(n);
+    const auto residual = random.normals(m * n);
     Epilogue epilogue;
     epilogue.out_stride = n;
-    epilogue.activation = Activation::quick_gelu;
-    epilogue.out = all.data();
-    gemm(serial, rows.read(), m, packed, epilogue);
-    std::vector<float> threaded(all.size());
-    epilogue.out = threaded.data();
-    gemm(Context{&table, {3}}, rows.read(), m, packed, epilogue);
-    CHECK(std::memcmp(all.data(), threaded.data(), all.size() * sizeof(float)) == 0);
-    std::vector<float> one(static_cast<std::size_t>(n));
-    for (index_t r = 0; r < m; ++r) {
-      epilogue.out = one.data();
-      gemm(serial, rows.read().from_row(r), 1, packed, epilogue);
-      REQUIRE(std::memcmp(one.data(), all.data() + r * n, one.size() * sizeof(float)) == 0);
+    epilogue.bias = bias.data();
+    epilogue.residual_stride = n;
+    for (const Activation activation : {Activation::none, Activation::quick_gelu, Activation::relu}) {
+      epilogue.activation = activation;
+      epilogue.residual = activation == Activation::relu ? residual.data() : nullptr;
+      epilogue.out = all.data();
+      gemm(serial, rows.read(), m, packed, epilogue);
+      std::vector<float> threaded(all.size());
+      epilogue.out = threaded.data();
+      gemm(Context{&table, {3}}, rows.read(), m, packed, epilogue);
+      CHECK(std::memcmp(all.data(), threaded.data(), all.size() * sizeof(float)) == 0);
+      std::vector<float> one(static_cast<std::size_t>(n));
+      for (index_t r = 0; r < m; ++r) {
+        Epilogue of_row = epilogue.from(r, 0);
+        of_row.out = one.data();
+        gemm(serial, rows.read().from_row(r), 1, packed, of_row);
+        REQUIRE(std::memcmp(one.data(), all.data() + r * n, one.size() * sizeof(float)) == 0);
+      }
     }
   }
 }

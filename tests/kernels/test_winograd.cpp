@@ -54,7 +54,6 @@ WinogradTiles random_tiles(support::Random& random, int round) {
   const index_t all = 2 * ((tiles.height + tiles.m - 1) / tiles.m) * ((tiles.width + tiles.m - 1) / tiles.m);
   tiles.first = random.whole(0, all - 1);
   tiles.count = random.whole(1, all - tiles.first);  // of two maps
-  tiles.position_stride = tiles.count * tiles.channels + random.whole(0, 9);
   return tiles;
 }
 
@@ -68,13 +67,34 @@ Place place(const WinogradTiles& tiles, index_t t) {
   return {t / (across * down), t / across % down * tiles.m, t % across * tiles.m};
 }
 
+// The transformed tiles as bytes, with a scale for each tile and position.
+struct BytesOfTiles {
+  BytesOfTiles(const KernelTable& table, const WinogradTiles& tiles, const void* maps)
+      : count(tiles.count), stride(padded_depth(DataType::i8, tiles.channels)) {
+    const index_t positions = (tiles.m + 2) * (tiles.m + 2);
+    values.resize(static_cast<std::size_t>(positions * count * stride));
+    scales.resize(static_cast<std::size_t>(positions * count));
+    std::vector<float> scratch(static_cast<std::size_t>(positions * tiles.channels));
+    table.winograd_input(tiles, maps,
+                         {{values.data(), stride, DataType::i8, scales.data()}, count * stride, scratch.data()});
+  }
+  [[nodiscard]] double at(index_t position, index_t tile, index_t channel) const {
+    return reference::element(Operand{values.data(), stride, DataType::i8, scales.data()}, position * count + tile,
+                              channel);
+  }
+  index_t count;
+  index_t stride;
+  std::vector<std::uint8_t> values;
+  std::vector<RowScale> scales;
+};
+
 double unit(DataType type) {
   return type == DataType::f32 ? 0x1p-24 : 0x1p-8;
 }
 
 }  // namespace
 
-TEST_CASE("winograd_input is B^T d B: random maps, both tiles, both types, every ISA") {
+TEST_CASE("winograd_input is B^T d B: random maps, both tiles, every type, every ISA") {
   support::for_each_isa([](const KernelTable& table) {
     support::Random random(21);
     for (int round = 0; round < 60; ++round) {
@@ -82,8 +102,11 @@ TEST_CASE("winograd_input is B^T d B: random maps, both tiles, both types, every
       const index_t n = tiles.m + 2;
       const auto bt = reference::winograd_matrices(tiles.m).bt;
       const Elements maps(random.normals(2 * tiles.height * tiles.width * tiles.channels));
-      Elements rows(std::vector<float>(static_cast<std::size_t>(n * n * tiles.position_stride), -1.0f));
-      table.winograd_input(tiles, maps.data(tiles.type), rows.data(tiles.type));
+      const index_t position_stride = tiles.count * tiles.channels + random.whole(0, 9);
+      Elements rows(std::vector<float>(static_cast<std::size_t>(n * n * position_stride), -1.0f));
+      table.winograd_input(tiles, maps.data(tiles.type),
+                           {{rows.data(tiles.type), tiles.channels, tiles.type, nullptr}, position_stride, nullptr});
+      const BytesOfTiles bytes(table, tiles, maps.data(tiles.type));
       for (index_t t = 0; t < tiles.count; ++t) {
         const Place at = place(tiles, tiles.first + t);
         for (index_t c = 0; c < tiles.channels; ++c) {
@@ -98,16 +121,19 @@ TEST_CASE("winograd_input is B^T d B: random maps, both tiles, both types, every
           const auto expected = reference::both_sides(bt, d);
           const auto size = reference::both_sides(magnitudes(bt), magnitudes(d));
           for (index_t k = 0; k < n * n; ++k) {
-            const double found = rows.at(tiles.type, k * tiles.position_stride + t * tiles.channels + c);
+            const double found = rows.at(tiles.type, k * position_stride + t * tiles.channels + c);
             const auto i = static_cast<std::size_t>(k);
             // four roundings a direction of at most the magnitudes' sum, and that of what is stored
-            const double limit = 8 * 0x1p-24 * size[i] + unit(tiles.type) * std::fabs(expected[i]) * 1.01;
-            REQUIRE(std::fabs(found - expected[i]) <= limit);
+            const double transform = 8 * 0x1p-24 * size[i];
+            REQUIRE(std::fabs(found - expected[i]) <= transform + unit(tiles.type) * std::fabs(expected[i]) * 1.01);
+            // half a step of its row, and as much again where rounding the zero point has moved the range's end
+            const double step = double{bytes.scales[static_cast<std::size_t>(k * tiles.count + t)].scale};
+            REQUIRE(std::fabs(bytes.at(k, t, c) - expected[i]) <= transform + 1.001 * step);
           }
         }
       }
       // between the matrices nothing is written
-      for (index_t k = tiles.count * tiles.channels; k < tiles.position_stride; ++k) {
+      for (index_t k = tiles.count * tiles.channels; k < position_stride; ++k) {
         REQUIRE(rows.at(tiles.type, k) == -1.0);
       }
     }
@@ -125,10 +151,11 @@ TEST_CASE("winograd_output is relu(A^T s A + bias), pooled or not: random sums, 
       const index_t height = tiles.height / step;
       const index_t width = tiles.width / step;
       const auto matrix = reference::winograd_matrices(tiles.m).at;
-      const auto sums = random.normals(n * n * tiles.position_stride);
+      const index_t position_stride = tiles.count * tiles.channels + random.whole(0, 9);
+      const auto sums = random.normals(n * n * position_stride);
       const auto bias = random.normals(tiles.channels);
       Elements maps(std::vector<float>(static_cast<std::size_t>(2 * height * width * tiles.channels), -1.0f));
-      table.winograd_output(tiles, sums.data(), bias.data(), pool, maps.data(tiles.type));
+      table.winograd_output(tiles, sums.data(), position_stride, bias.data(), pool, maps.data(tiles.type));
       std::vector<double> expected(maps.floats.size(), -1.0);  // what no tile covers stays as it was
       std::vector<double> size(expected.size());
       for (index_t t = 0; t < tiles.count; ++t) {
@@ -136,7 +163,7 @@ TEST_CASE("winograd_output is relu(A^T s A + bias), pooled or not: random sums, 
         for (index_t c = 0; c < tiles.channels; ++c) {
           std::vector<double> s;
           for (index_t k = 0; k < n * n; ++k) {
-            s.push_back(double{sums[static_cast<std::size_t>(k * tiles.position_stride + t * tiles.channels + c)]});
+            s.push_back(double{sums[static_cast<std::size_t>(k * position_stride + t * tiles.channels + c)]});
           }
           const auto y = reference::both_sides(matrix, s);
           const auto y_size = reference::both_sides(magnitudes(matrix), magnitudes(s));

@@ -14,6 +14,10 @@ picture, its cosine, and the cosine after the mean embedding is removed. Schemes
     int8-map       weights int8 by output channel, maps by one scale a picture; the first convolution f32
     int8-pixel     1 x 1 convolutions with a scale a pixel, 3 x 3 ones with one a picture
     int8-winograd2, int8-winograd4   1 x 1 as int8-pixel, 3 x 3 as bf16-winograd
+    int8-tiles2, int8-tiles4   the same, but transformed tiles of 128 channels and more as bytes with a scale a tile and
+                   position, and their weights with a scale an output channel and position
+    int8-balanced  as int8-tiles4 (2 outputs a tile below 14 pixels a side), weights rounded so that the errors of an
+                   output channel cancel: what clipon computes
 """
 
 from __future__ import annotations
@@ -36,7 +40,7 @@ from check_reference import GOLDEN, convert  # noqa: E402
 
 SCHEMES = [
     "f32", "winograd2", "winograd4", "bf16", "bf16-winograd2", "bf16-winograd4", "int8-map", "int8-pixel",
-    "int8-winograd2", "int8-winograd4",
+    "int8-winograd2", "int8-winograd4", "int8-tiles2", "int8-tiles4", "int8-balanced",
 ]  # fmt: skip
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 # Lavin and Gray 2016, 4.1; for 4 outputs the points 0, 1, -1, 2, -2
@@ -72,15 +76,31 @@ def to_bytes(x: torch.Tensor, axes: tuple[int, ...]) -> torch.Tensor:
     return torch.round(x / scale) * scale
 
 
-def to_signed_bytes(w: torch.Tensor) -> torch.Tensor:
-    scale = w.abs().amax(dim=(1, 2, 3), keepdim=True) / 127
-    return torch.round(w / scale) * scale
+def to_bytes_with_zero(x: torch.Tensor) -> torch.Tensor:
+    """Rows of any sign, as 0..255 with one scale and zero point a row."""
+    least, greatest = x.amin(-1, keepdim=True).clamp(max=0), x.amax(-1, keepdim=True).clamp(min=0)
+    scale = ((greatest - least) / 255).clamp(min=1e-30)
+    zero = torch.round(-least / scale)
+    return ((torch.round(x / scale) + zero).clamp(0, 255) - zero) * scale
 
 
-def winograd(x: torch.Tensor, w: torch.Tensor, m: int, rounded: Rounding) -> torch.Tensor:
+def to_signed_bytes(w: torch.Tensor, balanced: bool = False) -> torch.Tensor:
+    """w [..., inputs] as -127..127 with a scale a row; balanced: the row's errors sum to half a step at most, by
+    rounding those next to a tie the other way."""
+    scale = w.abs().amax(-1, keepdim=True).clamp(min=1e-30) / 127
+    steps = torch.round(w / scale)
+    if balanced:
+        error = w / scale - steps
+        owed = torch.round(error.sum(-1, keepdim=True))
+        rank = error.argsort(-1, descending=True).argsort(-1)
+        steps += (rank < owed).float() - (rank >= w.shape[-1] + owed).float()
+    return steps * scale
+
+
+def winograd(x: torch.Tensor, w: torch.Tensor, m: int, rounded: Rounding, weights_rounded: Rounding) -> torch.Tensor:
     n = m + 2
     bt, g, at = torch.tensor(BT[m]).float(), torch.tensor(G[m]).double(), torch.tensor(AT[m]).float()
-    weights = rounded(torch.einsum("ai,bj,ocij->aboc", g, g, w.double()).float()).reshape(n * n, *w.shape[:2])
+    weights = weights_rounded(torch.einsum("ai,bj,ocij->aboc", g, g, w.double()).float()).reshape(n * n, *w.shape[:2])
     pictures, channels, height, width = x.shape
     down, across = (height + m - 1) // m, (width + m - 1) // m
     padded = F.pad(x, (1, across * m - width + 1, 1, down * m - height + 1))
@@ -98,11 +118,22 @@ class ModifiedResNet:
 
     def product(self, x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
         kernel = w.shape[-1]
+        balanced = self.scheme == "int8-balanced"
+
+        def signed(weights: torch.Tensor) -> torch.Tensor:
+            return to_signed_bytes(weights, balanced)
+
+        if kernel == 3 and ("tiles" in self.scheme or balanced):
+            m = (4 if x.shape[2] >= 14 else 2) if balanced else int(self.scheme[-1])
+            if w.shape[1] < 128:
+                return winograd(x, w, m, self.rounded, self.rounded)
+            return winograd(x, w, m, to_bytes_with_zero, signed)
         if kernel == 3 and "winograd" in self.scheme:
-            return winograd(x, w, int(self.scheme[-1]), self.rounded)
+            return winograd(x, w, int(self.scheme[-1]), self.rounded, self.rounded)
         if self.scheme.startswith("int8"):
             by_pixel = kernel == 1 and self.scheme != "int8-map"
-            return F.conv2d(to_bytes(x, (1,) if by_pixel else (1, 2, 3)), to_signed_bytes(w), padding=kernel // 2)
+            weights = signed(w.flatten(1)).reshape(w.shape)
+            return F.conv2d(to_bytes(x, (1,) if by_pixel else (1, 2, 3)), weights, padding=kernel // 2)
         return F.conv2d(x, self.rounded(w), padding=kernel // 2)
 
     def conv(

@@ -151,14 +151,20 @@ struct LayerNormRows {
 /// Tiles of maps for Winograd's convolution (kernels/micro/winograd.hpp): m x m outputs each, counted along the rows of
 /// each map and from map to map.
 struct WinogradTiles {
-  DataType type = DataType::f32;  // of the maps and of the products: f32 or bf16
+  DataType type = DataType::f32;  // of the maps: f32 or bf16
   index_t m = 4;                  // 2 or 4
   index_t height = 0;             // of a map
   index_t width = 0;
   index_t channels = 0;
-  index_t first = 0;            // tile
-  index_t count = 0;            // tiles
-  index_t position_stride = 0;  // elements from one of the (m + 2)^2 matrices [count, channels] to the next
+  index_t first = 0;  // tile
+  index_t count = 0;  // tiles
+};
+
+/// The transformed tiles that Winograd's products read: (m + 2)^2 matrices [count, channels].
+struct WinogradRows {
+  OperandRows rows;             // of the maps' type or i8: the first matrix; i8 scales [(m + 2)^2, count]
+  index_t position_stride = 0;  // elements from one matrix to the next
+  float* scratch = nullptr;     // i8: [(m + 2)^2, channels]
 };
 
 /// A panel of W in the type that is computed in.

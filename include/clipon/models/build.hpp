@@ -87,7 +87,8 @@ struct Builder {
     const AlignedBuffer<float> wide = widened(name, {out, in, 3, 3});
     auto offsets = weights.get_vector(name + ".bias", {out});
     if (weights.only_shapes()) out = 0;
-    return nn::make_winograd(context, wide.data(), out, in, std::move(offsets), nn::winograd_tile(side), compute);
+    const DataType type = nn::winograd_type(compute, in);
+    return nn::make_winograd(context, wide.data(), out, in, std::move(offsets), nn::winograd_tile(type, side), type);
   }
 
   nn::AttentionPool attention_pool(const std::string& name, index_t tokens, index_t channels, index_t heads,

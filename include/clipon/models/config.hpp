@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cmath>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -45,6 +46,7 @@ struct ModifiedResNetConfig {
   index_t heads = 0;                // of the attention pool
   index_t image_size = 0;
   index_t embed_dim = 0;
+  [[nodiscard]] index_t bottlenecks() const { return std::accumulate(blocks.begin(), blocks.end(), index_t{0}); }
   [[nodiscard]] index_t features() const { return 32 * width; }   // channels of the last map
   [[nodiscard]] index_t grid() const { return image_size / 32; }  // its height and width
 };

@@ -1,7 +1,5 @@
-// What a model computes in where the caller leaves it open.  Layer 4; called by Model::load.
+// What a model computes in where the caller leaves it open.  Layer 4; called by Model::load and ModifiedResNet.
 #pragma once
-
-#include <numeric>
 
 #include "clipon/kernels/table.hpp"
 #include "clipon/models/config.hpp"
@@ -27,8 +25,7 @@ inline Precision select_precision(Precision wanted, const kernels::KernelTable& 
   if (wanted != Precision::automatic) return wanted;
   index_t bottlenecks = 0;
   if (text_value(file, "clipon.vision.architecture", "vit") == "modified_resnet") {
-    const auto blocks = read_modified_resnet_config(file).blocks;
-    bottlenecks = std::accumulate(blocks.begin(), blocks.end(), index_t{0});
+    bottlenecks = read_modified_resnet_config(file).bottlenecks();
   }
   return fastest_precision(kernels, bottlenecks);
 }

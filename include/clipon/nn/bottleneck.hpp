@@ -18,7 +18,7 @@ struct Bottleneck {
 
   [[nodiscard]] MapSize output_size(MapSize size) const { return pool ? size.half() : size; }
   [[nodiscard]] index_t out_channels() const { return conv3.out_channels(); }
-  [[nodiscard]] DataType map_type() const { return conv2.type(); }
+  [[nodiscard]] DataType map_type() const { return conv2.map_type(); }
 };
 
 /// What a block needs for maps of `size`: elements of the maps' type, and bytes.

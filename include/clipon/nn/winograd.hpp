@@ -7,8 +7,8 @@
 #include <array>
 #include <vector>
 
-#include "clipon/nn/linear.hpp"
 #include "clipon/nn/map.hpp"
+#include "clipon/nn/operand.hpp"
 #include "clipon/tensor/scratch.hpp"
 
 namespace clipon::inline CLIPON_ABI::nn {
@@ -20,13 +20,22 @@ struct Winograd {
 
   [[nodiscard]] index_t inputs() const { return positions.front().columns(); }
   [[nodiscard]] index_t outputs() const { return positions.front().rows(); }
-  [[nodiscard]] DataType type() const { return positions.front().type(); }  // f32 or bf16, as the maps
+  [[nodiscard]] DataType type() const { return positions.front().type(); }  // of the products
+  [[nodiscard]] DataType map_type() const { return between(type()); }
 };
 
-/// Outputs of a tile, each way, for maps of `side` pixels.  4 saves more, but has 36 matrices of weights for 16, and on
-/// the small maps of the last stages reading them takes as long as the products.
-constexpr index_t winograd_tile(index_t side) {
-  return side >= 28 ? 4 : 2;
+/// What the products compute in, for a tower of `type`.  Bytes where a row has enough channels: a scale a row and
+/// position costs as much for 32 channels as for 512, and short sums wait for their epilogue.
+constexpr DataType winograd_type(DataType type, index_t channels) {
+  constexpr index_t least = 128;  // 64 took as long in bytes as in bf16, 32 longer
+  return channels >= least ? type : between(type);
+}
+
+/// Outputs of a tile, each way, for maps of `side` pixels and products of `type`.  4 saves more, but has 36 matrices of
+/// weights for 16: on the small maps of the last stages reading them takes as long as the products, in bytes later than
+/// in wider types.
+constexpr index_t winograd_tile(DataType type, index_t side) {
+  return side >= (type == DataType::i8 ? 14 : 28) ? 4 : 2;
 }
 
 // G for the points of kernels/micro/winograd.hpp.
@@ -66,26 +75,39 @@ inline Winograd make_winograd(const Context& context, const float* weights, inde
   return conv;
 }
 
-// The matrices of one block of tiles: before the products and after them.
+// The matrices of one block of tiles in a thread's scratch: rows before the products, their scales, sums after them.
 struct WinogradBlock {
-  kernels::WinogradTiles in;
-  kernels::WinogradTiles out;
-  index_t in_bytes = 0;
-  index_t out_bytes = 0;
+  kernels::WinogradTiles tiles;
+  kernels::WinogradRows rows;
+  float* sums = nullptr;  // [positions][count, outputs], sum_stride from position to position
+  index_t sum_stride = 0;
+  index_t bytes = 0;
 };
 
-inline WinogradBlock winograd_block(const Winograd& conv, MapSize size, index_t first, index_t count) {
+inline WinogradBlock winograd_block(const Winograd& conv, MapSize size, index_t first, index_t count,
+                                    unsigned char* scratch) {
   // An odd number of cache lines from position to position, else all positions of a tile fall into one set of L1.
-  const auto stride = [&](index_t channels) { return (count * channels + 31) / 32 * 32 + 32; };
+  const auto stride_of = [&](index_t elements) { return (count * elements + 63) / 64 * 64 + 64; };
   const index_t positions = (conv.m + 2) * (conv.m + 2);
   WinogradBlock block;
-  block.in = {conv.type(), conv.m, size.height, size.width, conv.inputs(), first, count, stride(conv.inputs())};
-  block.out = block.in;
-  block.out.channels = conv.outputs();
-  block.out.position_stride = stride(conv.outputs());
-  block.in_bytes = Scratch::size_for<unsigned char>(positions * block.in.position_stride *
-                                                    static_cast<index_t>(size_of(conv.type())));
-  block.out_bytes = Scratch::size_for<float>(positions * block.out.position_stride);
+  block.tiles = {conv.map_type(), conv.m, size.height, size.width, conv.inputs(), first, count};
+  block.rows.rows = {nullptr, kernels::padded_depth(conv.type(), conv.inputs()), conv.type(), nullptr};
+  block.rows.position_stride = stride_of(block.rows.rows.stride);
+  block.sum_stride = stride_of(conv.outputs());
+  const auto take = [&](index_t bytes) {
+    unsigned char* part = scratch == nullptr ? nullptr : scratch + block.bytes;
+    block.bytes += Scratch::size_for<unsigned char>(bytes);
+    return part;
+  };
+  const bool as_bytes = conv.type() == DataType::i8;
+  const auto element = static_cast<index_t>(size_of(conv.type()));
+  block.rows.rows.data = take(positions * block.rows.position_stride * element);
+  block.sums = reinterpret_cast<float*>(take(positions * block.sum_stride * 4));
+  if (as_bytes) {
+    const auto scale = static_cast<index_t>(sizeof(kernels::RowScale));
+    block.rows.rows.scales = reinterpret_cast<kernels::RowScale*>(take(positions * count * scale));
+    block.rows.scratch = reinterpret_cast<float*>(take(positions * conv.inputs() * 4));
+  }
   return block;
 }
 
@@ -99,12 +121,11 @@ inline index_t winograd_block_tiles(const Context& context, const Winograd& conv
 }
 
 inline index_t winograd_scratch_bytes(const Context& context, const Winograd& conv) {
-  const WinogradBlock block = winograd_block(conv, {}, 0, winograd_block_tiles(context, conv));
-  return context.threads.count * (block.in_bytes + block.out_bytes);
+  return context.threads.count * winograd_block(conv, {}, 0, winograd_block_tiles(context, conv), nullptr).bytes;
 }
 
 /// in [size, inputs] -> relu(convolution + bias) [size, outputs], or with `pool` 2 x 2 averages of that, [size / 2,
-/// outputs]; both of conv.type().  scratch: winograd_scratch_bytes().
+/// outputs]; both of conv.map_type().  scratch: winograd_scratch_bytes().
 inline void forward(const Context& context, const Winograd& conv, const void* in, MapSize size, bool pool, void* out,
                     unsigned char* scratch) {
   const index_t tiles = size.pictures * ((size.height + conv.m - 1) / conv.m) * ((size.width + conv.m - 1) / conv.m);
@@ -117,27 +138,27 @@ inline void forward(const Context& context, const Winograd& conv, const void* in
   parallel::parallel_for(context.threads, teams, [&](index_t team) {
     for (index_t b = team; b < blocks; b += teams) {
       const index_t first = b * tiles / blocks;
-      const WinogradBlock block = winograd_block(conv, size, first, (b + 1) * tiles / blocks - first);
-      const auto positions = static_cast<double>(block.in.count * static_cast<index_t>(conv.positions.size()));
-      auto* rows = scratch + team * bytes_a_team;
-      auto* sums = reinterpret_cast<float*>(rows + block.in_bytes);
+      const WinogradBlock block =
+          winograd_block(conv, size, first, (b + 1) * tiles / blocks - first, scratch + team * bytes_a_team);
+      const index_t count = block.tiles.count;
+      const auto rows_made = static_cast<double>(count * static_cast<index_t>(conv.positions.size()));
       {
-        const auto span = alone.timed({"winograd_input", conv.type(), conv.inputs(), 0, 0, positions});
-        context.kernels->winograd_input(block.in, in, rows);
+        const auto span = alone.timed({"winograd_input", conv.type(), conv.inputs(), 0, 0, rows_made});
+        context.kernels->winograd_input(block.tiles, in, block.rows);
       }
-      Operand a{rows, conv.inputs(), conv.type(), nullptr};
-      kernels::Epilogue product;
-      product.out = sums;
-      product.out_stride = conv.outputs();
+      OperandRows a = block.rows.rows;
+      kernels::Epilogue product = kernels::store_to(block.sums, conv.outputs(), DataType::f32);
       for (std::size_t p = 0; p < conv.positions.size(); ++p) {
         const kernels::PackedMatrix* next = p + 1 < conv.positions.size() ? &conv.positions[p + 1] : nullptr;
-        kernels::gemm(alone, a, block.in.count, conv.positions[p], product, next);
-        a.data = static_cast<const unsigned char*>(a.data) +
-                 block.in.position_stride * static_cast<index_t>(size_of(conv.type()));
-        product.out += block.out.position_stride;
+        kernels::gemm(alone, a.read(), count, conv.positions[p], product, next);
+        a = a.from(0, block.rows.position_stride);
+        if (a.scales != nullptr) a.scales += count;
+        product.out += block.sum_stride;
       }
-      const auto span = alone.timed({"winograd_output", conv.type(), conv.outputs(), 0, 0, positions});
-      context.kernels->winograd_output(block.out, sums, conv.bias.data(), pool, out);
+      const auto span = alone.timed({"winograd_output", conv.map_type(), conv.outputs(), 0, 0, rows_made});
+      kernels::WinogradTiles outputs = block.tiles;
+      outputs.channels = conv.outputs();
+      context.kernels->winograd_output(outputs, block.sums, block.sum_stride, conv.bias.data(), pool, out);
     }
   });
 }

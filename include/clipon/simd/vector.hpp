@@ -69,9 +69,9 @@ struct F32<Arch, 32> {  // portable: a vector of one
     *p = std::uint32_t{*low} | std::uint32_t{*high} << 16;
   }
   static CLIPON_ALWAYS_INLINE void store_bf16(std::uint16_t* p, Batch v) { *p = float_to_bf16(v); }
-  // v in 0..255, rounded to the nearest, halves to even
+  // v >= 0, rounded to the nearest, halves to even; 255 from there on
   static CLIPON_ALWAYS_INLINE void store_u8(std::uint8_t* p, Batch v) {
-    *p = static_cast<std::uint8_t>(std::nearbyintf(v));
+    *p = static_cast<std::uint8_t>(std::nearbyintf(min(v, 255.0f)));
   }
 };
 
@@ -272,6 +272,7 @@ struct F32<Arch, 256> {
 template <class Arch>
 struct F32<Arch, 512> {
   using Batch = xsimd::batch<float, xsimd::avx512bw>;
+  using Integers = __m512i;  // of 32 bits
   static constexpr index_t width = 16;
   // g++ 12 warns of an uninitialised value inside the unmasked forms of max, min, roundscale and scalef; with a full
   // mask both compilers emit the same instructions.
@@ -337,10 +338,14 @@ struct F32<Arch, 512> {
     return _mm512_maskz_cvtepi32_ps(
         kAll, _mm512_maskz_cvtepi8_epi32(kAll, _mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
   }
+  static CLIPON_ALWAYS_INLINE Batch from_integers(Integers v) { return _mm512_maskz_cvtepi32_ps(kAll, v); }
+  static CLIPON_ALWAYS_INLINE Batch from_difference(Integers sums, std::int32_t zero, const std::int32_t* columns) {
+    const __m512i product = _mm512_mullo_epi32(_mm512_set1_epi32(zero), _mm512_loadu_si512(columns));
+    return from_integers(_mm512_sub_epi32(sums, product));
+  }
   static CLIPON_ALWAYS_INLINE Batch from_difference(const std::int32_t* sums, std::int32_t zero,
                                                     const std::int32_t* columns) {
-    const __m512i product = _mm512_mullo_epi32(_mm512_set1_epi32(zero), _mm512_loadu_si512(columns));
-    return _mm512_maskz_cvtepi32_ps(kAll, _mm512_sub_epi32(_mm512_loadu_si512(sums), product));
+    return from_difference(_mm512_loadu_si512(sums), zero, columns);
   }
   static CLIPON_ALWAYS_INLINE Batch from_u8(const std::uint8_t* p) {
     return _mm512_maskz_cvtepi32_ps(

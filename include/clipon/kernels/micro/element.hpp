@@ -36,4 +36,40 @@ struct Element<Arch, std::uint16_t> {
   }
 };
 
+/// All lanes of a register, or the first n.
+template <class Arch>
+struct AllLanes {
+  using Batch = typename simd::F32<Arch>::Batch;
+  template <class T>
+  CLIPON_ALWAYS_INLINE Batch load(const T* p) const {
+    return Element<Arch, T>::load(p);
+  }
+  template <class T>
+  CLIPON_ALWAYS_INLINE void store(T* p, Batch x) const {
+    Element<Arch, T>::store(p, x);
+  }
+};
+template <class Arch>
+struct FirstLanes {
+  using Batch = typename simd::F32<Arch>::Batch;
+  index_t n;
+  template <class T>
+  CLIPON_ALWAYS_INLINE Batch load(const T* p) const {
+    return Element<Arch, T>::load_part(p, n);
+  }
+  template <class T>
+  CLIPON_ALWAYS_INLINE void store(T* p, Batch x) const {
+    Element<Arch, T>::store_part(p, x, n);
+  }
+};
+
+/// each(first, lanes) for the registers that n elements make.  The last one overlaps the one before rather than being
+/// cut, so what is stored must not be what is read.
+template <class Arch, class Each>
+CLIPON_ALWAYS_INLINE void for_each_register(index_t n, const Each& each) {
+  constexpr index_t width = simd::F32<Arch>::width;
+  if (n < width) return each(index_t{0}, FirstLanes<Arch>{n});
+  for (index_t i = 0; i < n; i += width) each(i + width <= n ? i : n - width, AllLanes<Arch>{});
+}
+
 }  // namespace clipon::inline CLIPON_ABI::kernels

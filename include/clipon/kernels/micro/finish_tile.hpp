@@ -73,39 +73,47 @@ struct ScaledSums {
   }
 };
 
-// A register of columns from `c` on, of which `left` are wanted, of every row.  `whole`: all of them are.  Rows pass in
-// the inner loop: what belongs to the columns is loaded once, and no row waits for another's activation.
+// One register of sums with their bias: residual, activation, rounding.  `at` and `residual_at`: where it lies in the
+// epilogue's matrices.  `whole`: all of its columns are wanted, else `left` of them.
+template <class Arch, Activation activation, bool whole>
+CLIPON_ALWAYS_INLINE void finish_register(typename simd::F32<Arch>::Batch x, const Epilogue& to, index_t at,
+                                          index_t residual_at, index_t left) {
+  using V = simd::F32<Arch>;
+  using Bf16 = Element<Arch, std::uint16_t>;
+  if (to.residual != nullptr) {
+    x = x + (whole ? V::load(to.residual + residual_at) : V::load_part(to.residual + residual_at, left));
+  } else if (to.residual_bf16 != nullptr) {
+    const std::uint16_t* residual = to.residual_bf16 + residual_at;
+    x = x + (whole ? V::from_bf16(residual) : Bf16::load_part(residual, left));
+  }
+  x = activate<Arch, activation>(x);
+  if (to.out_bf16 != nullptr) {
+    if constexpr (whole) {
+      V::store_bf16(to.out_bf16 + at, x);
+    } else {
+      simd::store_bf16_part<Arch>(to.out_bf16 + at, x, left);
+    }
+  } else {
+    if constexpr (whole) {
+      V::store(to.out + at, x);
+    } else {
+      V::store_part(to.out + at, x, left);
+    }
+  }
+}
+
+// A register of columns from `c` on, of which `left` are wanted, of every row.  Rows pass in the inner loop: what
+// belongs to the columns is loaded once, and no row waits for another's activation.
 template <class Arch, Activation activation, bool whole, class Sums>
 CLIPON_ALWAYS_INLINE void finish_column(const Sums& sums, index_t rows, index_t c, index_t left,
                                         const Epilogue& epilogue) {
   using V = simd::F32<Arch>;
-  using Bf16 = Element<Arch, std::uint16_t>;
   const Epilogue to = epilogue;  // a copy, whose members stay in registers: stores could change the caller's
   auto bias = V::set(0.0f);
   if (to.bias != nullptr) bias = whole ? V::load(to.bias + c) : V::load_part(to.bias + c, left);
   const auto column = sums.column(c, bias);
   for (index_t r = 0, at = c, residual_at = c; r < rows; ++r, at += to.out_stride, residual_at += to.residual_stride) {
-    auto x = column.row(r);
-    if (to.residual != nullptr) {
-      x = x + (whole ? V::load(to.residual + residual_at) : V::load_part(to.residual + residual_at, left));
-    } else if (to.residual_bf16 != nullptr) {
-      const std::uint16_t* residual = to.residual_bf16 + residual_at;
-      x = x + (whole ? V::from_bf16(residual) : Bf16::load_part(residual, left));
-    }
-    x = activate<Arch, activation>(x);
-    if (to.out_bf16 != nullptr) {
-      if constexpr (whole) {
-        V::store_bf16(to.out_bf16 + at, x);
-      } else {
-        simd::store_bf16_part<Arch>(to.out_bf16 + at, x, left);
-      }
-    } else {
-      if constexpr (whole) {
-        V::store(to.out + at, x);
-      } else {
-        V::store_part(to.out + at, x, left);
-      }
-    }
+    finish_register<Arch, activation, whole>(column.row(r), to, at, residual_at, left);
   }
 }
 

@@ -8,38 +8,13 @@
 
 #include <type_traits>
 
+#include "clipon/kernels/micro/finish_in_registers.hpp"
 #include "clipon/kernels/micro/finish_tile.hpp"
+#include "clipon/kernels/micro/gemm_tile_size.hpp"
 #include "clipon/kernels/micro/product.hpp"
 #include "clipon/kernels/types.hpp"
 
 namespace clipon::inline CLIPON_ABI::kernels {
-
-// Register budget: MR * NV sums + NV loads (+ 1 broadcast where memory operands can't broadcast).
-template <class Arch, int bits = Arch::vector_bits>
-struct GemmTile {  // portable: 16 sums keep a scalar FPU busy
-  static constexpr int rows = 4;
-  static constexpr int vectors = 4;
-};
-template <class Arch>
-struct GemmTile<Arch, 128> {  // 8 + 2 + 1 of 16 registers
-  static constexpr int rows = 4;
-  static constexpr int vectors = 2;
-};
-template <class Arch>
-struct GemmTile<Arch, 256> {  // 12 + 2 + 1 of 16 registers
-  static constexpr int rows = 6;
-  static constexpr int vectors = 2;
-};
-template <class Arch>
-struct GemmTile<Arch, 512> {  // 24 + 3 + 1 of 32 registers
-  static constexpr int rows = 8;
-  static constexpr int vectors = 3;
-};
-
-template <class Arch>
-constexpr index_t gemm_rows = GemmTile<Arch>::rows;
-template <class Arch>
-constexpr index_t gemm_columns = GemmTile<Arch>::vectors* simd::F32<Arch>::width;
 
 // One tile: `a` is its first row, `panel` [steps][NR] of 32 bits.
 struct TileInput {
@@ -69,6 +44,7 @@ inline void gemm_tile(const TileInput& in, const Epilogue& epilogue) {
     for (int v = 0; v < NV; ++v) sum[r][v] = Product::zero();
   }
   const auto* next = static_cast<const unsigned char*>(in.next == nullptr ? in.panel : in.next);
+  ask_for_residual<Arch, MR, NV>(epilogue);
   for (index_t k = 0; k < steps; ++k, next += in.next_step) {
     __builtin_prefetch(next, 0, 2);  // into L2
     typename Product::Register w[NV];
@@ -82,8 +58,9 @@ inline void gemm_tile(const TileInput& in, const Epilogue& epilogue) {
     }
     b += gemm_columns<Arch> * value;
   }
+  const bool whole = in.columns == NV * width && in.row_factor == nullptr;
   if constexpr (Product::type != DataType::i8) {
-    if (in.columns == NV * width && in.row_factor == nullptr && is_plain(epilogue)) {
+    if (whole && is_plain(epilogue)) {
 #pragma GCC unroll 8
       for (int r = 0; r < MR; ++r) {
 #pragma GCC unroll 4
@@ -91,6 +68,13 @@ inline void gemm_tile(const TileInput& in, const Epilogue& epilogue) {
       }
       return;
     }
+  }
+  if constexpr (stays_in_registers<Arch, MR, NV>) {
+    const IntegerScales scales{in.a.scales, in.column_scale, in.column_sum};
+    if (whole && epilogue.activation == Activation::none)
+      return finish_in_registers<Arch, Product, Activation::none, MR, NV>(sum, scales, epilogue);
+    if (whole && epilogue.activation == Activation::relu)
+      return finish_in_registers<Arch, Product, Activation::relu, MR, NV>(sum, scales, epilogue);
   }
   alignas(64) unsigned char memory[MR * NV * width * value];
   using Stored = std::conditional_t<Product::type == DataType::i8, std::int32_t, float>;

@@ -3,8 +3,10 @@
 #pragma once
 
 #include <cmath>
+#include <limits>
 
 #include "clipon/kernels/types.hpp"
+#include "clipon/simd/value_range.hpp"
 #include "clipon/simd/vector.hpp"
 
 namespace clipon::inline CLIPON_ABI::kernels {
@@ -28,41 +30,6 @@ CLIPON_ALWAYS_INLINE void round_row(const Row& row, index_t n, std::uint16_t* ou
   for (index_t i = n; i < padded_depth(DataType::bf16, n); ++i) out[i] = 0;
 }
 
-template <class Arch, class Row>
-CLIPON_ALWAYS_INLINE RowScale quantise_row(const Row& row, index_t n, std::uint8_t* out) {
-  using V = simd::F32<Arch>;
-  const index_t whole = n / V::width * V::width;
-  auto least = V::set(0.0f);
-  auto greatest = V::set(0.0f);
-  auto not_finite = V::set(0.0f);  // becomes NaN when any value is NaN or infinite
-  const auto look = [&](typename V::Batch x) {
-    least = V::min(least, x);
-    greatest = V::max(greatest, x);
-    not_finite = V::fma(x, V::set(0.0f), not_finite);
-  };
-  for (index_t i = 0; i < whole; i += V::width) look(row.load(i));
-  if (whole < n) look(row.load_part(whole, n - whole));
-  const float bad = V::sum(not_finite);  // then the whole row becomes NaN by its scale, and Model refuses it
-  const bool finite = (std::bit_cast<std::uint32_t>(bad) & 0x7fffffffu) == 0;
-  const RowScale scale =
-      finite ? row_scale<Arch>(-V::greatest(V::set(0.0f) - least), V::greatest(greatest)) : RowScale{bad, 0};
-  const auto inverse = V::set(scale.scale > 0.0f ? 1.0f / scale.scale : 0.0f);
-  const auto zero = V::set(static_cast<float>(scale.zero));
-  const auto quantised = [&](typename V::Batch x) {
-    return V::min(V::max(V::fma(x, inverse, zero), V::set(0.0f)), V::set(255.0f));
-  };
-  for (index_t i = 0; i < whole; i += V::width) V::store_u8(out + i, quantised(row.load(i)));
-  if (whole < n) {
-    std::uint8_t bytes[V::width];
-    V::store_u8(bytes, quantised(row.load_part(whole, n - whole)));
-    for (index_t j = 0; j < V::width; ++j) {
-      if (whole + j < n) out[whole + j] = bytes[j];
-    }
-  }
-  for (index_t i = n; i < padded_depth(DataType::i8, n); ++i) out[i] = 0;
-  return scale;
-}
-
 template <class Arch>
 struct FloatRow {
   const float* x;
@@ -82,6 +49,56 @@ struct Bf16Row {
     return simd::F32<Arch>::from_bf16(part);
   }
 };
+
+/// The range of n values of a row.
+template <class Arch, class Row>
+CLIPON_ALWAYS_INLINE simd::ValueRange range_of(const Row& row, index_t n) {
+  using V = simd::F32<Arch>;
+  simd::RangeOf<Arch> range;
+  const index_t whole = n / V::width * V::width;
+  for (index_t i = 0; i < whole; i += V::width) range.add(row.load(i));
+  if (whole < n) range.add(row.load_part(whole, n - whole));
+  return range.of_floats();
+}
+
+template <class Arch>
+CLIPON_ALWAYS_INLINE simd::ValueRange range_of(const Bf16Row<Arch>& row, index_t n) {
+  using Range = simd::RangeOf<Arch>;
+  Range range;
+  const index_t whole = n / Range::halves * Range::halves;
+  for (index_t i = 0; i < whole; i += Range::halves) range.add_halves(row.x + i);
+  if (whole < n) {
+    std::uint16_t rest[Range::halves] = {};
+    for (index_t i = 0; i < Range::halves; ++i) {
+      if (whole + i < n) rest[i] = row.x[whole + i];
+    }
+    range.add_halves(rest);
+  }
+  return range.of_halves();
+}
+
+template <class Arch, class Row>
+CLIPON_ALWAYS_INLINE RowScale quantise_row(const Row& row, index_t n, std::uint8_t* out) {
+  using V = simd::F32<Arch>;
+  const simd::ValueRange range = range_of<Arch>(row, n);
+  // a row with NaN or infinity becomes NaN by its scale, and Model refuses it
+  const RowScale scale = range.finite ? row_scale<Arch>(range.least, range.greatest)
+                                      : RowScale{std::numeric_limits<float>::quiet_NaN(), 0};
+  const auto inverse = V::set(scale.scale > 0.0f ? 1.0f / scale.scale : 0.0f);
+  const auto zero = V::set(static_cast<float>(scale.zero));
+  const auto quantised = [&](typename V::Batch x) { return V::max(V::fma(x, inverse, zero), V::set(0.0f)); };
+  const index_t whole = n / V::width * V::width;
+  for (index_t i = 0; i < whole; i += V::width) V::store_u8(out + i, quantised(row.load(i)));
+  if (whole < n) {
+    std::uint8_t bytes[V::width];
+    V::store_u8(bytes, quantised(row.load_part(whole, n - whole)));
+    for (index_t j = 0; j < V::width; ++j) {
+      if (whole + j < n) out[whole + j] = bytes[j];
+    }
+  }
+  for (index_t i = n; i < padded_depth(DataType::i8, n); ++i) out[i] = 0;
+  return scale;
+}
 
 /// One row to row `r` of `out`, which is bf16 or i8.
 template <class Arch, class Row>

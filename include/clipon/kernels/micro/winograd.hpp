@@ -9,6 +9,7 @@
 #pragma once
 
 #include "clipon/kernels/micro/element.hpp"
+#include "clipon/kernels/micro/quantise.hpp"
 #include "clipon/kernels/types.hpp"
 
 namespace clipon::inline CLIPON_ABI::kernels {
@@ -99,14 +100,42 @@ CLIPON_ALWAYS_INLINE void transform_input(const At& at, const Store& store) {
   }
 }
 
-template <class Arch, class T, int m>
-inline void winograd_input_tiles(const WinogradTiles& tiles, const T* maps, T* rows) {
+// Where the transformed tiles go: rows of the maps' type.
+template <class Arch, class T>
+struct ElementRows {
+  OperandRows rows;
+  index_t position_stride;
+  CLIPON_ALWAYS_INLINE T* at(index_t tile, int position) const {
+    return static_cast<T*>(rows.data) + position * position_stride + tile * rows.stride;
+  }
+  CLIPON_ALWAYS_INLINE void end_tile(index_t) const {}
+};
+
+// Or bytes with a scale for each tile and position: floats first, until all channels of a tile are there.
+template <class Arch, int positions>
+struct ByteRows {
+  OperandRows rows;
+  index_t position_stride;
+  index_t count;
+  index_t channels;
+  float* wide;  // [positions, channels]
+  CLIPON_ALWAYS_INLINE float* at(index_t, int position) const { return wide + position * channels; }
+  CLIPON_ALWAYS_INLINE void end_tile(index_t tile) const {
+    auto* bytes = static_cast<std::uint8_t*>(rows.data) + tile * rows.stride;
+    for (int p = 0; p < positions; ++p) {
+      const FloatRow<Arch> row{wide + p * channels};
+      rows.scales[p * count + tile] = quantise_row<Arch>(row, channels, bytes + p * position_stride);
+    }
+  }
+};
+
+template <class Arch, class T, int m, class Rows>
+inline void winograd_input_tiles(const WinogradTiles& tiles, const T* maps, const Rows& rows) {
   using V = simd::F32<Arch>;
-  using E = Element<Arch, T>;
   constexpr int n = m + 2;
   const index_t channels = tiles.channels;
   const index_t below = tiles.width * channels;
-  for (index_t t = 0; t < tiles.count; ++t, rows += channels) {
+  for (index_t t = 0; t < tiles.count; ++t) {
     const TilePlace place = place_of<Arch>(tiles, tiles.first + t);
     const index_t top = place.y - 1;
     const index_t left = place.x - 1;
@@ -115,28 +144,14 @@ inline void winograd_input_tiles(const WinogradTiles& tiles, const T* maps, T* r
     const auto exists = [&](int i, int j) {
       return top + i >= 0 && top + i < tiles.height && left + j >= 0 && left + j < tiles.width;
     };
-    index_t c = 0;
-    for (; c + V::width <= channels; c += V::width) {
-      const auto store = [&](int i, int j, typename V::Batch x) {
-        E::store(rows + (i * n + j) * tiles.position_stride + c, x);
-      };
-      if (inside) {
-        transform_input<Arch, n>([&](int i, int j) { return E::load(corner + i * below + j * channels + c); }, store);
-      } else {
-        transform_input<Arch, n>(
-            [&](int i, int j) { return exists(i, j) ? E::load(corner + i * below + j * channels + c) : V::set(0.0f); },
-            store);
-      }
-    }
-    if (c == channels) continue;
-    const index_t rest = channels - c;
-    transform_input<Arch, n>(
-        [&](int i, int j) {
-          return exists(i, j) ? E::load_part(corner + i * below + j * channels + c, rest) : V::set(0.0f);
-        },
-        [&](int i, int j, typename V::Batch x) {
-          E::store_part(rows + (i * n + j) * tiles.position_stride + c, x, rest);
-        });
+    for_each_register<Arch>(channels, [&](index_t c, const auto& lanes) {
+      const auto zero = V::set(0.0f);
+      const auto load = [&](int i, int j) { return lanes.load(corner + i * below + j * channels + c); };
+      const auto store = [&](int i, int j, typename V::Batch x) { lanes.store(rows.at(t, i * n + j) + c, x); };
+      if (inside) return transform_input<Arch, n>(load, store);
+      transform_input<Arch, n>([&](int i, int j) { return exists(i, j) ? load(i, j) : zero; }, store);
+    });
+    rows.end_tile(t);
   }
 }
 
@@ -185,10 +200,9 @@ CLIPON_ALWAYS_INLINE void transform_output(const At& at, typename simd::F32<Arch
 }
 
 template <class Arch, class T, int m>
-inline void winograd_output_tiles(const WinogradTiles& tiles, const float* sums, const float* bias, bool pool,
-                                  T* maps) {
+inline void winograd_output_tiles(const WinogradTiles& tiles, const float* sums, index_t position_stride,
+                                  const float* bias, bool pool, T* maps) {
   using V = simd::F32<Arch>;
-  using E = Element<Arch, T>;
   constexpr int n = m + 2;
   const index_t channels = tiles.channels;
   const index_t step = pool ? 2 : 1;  // outputs of the convolution a stored pixel, each way
@@ -199,52 +213,55 @@ inline void winograd_output_tiles(const WinogradTiles& tiles, const float* sums,
     const index_t top = place.y / step;
     const index_t left = place.x / step;
     T* corner = maps + ((place.map * height + top) * width + left) * channels;
-    const auto finish = [&](index_t c, typename V::Batch channel_bias, const auto& load, const auto& store) {
-      transform_output<Arch, m>([&](int i, int j) { return load(sums + (i * n + j) * tiles.position_stride + c); },
-                                channel_bias, pool,
+    for_each_register<Arch>(channels, [&](index_t c, const auto& lanes) {
+      transform_output<Arch, m>([&](int i, int j) { return lanes.load(sums + (i * n + j) * position_stride + c); },
+                                lanes.load(bias + c), pool,
                                 [&](int y, int x, typename V::Batch value) {
                                   if (top + y < height && left + x < width)
-                                    store(corner + (y * width + x) * channels + c, value);
+                                    lanes.store(corner + (y * width + x) * channels + c, value);
                                 });
-    };
-    index_t c = 0;
-    for (; c + V::width <= channels; c += V::width) {
-      finish(
-          c, V::load(bias + c), [](const float* s) { return V::load(s); },
-          [](T* p, typename V::Batch value) { E::store(p, value); });
-    }
-    if (c == channels) continue;
-    const index_t rest = channels - c;
-    finish(
-        c, V::load_part(bias + c, rest), [&](const float* s) { return V::load_part(s, rest); },
-        [&](T* p, typename V::Batch value) { E::store_part(p, value, rest); });
+    });
   }
 }
 
-/// Tiles of maps [*, height, width, channels] -> rows [n * n][count][channels] of the same type, position_stride
-/// elements a position; zeros stand around a map.
-template <class Arch>
-inline void winograd_input(const WinogradTiles& tiles, const void* maps, void* rows) {
-  if (tiles.type == DataType::f32) {
-    const auto transform = tiles.m == 2 ? winograd_input_tiles<Arch, float, 2> : winograd_input_tiles<Arch, float, 4>;
-    return transform(tiles, static_cast<const float*>(maps), static_cast<float*>(rows));
+// The rows in the type that the products take; the maps are T.
+template <class Arch, class T, int m>
+inline void winograd_input_to(const WinogradTiles& tiles, const void* maps, const WinogradRows& rows) {
+  constexpr int positions = (m + 2) * (m + 2);
+  const T* in = static_cast<const T*>(maps);
+  if (rows.rows.type != DataType::i8) {
+    return winograd_input_tiles<Arch, T, m>(tiles, in, ElementRows<Arch, T>{rows.rows, rows.position_stride});
   }
+  const ByteRows<Arch, positions> bytes{rows.rows, rows.position_stride, tiles.count, tiles.channels, rows.scratch};
+  winograd_input_tiles<Arch, T, m>(tiles, in, bytes);
+}
+
+/// Tiles of maps [*, height, width, channels] -> rows [n * n][count][channels] of the same type or i8; zeros stand
+/// around a map.
+template <class Arch>
+inline void winograd_input(const WinogradTiles& tiles, const void* maps, const WinogradRows& rows) {
   using Bf16 = std::uint16_t;
-  const auto transform = tiles.m == 2 ? winograd_input_tiles<Arch, Bf16, 2> : winograd_input_tiles<Arch, Bf16, 4>;
-  transform(tiles, static_cast<const Bf16*>(maps), static_cast<Bf16*>(rows));
+  if (tiles.type == DataType::f32) {
+    const auto transform = tiles.m == 2 ? winograd_input_to<Arch, float, 2> : winograd_input_to<Arch, float, 4>;
+    return transform(tiles, maps, rows);
+  }
+  const auto transform = tiles.m == 2 ? winograd_input_to<Arch, Bf16, 2> : winograd_input_to<Arch, Bf16, 4>;
+  transform(tiles, maps, rows);
 }
 
-/// Sums [n * n][count][channels] -> these tiles of maps [*, height, width, channels]: relu(convolution + bias); with
-/// `pool` the maps are [*, height / 2, width / 2, channels], averages of 2 x 2 of that.
+/// Sums [n * n][count][channels], position_stride from position to position -> these tiles of maps [*, height, width,
+/// channels]: relu(convolution + bias); with `pool` the maps are [*, height / 2, width / 2, channels], averages of 2 x
+/// 2 of that.
 template <class Arch>
-inline void winograd_output(const WinogradTiles& tiles, const float* sums, const float* bias, bool pool, void* maps) {
+inline void winograd_output(const WinogradTiles& tiles, const float* sums, index_t position_stride, const float* bias,
+                            bool pool, void* maps) {
   if (tiles.type == DataType::f32) {
     const auto transform = tiles.m == 2 ? winograd_output_tiles<Arch, float, 2> : winograd_output_tiles<Arch, float, 4>;
-    return transform(tiles, sums, bias, pool, static_cast<float*>(maps));
+    return transform(tiles, sums, position_stride, bias, pool, static_cast<float*>(maps));
   }
   using Bf16 = std::uint16_t;
   const auto transform = tiles.m == 2 ? winograd_output_tiles<Arch, Bf16, 2> : winograd_output_tiles<Arch, Bf16, 4>;
-  transform(tiles, sums, bias, pool, static_cast<Bf16*>(maps));
+  transform(tiles, sums, position_stride, bias, pool, static_cast<Bf16*>(maps));
 }
 
 }  // namespace clipon::inline CLIPON_ABI::kernels

@@ -1,0 +1,70 @@
+// The epilogue of a tile whose sums are still in registers: bias, residual, and no activation or ReLU.  Called by
+// gemm.hpp.  Per ISA.
+//
+// Sums that pass through memory cost as much as 50 steps of k: nothing for a Transformer's products, a fifth of a
+// ResNet's, whose depth is 64 to 512.  Only where 32 registers hold the sums and what is added to them, and for the
+// tiles that most of a product consists of.  The same operations as finish_tile.hpp's, so the same bits.
+#pragma once
+
+#include "clipon/kernels/micro/finish_tile.hpp"
+#include "clipon/kernels/micro/gemm_tile_size.hpp"
+
+namespace clipon::inline CLIPON_ABI::kernels {
+
+template <class Arch, int MR, int NV>
+constexpr bool stays_in_registers =
+    Arch::vector_bits == 512 && NV == GemmTile<Arch>::vectors&& MR >= GemmTile<Arch>::rows - 1;
+
+/// What turns integer sums into products: see ScaledSums.  Unused by the other types.
+struct IntegerScales {
+  const RowScale* row = nullptr;
+  const float* column = nullptr;
+  const std::int32_t* column_sum = nullptr;
+};
+
+template <class Arch, class Product, Activation activation, int MR, int NV>
+CLIPON_ALWAYS_INLINE void finish_in_registers(const typename Product::Sum (&sum)[MR][NV], const IntegerScales& scales,
+                                              const Epilogue& epilogue) {
+  using V = simd::F32<Arch>;
+  const Epilogue to = epilogue;  // a copy, whose members stay in registers: stores could change the caller's
+  bool any_zero_point = false;   // none after a ReLU
+  if constexpr (Product::type == DataType::i8) {
+    for (int r = 0; r < MR; ++r) any_zero_point = any_zero_point || scales.row[r].zero != 0;
+  }
+#pragma GCC unroll 4
+  for (int v = 0; v < NV; ++v) {
+    const index_t c = v * V::width;
+    const auto bias = to.bias == nullptr ? V::set(0.0f) : V::load(to.bias + c);
+    auto scale = V::set(1.0f);
+    if constexpr (Product::type == DataType::i8) scale = V::load(scales.column + c);
+#pragma GCC unroll 8
+    for (int r = 0; r < MR; ++r) {
+      typename V::Batch x;
+      if constexpr (Product::type == DataType::i8) {
+        const auto integers = std::bit_cast<typename V::Integers>(sum[r][v]);
+        const auto product = any_zero_point ? V::from_difference(integers, scales.row[r].zero, scales.column_sum + c)
+                                            : V::from_integers(integers);
+        x = V::fma(product, V::set(scales.row[r].scale) * scale, bias);
+      } else {
+        x = typename V::Batch(sum[r][v]) + bias;
+      }
+      finish_register<Arch, activation, true>(x, to, r * to.out_stride + c, r * to.residual_stride + c, V::width);
+    }
+  }
+}
+
+/// Asks for what finish_in_registers will add: it lies a row apart, where no prefetcher looks, and a tile of little
+/// depth would wait for it.
+template <class Arch, int MR, int NV>
+CLIPON_ALWAYS_INLINE void ask_for_residual(const Epilogue& epilogue) {
+  constexpr index_t columns = NV * simd::F32<Arch>::width;
+  if (epilogue.residual_bf16 == nullptr) return;
+#pragma GCC unroll 8
+  for (int r = 0; r < MR; ++r) {
+    const std::uint16_t* row = epilogue.residual_bf16 + r * epilogue.residual_stride;
+    __builtin_prefetch(row);
+    __builtin_prefetch(row + columns - 1);
+  }
+}
+
+}  // namespace clipon::inline CLIPON_ABI::kernels
