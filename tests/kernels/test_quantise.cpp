@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <clipon/kernels/gemm.hpp>
 #include <clipon/kernels/reference.hpp>
 #include <cmath>
@@ -59,14 +60,49 @@ TEST_CASE("a row with NaN or infinity has no finite scale, so that it can't pass
   support::for_each_isa([](const KernelTable& table) {
     for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
                             -std::numeric_limits<float>::infinity()}) {
-      for (const index_t at : {0, 17, 32}) {
-        std::vector<float> x(33, 1.0f);
+      for (const index_t at : {0, 17, 32, 69}) {  // 70: more than any ISA's register of floats or of bf16, and a rest
+        std::vector<float> x(70, at % 2 == 0 ? 1.0f : -1.0f);
         x[static_cast<std::size_t>(at)] = bad;
-        std::vector<std::uint8_t> bytes(36);
+        std::vector<std::uint16_t> halves;
+        for (const float value : x) halves.push_back(float_to_bf16(value));
+        std::vector<std::uint8_t> bytes(72);
         RowScale scale;
-        table.quantise({x.data(), 33}, 1, 33, {bytes.data(), 36, DataType::i8, &scale});
+        table.quantise({x.data(), 70}, 1, 70, {bytes.data(), 72, DataType::i8, &scale});
+        CHECK_FALSE(std::isfinite(scale.scale));
+        scale = {};
+        table.quantise({halves.data(), 70, DataType::bf16}, 1, 70, {bytes.data(), 72, DataType::i8, &scale});
         CHECK_FALSE(std::isfinite(scale.scale));
       }
+    }
+  });
+}
+
+TEST_CASE("a row's scale and zero point are those of its least and greatest value, and 0") {
+  support::for_each_isa([](const KernelTable& table) {
+    support::Random random(16);
+    for (int round = 0; round < 40; ++round) {
+      const index_t n = random.whole(1, 100);
+      std::vector<float> x;
+      std::vector<std::uint16_t> halves;
+      float least = 0.0f;
+      float greatest = 0.0f;
+      for (index_t i = 0; i < n; ++i) {
+        const float value = random.normal() + static_cast<float>(round % 3 - 1) * 8.0f;  // of one sign, or of both
+        halves.push_back(float_to_bf16(value));
+        x.push_back(bf16_to_float(halves.back()));
+        least = std::min(least, x.back());
+        greatest = std::max(greatest, x.back());
+      }
+      const index_t stride = padded_depth(DataType::i8, n);
+      std::vector<std::uint8_t> bytes(static_cast<std::size_t>(stride));
+      RowScale of_floats;
+      RowScale of_halves;
+      table.quantise({x.data(), n}, 1, n, {bytes.data(), stride, DataType::i8, &of_floats});
+      table.quantise({halves.data(), n, DataType::bf16}, 1, n, {bytes.data(), stride, DataType::i8, &of_halves});
+      CHECK(of_floats.scale == (greatest - least) / 255.0f);
+      CHECK(of_halves.scale == of_floats.scale);
+      CHECK(of_floats.zero == static_cast<std::int32_t>(std::nearbyintf(-least / of_floats.scale)));
+      CHECK(of_halves.zero == of_floats.zero);
     }
   });
 }
