@@ -99,11 +99,10 @@ inline WinogradBlock winograd_block(const Winograd& conv, MapSize size, index_t 
     block.bytes += Scratch::size_for<unsigned char>(bytes);
     return part;
   };
-  const bool as_bytes = conv.type() == DataType::i8;
   const auto element = static_cast<index_t>(size_of(conv.type()));
   block.rows.rows.data = take(positions * block.rows.position_stride * element);
   block.sums = reinterpret_cast<float*>(take(positions * block.sum_stride * 4));
-  if (as_bytes) {
+  if (conv.type() == DataType::i8) {
     const auto scale = static_cast<index_t>(sizeof(kernels::RowScale));
     block.rows.rows.scales = reinterpret_cast<kernels::RowScale*>(take(positions * count * scale));
     block.rows.scratch = reinterpret_cast<float*>(take(positions * conv.inputs() * 4));

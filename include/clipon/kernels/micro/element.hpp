@@ -1,4 +1,4 @@
-// Elements of a map, f32 or bf16, as registers of floats.  Used by winograd.hpp and pool.hpp.  Per ISA.
+// Elements of a map or a row, f32 or bf16, as registers of floats.  Used by what reads either type.  Per ISA.
 #pragma once
 
 #include "clipon/simd/vector.hpp"

@@ -12,16 +12,10 @@
 namespace clipon::inline CLIPON_ABI::kernels {
 
 template <class Arch, int MR, int NV>
-constexpr bool stays_in_registers =
-    Arch::vector_bits == 512 && NV == GemmTile<Arch>::vectors&& MR >= GemmTile<Arch>::rows - 1;
+constexpr bool stays_in_registers = Arch::vector_bits == 512 && (NV == GemmTile<Arch>::vectors) &&
+                                    (MR >= GemmTile<Arch>::rows - 1);
 
-/// What turns integer sums into products: see ScaledSums.  Unused by the other types.
-struct IntegerScales {
-  const RowScale* row = nullptr;
-  const float* column = nullptr;
-  const std::int32_t* column_sum = nullptr;
-};
-
+/// scales: of integer sums; unused by the other types.
 template <class Arch, class Product, Activation activation, int MR, int NV>
 CLIPON_ALWAYS_INLINE void finish_in_registers(const typename Product::Sum (&sum)[MR][NV], const IntegerScales& scales,
                                               const Epilogue& epilogue) {

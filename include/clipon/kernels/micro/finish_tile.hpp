@@ -45,8 +45,15 @@ struct FactoredSums {
   CLIPON_ALWAYS_INLINE Column column(index_t c, Batch bias) const { return {sums + c, stride, row_factor, bias}; }
 };
 
-/// Integer sums [rows, stride].  Row r of A is s_r (u - z_r) and column c of W is t_c w, so
+/// What turns integer sums into products.  Row r of A is s_r (u - z_r) and column c of W is t_c w, so
 /// A W^T = s_r t_c (sum u w - z_r sum w); the difference is taken in integers, where it is exact.
+struct IntegerScales {
+  const RowScale* row = nullptr;             // [rows]
+  const float* column = nullptr;             // padded to whole panels
+  const std::int32_t* column_sum = nullptr;  // padded to whole panels
+};
+
+/// Integer sums [rows, stride].
 template <class Arch>
 struct ScaledSums {
   using V = simd::F32<Arch>;
@@ -65,11 +72,9 @@ struct ScaledSums {
   };
   const std::int32_t* sums;
   index_t stride;
-  const RowScale* row_scales;
-  const float* column_scale;       // padded to whole panels
-  const std::int32_t* column_sum;  // padded to whole panels
+  IntegerScales scales;
   CLIPON_ALWAYS_INLINE Column column(index_t c, Batch bias) const {
-    return {sums + c, stride, row_scales, column_sum + c, V::load(column_scale + c), bias};
+    return {sums + c, stride, scales.row, scales.column_sum + c, V::load(scales.column + c), bias};
   }
 };
 

@@ -69,8 +69,8 @@ inline void gemm_tile(const TileInput& in, const Epilogue& epilogue) {
       return;
     }
   }
+  const IntegerScales scales{in.a.scales, in.column_scale, in.column_sum};
   if constexpr (stays_in_registers<Arch, MR, NV>) {
-    const IntegerScales scales{in.a.scales, in.column_scale, in.column_sum};
     if (whole && epilogue.activation == Activation::none)
       return finish_in_registers<Arch, Product, Activation::none, MR, NV>(sum, scales, epilogue);
     if (whole && epilogue.activation == Activation::relu)
@@ -85,8 +85,7 @@ inline void gemm_tile(const TileInput& in, const Epilogue& epilogue) {
     for (int v = 0; v < NV; ++v) Product::store(sums + (r * NV + v) * width, sum[r][v]);
   }
   if constexpr (Product::type == DataType::i8) {
-    const ScaledSums<Arch> scaled{sums, NV * width, in.a.scales, in.column_scale, in.column_sum};
-    finish_tile<Arch>(scaled, MR, in.columns, epilogue);
+    finish_tile<Arch>(ScaledSums<Arch>{sums, NV * width, scales}, MR, in.columns, epilogue);
   } else if (in.row_factor != nullptr) {
     finish_rows<Arch, Activation::none>(FactoredSums<Arch>{sums, NV * width, in.row_factor}, MR, in.columns, epilogue);
   } else {

@@ -6,25 +6,15 @@
 namespace clipon::inline CLIPON_ABI::kernels {
 
 // Register budget: MR * NV sums + NV loads (+ 1 broadcast where memory operands can't broadcast).
-template <class Arch, int bits = Arch::vector_bits>
-struct GemmTile {  // portable: 16 sums keep a scalar FPU busy
-  static constexpr int rows = 4;
-  static constexpr int vectors = 4;
-};
+//   512 bits: 24 + 3 + 1 of 32 registers
+//   256 bits: 12 + 2 + 1 of 16
+//   128 bits: 8 + 2 + 1 of 16
+//   portable: 16 sums keep a scalar FPU busy
 template <class Arch>
-struct GemmTile<Arch, 128> {  // 8 + 2 + 1 of 16 registers
-  static constexpr int rows = 4;
-  static constexpr int vectors = 2;
-};
-template <class Arch>
-struct GemmTile<Arch, 256> {  // 12 + 2 + 1 of 16 registers
-  static constexpr int rows = 6;
-  static constexpr int vectors = 2;
-};
-template <class Arch>
-struct GemmTile<Arch, 512> {  // 24 + 3 + 1 of 32 registers
-  static constexpr int rows = 8;
-  static constexpr int vectors = 3;
+struct GemmTile {
+  static constexpr int bits = Arch::vector_bits;
+  static constexpr int rows = bits == 512 ? 8 : bits == 256 ? 6 : 4;
+  static constexpr int vectors = bits == 512 ? 3 : bits >= 128 ? 2 : 4;
 };
 
 template <class Arch>

@@ -137,9 +137,8 @@ inline void gemm_block_tiles(const GemmBlock& block) {
   const auto finish = [&](const Stored* sums, index_t row, index_t rows, index_t column, index_t columns) {
     const Epilogue epilogue = block.epilogue.from(row, column);
     if constexpr (type == DataType::i8) {
-      const ScaledSums<Arch> scaled{sums, kTilePanel, block.a.scales + row, block.column_scale + column,
-                                    block.column_sum + column};
-      finish_tile<Arch>(scaled, rows, columns, epilogue);
+      const IntegerScales scales{block.a.scales + row, block.column_scale + column, block.column_sum + column};
+      finish_tile<Arch>(ScaledSums<Arch>{sums, kTilePanel, scales}, rows, columns, epilogue);
     } else {
       finish_tile<Arch>(FloatSums<Arch>{sums, kTilePanel}, rows, columns, epilogue);
     }

@@ -98,7 +98,7 @@ inline void pack_panel(const StoredMatrix& w, index_t first, const PanelRows& ou
       if (out.type == DataType::f32) {
         __builtin_memcpy(row, wide, sizeof wide);
       } else if (out.type == DataType::bf16) {
-        round_row<Arch>(FloatRow<Arch>{wide}, block, reinterpret_cast<std::uint16_t*>(row));
+        round_row<Arch>(RowOf<Arch, float>{wide}, block, reinterpret_cast<std::uint16_t*>(row));
       } else {
         const float scale = out.column_scale[j];
         out.column_sum[j] += to_signed_bytes<Arch>(wide, block, scale > 0.0f ? 1.0f / scale : 0.0f, most, owed[j], row);

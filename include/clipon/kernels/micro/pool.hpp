@@ -9,32 +9,23 @@ namespace clipon::inline CLIPON_ABI::kernels {
 
 template <class Arch, class T>
 inline void pool_2x2(const T* in, index_t height, index_t width, index_t channels, T* out) {
-  using V = simd::F32<Arch>;
-  using E = Element<Arch, T>;
-  const auto quarter = V::set(0.25f);
+  const auto quarter = simd::F32<Arch>::set(0.25f);
   const index_t below = width * channels;
   for (index_t y = 0; y + 1 < height; y += 2) {
     for (index_t x = 0; x + 1 < width; x += 2, out += channels) {
       const T* a = in + (y * width + x) * channels;
       const T* b = a + channels;
-      index_t c = 0;
-      for (; c + V::width <= channels; c += V::width) {
-        const auto top = E::load(a + c) + E::load(b + c);
-        const auto bottom = E::load(a + below + c) + E::load(b + below + c);
-        E::store(out + c, (top + bottom) * quarter);
-      }
-      if (c < channels) {
-        const index_t n = channels - c;
-        const auto top = E::load_part(a + c, n) + E::load_part(b + c, n);
-        const auto bottom = E::load_part(a + below + c, n) + E::load_part(b + below + c, n);
-        E::store_part(out + c, (top + bottom) * quarter, n);
-      }
+      for_each_register<Arch>(channels, [&](index_t c, const auto& lanes) {
+        const auto top = lanes.load(a + c) + lanes.load(b + c);
+        const auto bottom = lanes.load(a + below + c) + lanes.load(b + below + c);
+        lanes.store(out + c, (top + bottom) * quarter);
+      });
     }
   }
 }
 
-/// in [height, width, channels] -> out [height / 2, width / 2, channels], both f32 or both bf16; an odd last row or
-/// column is dropped, as torch.nn.AvgPool2d(2) does.
+/// in [height, width, channels] -> out [height / 2, width / 2, channels], both f32 or both bf16, elsewhere; an odd last
+/// row or column is dropped, as torch.nn.AvgPool2d(2) does.
 template <class Arch>
 inline void average_pool_2x2(const void* in, DataType type, index_t height, index_t width, index_t channels,
                              void* out) {

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "clipon/kernels/micro/element.hpp"
 #include "clipon/kernels/types.hpp"
 #include "clipon/simd/value_range.hpp"
 #include "clipon/simd/vector.hpp"
@@ -30,24 +31,12 @@ CLIPON_ALWAYS_INLINE void round_row(const Row& row, index_t n, std::uint16_t* ou
   for (index_t i = n; i < padded_depth(DataType::bf16, n); ++i) out[i] = 0;
 }
 
-template <class Arch>
-struct FloatRow {
-  const float* x;
-  CLIPON_ALWAYS_INLINE auto load(index_t i) const { return simd::F32<Arch>::load(x + i); }
-  CLIPON_ALWAYS_INLINE auto load_part(index_t i, index_t n) const { return simd::F32<Arch>::load_part(x + i, n); }
-};
-
-template <class Arch>
-struct Bf16Row {
-  const std::uint16_t* x;
-  CLIPON_ALWAYS_INLINE auto load(index_t i) const { return simd::F32<Arch>::from_bf16(x + i); }
-  CLIPON_ALWAYS_INLINE auto load_part(index_t i, index_t n) const {
-    std::uint16_t part[simd::F32<Arch>::width] = {};
-    for (index_t j = 0; j < simd::F32<Arch>::width; ++j) {
-      if (j < n) part[j] = x[i + j];
-    }
-    return simd::F32<Arch>::from_bf16(part);
-  }
+/// A row in memory, of floats or bf16.
+template <class Arch, class T>
+struct RowOf {
+  const T* x;
+  CLIPON_ALWAYS_INLINE auto load(index_t i) const { return Element<Arch, T>::load(x + i); }
+  CLIPON_ALWAYS_INLINE auto load_part(index_t i, index_t n) const { return Element<Arch, T>::load_part(x + i, n); }
 };
 
 /// The range of n values of a row.
@@ -62,7 +51,7 @@ CLIPON_ALWAYS_INLINE simd::ValueRange range_of(const Row& row, index_t n) {
 }
 
 template <class Arch>
-CLIPON_ALWAYS_INLINE simd::ValueRange range_of(const Bf16Row<Arch>& row, index_t n) {
+CLIPON_ALWAYS_INLINE simd::ValueRange range_of(const RowOf<Arch, std::uint16_t>& row, index_t n) {
   using Range = simd::RangeOf<Arch>;
   Range range;
   const index_t whole = n / Range::halves * Range::halves;
@@ -115,10 +104,10 @@ template <class Arch>
 inline void quantise(const Operand& x, index_t rows, index_t n, const OperandRows& out) {
   for (index_t r = 0; r < rows; ++r) {
     if (x.type == DataType::f32) {
-      const FloatRow<Arch> row{static_cast<const float*>(x.data) + r * x.stride};
+      const RowOf<Arch, float> row{static_cast<const float*>(x.data) + r * x.stride};
       write_operand_row<Arch>(row, n, out, r);
     } else {
-      const Bf16Row<Arch> row{static_cast<const std::uint16_t*>(x.data) + r * x.stride};
+      const RowOf<Arch, std::uint16_t> row{static_cast<const std::uint16_t*>(x.data) + r * x.stride};
       write_operand_row<Arch>(row, n, out, r);
     }
   }

@@ -123,7 +123,7 @@ struct ByteRows {
   CLIPON_ALWAYS_INLINE void end_tile(index_t tile) const {
     auto* bytes = static_cast<std::uint8_t*>(rows.data) + tile * rows.stride;
     for (int p = 0; p < positions; ++p) {
-      const FloatRow<Arch> row{wide + p * channels};
+      const RowOf<Arch, float> row{wide + p * channels};
       rows.scales[p * count + tile] = quantise_row<Arch>(row, channels, bytes + p * position_stride);
     }
   }
