@@ -24,8 +24,8 @@ inline void add_shape(std::vector<Shape>& shapes, const Shape& shape) {
 }
 
 inline void add_block(std::vector<Shape>& shapes, index_t m, index_t width) {
-  add_shape(shapes, {m, width, width, "query, out"});
-  add_shape(shapes, {m, 2 * width, width, "key_value"});
+  add_shape(shapes, {m, 3 * width, width, "query_key_value"});
+  add_shape(shapes, {m, width, width, "out"});
   add_shape(shapes, {m, 4 * width, width, "c_fc"});
   add_shape(shapes, {m, width, 4 * width, "c_proj"});
 }
@@ -49,7 +49,6 @@ inline void add_resnet(std::vector<Shape>& shapes, const Architecture& a) {
       if (block == 0) add_shape(shapes, {side * side, 4 * planes, in, name + " downsample 1x1"});
     }
   }
-  add_shape(shapes, {a.tokens(), 2 * in, in, "attention pool key_value"});
 }
 
 /// Every shape of both towers: a ViT's at one picture and at 32, a ResNet's at one, the texts' at 64 of 10 tokens.

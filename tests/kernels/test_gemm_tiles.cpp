@@ -1,59 +1,32 @@
 // The products on tiles (AMX), with tiles in plain C++: the same code as on the processors that have them.
-#include <clipon/kernels/micro/attention.hpp>
-#include <clipon/kernels/micro/pack.hpp>
-
 #include "attention_checks.hpp"
 #include "product_checks.hpp"
+#include "tiles_in_cpp.hpp"
 
 using namespace clipon;
 using namespace clipon::kernels;
 
 namespace {
 
-struct TilesInCpp : clipon::simd::scalar {
-  static constexpr bool has_amx = true;
-};
-
-void gemm_on_tiles(const GemmBlock& block) {
-  using Tiles = simd::Tiles<false>;
-  if (block.a.type == DataType::bf16) return gemm_block_tiles<TilesInCpp, Tiles, DataType::bf16>(block);
-  return gemm_block_tiles<TilesInCpp, Tiles, DataType::i8>(block);
-}
-
-void attention_head_on_tiles(const AttentionHead& head) {
-  if (head.q.type == DataType::bf16) return attention_on_tiles<TilesInCpp, simd::Tiles<false>>(head);
-  built_table(Isa::scalar)->attention_head(head);
-}
-
-KernelTable tiles_table() {
-  KernelTable table = *built_table(Isa::scalar);
-  table.panel_columns = panel_columns<TilesInCpp>;
-  table.pack_panel = pack_panel<TilesInCpp>;
-  table.gemm = gemm_on_tiles;
-  table.attention_scratch = attention_scratch<TilesInCpp>;
-  table.attention_head = attention_head_on_tiles;
-  return table;
-}
-
 constexpr DataType kTileTypes[] = {DataType::bf16, DataType::i8};
 
 }  // namespace
 
 TEST_CASE("tiles: products agree with the definition") {
-  support::check_products(tiles_table(), kTileTypes, 120);
+  support::check_products(support::tiles_table(), kTileTypes, 120);
 }
 
 TEST_CASE("tiles: a row's bits are the same alone, in a batch and at any thread count") {
-  support::check_rows_alone(tiles_table(), kTileTypes);
+  support::check_rows_alone(support::tiles_table(), kTileTypes);
 }
 
 TEST_CASE("tiles: attention agrees with the definition") {
-  support::check_attention(tiles_table());
+  support::check_attention(support::tiles_table());
 }
 
 TEST_CASE("tiles: int8 products are the bits of every other instruction set") {
   support::Random random(14);
-  const KernelTable tiles = tiles_table();
+  const KernelTable& tiles = support::tiles_table();
   const KernelTable& other = *built_table(Isa::scalar);
   for (const index_t k : {64, 100, 333, 768}) {
     const index_t m = 67;

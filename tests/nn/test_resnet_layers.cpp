@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "kernels/operands.hpp"
+#include "kernels/tiles_in_cpp.hpp"
 
 using namespace clipon;
 using namespace clipon::nn;
@@ -49,8 +50,9 @@ Linear random_linear(const Context& context, support::Random& random, index_t ou
 
 }  // namespace
 
-TEST_CASE("Winograd's convolution is the convolution: random shapes, tiles and types, pooled or not, every ISA") {
-  support::for_each_isa([](const kernels::KernelTable& table) {
+TEST_CASE(
+    "Winograd's convolution is the convolution: random shapes, tiles and types, pooled or not, every ISA and tiles") {
+  support::for_each_isa_and_tiles([](const kernels::KernelTable& table) {
     support::Random random(31);
     for (int round = 0; round < 24; ++round) {
       const DataType type = support::kProductTypes[round % 3];
@@ -112,8 +114,8 @@ TEST_CASE("Winograd's convolution is the convolution: random shapes, tiles and t
   });
 }
 
-TEST_CASE("the strided convolution is the convolution at every second pixel, on every ISA") {
-  support::for_each_isa([](const kernels::KernelTable& table) {
+TEST_CASE("the strided convolution is the convolution at every second pixel, on every ISA and tiles") {
+  support::for_each_isa_and_tiles([](const kernels::KernelTable& table) {
     support::Random random(32);
     for (int round = 0; round < 6; ++round) {
       const index_t out = random.whole(1, 60);
@@ -144,8 +146,9 @@ TEST_CASE("the strided convolution is the convolution at every second pixel, on 
   });
 }
 
-TEST_CASE("attention pooling is AttentionPool2d: keys and values of every position give the same, on every ISA") {
-  support::for_each_isa([](const kernels::KernelTable& table) {
+TEST_CASE(
+    "attention pooling is AttentionPool2d: keys and values of every position give the same, on every ISA and tiles") {
+  support::for_each_isa_and_tiles([](const kernels::KernelTable& table) {
     support::Random random(33);
     for (const DataType type : {DataType::f32, DataType::bf16}) {
       const Context context{&table, {2}};
@@ -160,16 +163,16 @@ TEST_CASE("attention pooling is AttentionPool2d: keys and values of every positi
         weight.push_back(rounded(type, random.normals(channels * channels, k < 2 ? 0.2f : 0.125f)));
         bias.push_back(random.normals(channels));
       }
-      AttentionPool pool = make_attention_pool(context, random.normals(tokens * channels), heads, weight[1].data(),
-                                               weight[2].data(), bias[2], type);
-      pool.query = {
+      AttentionPool pool{random.normals(tokens * channels), {}};
+      pack_heads(context, pool.attention, heads, weight[1].data(), weight[2].data(), bias[2], type);
+      pool.attention.query = {
           kernels::PackedMatrix(context, {weight[0].data(), nullptr, DataType::f32, channels, channels}, type),
           bias[0]};
       std::vector<float> identity(
           static_cast<std::size_t>(embed_dim * channels));  // shows the first values as they are
       for (index_t i = 0; i < embed_dim; ++i) identity[static_cast<std::size_t>(i * channels + i)] = 1.0f;
-      pool.out = {kernels::PackedMatrix(context, {identity.data(), nullptr, DataType::f32, embed_dim, channels}, type),
-                  {}};
+      pool.attention.out = {
+          kernels::PackedMatrix(context, {identity.data(), nullptr, DataType::f32, embed_dim, channels}, type), {}};
       const auto maps = rounded(type, random.normals(pictures * (tokens - 1) * channels));
       const auto bytes = stored(type, maps);
       std::vector<float> found(static_cast<std::size_t>(pictures * embed_dim));
@@ -179,11 +182,11 @@ TEST_CASE("attention pooling is AttentionPool2d: keys and values of every positi
       for (index_t p = 0; p < pictures; ++p) {
         std::vector<float> x(static_cast<std::size_t>(tokens * channels));
         pool_tokens(pool, {maps.data() + p * (tokens - 1) * channels, channels}, x.data());
-        const auto expected = reference::attention_pool(x.data(), tokens, channels, heads,
-                                                        {weight[0].data(), weight[1].data(), weight[2].data()},
-                                                        {bias[0].data(), bias[1].data(), bias[2].data()});
+        const auto expected = reference::attention_of_token(x.data(), 0, tokens, channels, heads,
+                                                            {weight[0].data(), weight[1].data(), weight[2].data()},
+                                                            {bias[0].data(), bias[1].data(), bias[2].data()});
         for (index_t o = 0; o < embed_dim; ++o) {
-          // values of about 2; rounded four times on the way to bf16, before and after sums that average the errors,
+          // values of about 2; rounded five times on the way to bf16, before and after sums that average the errors,
           // and scores of about 4 that are exponents
           const double limit = type == DataType::f32 ? 2e-5 : 0.15;
           REQUIRE(std::fabs(double{found[static_cast<std::size_t>(p * embed_dim + o)]} -
@@ -195,7 +198,7 @@ TEST_CASE("attention pooling is AttentionPool2d: keys and values of every positi
 }
 
 TEST_CASE("a residual block gives a picture the same bits alone, in a batch and at any thread count") {
-  support::for_each_isa([](const kernels::KernelTable& table) {
+  support::for_each_isa_and_tiles([](const kernels::KernelTable& table) {
     for (const DataType type : support::kProductTypes) {
       support::Random random(34);
       const Context serial{&table, {1}};

@@ -170,10 +170,12 @@ inline void best_two_of_rows(const RowsOfFew& job, const BestTwo& out) {
   }
 }
 
-/// AttentionPool2d of one picture (openai/CLIP clip/model.py): x [tokens, channels] with the mean first, embedded;
-/// weights [channels, channels] -> the attended values [channels], before c_proj.
-inline std::vector<double> attention_pool(const float* x, index_t tokens, index_t channels, index_t heads,
-                                          const float* const (&weight)[3], const float* const (&bias)[3]) {
+/// Multi-head attention of token `asking` of one sequence (torch.nn.MultiheadAttention; AttentionPool2d in openai/CLIP
+/// clip/model.py asks with the mean, token 0): x [tokens, channels]; weights [channels, channels] of query, key and
+/// value -> the attended values [channels], before the output projection.
+inline std::vector<double> attention_of_token(const float* x, index_t asking, index_t tokens, index_t channels,
+                                              index_t heads, const float* const (&weight)[3],
+                                              const float* const (&bias)[3]) {
   const auto projected = [&](std::size_t which, index_t token, index_t o) {  // 0: query, 1: key, 2: value
     double sum = double{bias[which][o]};
     for (index_t c = 0; c < channels; ++c) {
@@ -182,13 +184,17 @@ inline std::vector<double> attention_pool(const float* x, index_t tokens, index_
     return sum;
   };
   const index_t head_width = channels / heads;
+  std::vector<double> query;
+  for (index_t o = 0; o < channels; ++o) query.push_back(projected(0, asking, o));
   std::vector<double> out(static_cast<std::size_t>(channels));
   for (index_t first = 0; first < channels; first += head_width) {
     std::vector<double> score(static_cast<std::size_t>(tokens));
     double total = 0.0;
     for (index_t t = 0; t < tokens; ++t) {
       double dot = 0.0;
-      for (index_t o = first; o < first + head_width; ++o) dot += projected(0, 0, o) * projected(1, t, o);
+      for (index_t o = first; o < first + head_width; ++o) {
+        dot += query[static_cast<std::size_t>(o)] * projected(1, t, o);
+      }
       total += score[static_cast<std::size_t>(t)] = std::exp(dot / std::sqrt(static_cast<double>(head_width)));
     }
     for (index_t o = first; o < first + head_width; ++o) {

@@ -9,7 +9,7 @@
 #include "clipon/models/config.hpp"
 #include "clipon/nn/attention_pool.hpp"
 #include "clipon/nn/conv2d.hpp"
-#include "clipon/nn/transformer_block.hpp"
+#include "clipon/nn/transformer.hpp"
 #include "clipon/nn/winograd.hpp"
 
 namespace clipon::inline CLIPON_ABI::models {
@@ -35,20 +35,20 @@ struct Builder {
     return {weights.get_vector(name + ".weight", {width}), weights.get_vector(name + ".bias", {width}), epsilon};
   }
 
-  /// Two matrices of the same width, one above the other: keys and values in one product.
-  nn::Linear stacked(const std::string& first, const std::string& second, index_t outputs, index_t inputs) {
-    const index_t rows = weights.only_shapes() ? 0 : outputs;
-    AlignedBuffer<float> wide(static_cast<std::size_t>(2 * rows * inputs));  // [2 outputs, inputs]
+  /// NAMEq, NAMEk and NAMEv, [width, width] each, one above the other: one product.
+  nn::Linear query_key_value(const std::string& name, index_t width) {
+    const index_t rows = weights.only_shapes() ? 0 : width;
+    AlignedBuffer<float> wide(static_cast<std::size_t>(3 * rows * width));  // [3 width, width]
     std::vector<float> bias;
     index_t row = 0;
-    for (const std::string& name : {first, second}) {
-      const kernels::StoredMatrix w = stored(weights.get(name + ".weight", {outputs, inputs}));
-      for (index_t r = 0; r < rows; ++r, ++row) context.kernels->widen(w, r, 0, inputs, wide.data() + row * inputs);
-      const auto part = weights.get_vector(name + ".bias", {outputs});
-      bias.insert(bias.end(), part.begin(), part.end());
+    for (const char part : {'q', 'k', 'v'}) {
+      const kernels::StoredMatrix w = stored(weights.get(name + part + ".weight", {width, width}));
+      for (index_t r = 0; r < rows; ++r, ++row) context.kernels->widen(w, r, 0, width, wide.data() + row * width);
+      const auto offsets = weights.get_vector(name + part + ".bias", {width});
+      bias.insert(bias.end(), offsets.begin(), offsets.end());
     }
-    const kernels::StoredMatrix both{wide.data(), nullptr, DataType::f32, 2 * rows, inputs};
-    return {kernels::PackedMatrix(context, both, type), std::move(bias)};
+    const kernels::StoredMatrix all{wide.data(), nullptr, DataType::f32, 3 * rows, width};
+    return {kernels::PackedMatrix(context, all, type), std::move(bias)};
   }
 
   /// NAME.weight as floats, [rows, columns].
@@ -91,43 +91,61 @@ struct Builder {
     return nn::make_winograd(context, wide.data(), out, in, std::move(offsets), nn::winograd_tile(type, side), type);
   }
 
+  /// NAMEq, NAMEk and NAMEv, each [width, width]; what comes out of the heads goes through another layer.
+  nn::SingleQueryAttention single_query_attention(const std::string& name, index_t width, index_t heads,
+                                                  DataType compute) {
+    nn::SingleQueryAttention attention;
+    attention.query = linear(name + "q", width, width, compute);
+    const AlignedBuffer<float> key = widened(name + "k", {width, width});
+    const AlignedBuffer<float> value = widened(name + "v", {width, width});
+    (void)weights.get_vector(name + "k.bias", {width});  // softmax does not see it: nn/single_query_attention.hpp
+    nn::pack_heads(context, attention, heads, key.data(), value.data(), weights.get_vector(name + "v.bias", {width}),
+                   compute);
+    return attention;
+  }
+
   nn::AttentionPool attention_pool(const std::string& name, index_t tokens, index_t channels, index_t heads,
                                    index_t embed_dim, DataType compute) {
-    if (channels / heads % 2 != 0) compute = DataType::f32;  // a pair of bf16 may not straddle two heads
-    const AlignedBuffer<float> key = widened(name + ".k", {channels, channels});
-    const AlignedBuffer<float> value = widened(name + ".v", {channels, channels});
-    (void)weights.get_vector(name + ".k.bias", {channels});  // softmax does not see it: nn/attention_pool.hpp
-    nn::AttentionPool pool =
-        nn::make_attention_pool(context, weights.get_vector(name + ".position_embd.weight", {tokens, channels}), heads,
-                                key.data(), value.data(), weights.get_vector(name + ".v.bias", {channels}), compute);
-    pool.query = linear(name + ".q", channels, channels, compute);
-    pool.out = linear("visual_projection", embed_dim, channels, compute);
+    compute = nn::single_query_type(compute, channels / heads);
+    nn::AttentionPool pool;
+    pool.positional_embedding = weights.get_vector(name + ".position_embd.weight", {tokens, channels});
+    pool.attention = single_query_attention(name + ".", channels, heads, compute);
+    pool.attention.out = linear("visual_projection", embed_dim, channels, compute);
     return pool;
   }
 
-  /// Block `index` of tower "t" or "v".  clip.cpp's names: ffn_down is the first layer of the MLP, ffn_up the second.
-  nn::TransformerBlock transformer_block(const std::string& tower, index_t index, const TransformerConfig& config,
-                                         bool causal) {
-    const std::string prefix = tower + ".blk." + std::to_string(index) + ".";
-    nn::TransformerBlock block;
-    block.ln_1 = layer_norm(prefix + "ln1", config.width, config.layer_norm_epsilon);
-    block.attention.query = linear(prefix + "attn_q", config.width, config.width, type);
-    block.attention.key_value = stacked(prefix + "attn_k", prefix + "attn_v", config.width, config.width);
-    block.attention.out = linear(prefix + "attn_out", config.width, config.width, type);
-    block.attention.heads = config.heads;
-    block.attention.causal = causal;
-    block.ln_2 = layer_norm(prefix + "ln2", config.width, config.layer_norm_epsilon);
-    block.c_fc = linear(prefix + "ffn_down", config.feed_forward, config.width, type);
-    block.c_proj = linear(prefix + "ffn_up", config.width, config.feed_forward, type);
-    block.activation = config.activation;
-    return block;
+  nn::AttentionWeights attention(const std::string& name, const TransformerConfig& config, bool causal) {
+    nn::AttentionWeights attention;
+    attention.query_key_value = query_key_value(name, config.width);
+    attention.heads = config.heads;
+    attention.causal = causal;
+    return attention;
   }
 
-  std::vector<nn::TransformerBlock> transformer(const std::string& tower, const TransformerConfig& config,
-                                                bool causal) {
-    std::vector<nn::TransformerBlock> blocks;
-    for (index_t i = 0; i < config.layers; ++i) blocks.push_back(transformer_block(tower, i, config, causal));
-    return blocks;
+  /// A block around its attention.  clip.cpp's names: ffn_down is the first layer of the MLP, ffn_up the second.
+  template <class Attention>
+  nn::ResidualAttentionBlock<Attention> block(const std::string& prefix, const TransformerConfig& config,
+                                              Attention attention) {
+    attention.out = linear(prefix + "attn_out", config.width, config.width, type);
+    return {layer_norm(prefix + "ln1", config.width, config.layer_norm_epsilon),
+            std::move(attention),
+            layer_norm(prefix + "ln2", config.width, config.layer_norm_epsilon),
+            linear(prefix + "ffn_down", config.feed_forward, config.width, type),
+            linear(prefix + "ffn_up", config.width, config.feed_forward, type),
+            config.activation};
+  }
+
+  /// The blocks of tower "t" or "v".
+  nn::Transformer transformer(const std::string& tower, const TransformerConfig& config, bool causal) {
+    nn::Transformer transformer;
+    const index_t last = config.layers - 1;
+    const auto prefix = [&](index_t index) { return tower + ".blk." + std::to_string(index) + "."; };
+    for (index_t i = 0; i < last; ++i) {
+      transformer.blocks.push_back(block(prefix(i), config, attention(prefix(i) + "attn_", config, causal)));
+    }
+    transformer.last_block =
+        block(prefix(last), config, single_query_attention(prefix(last) + "attn_", config.width, config.heads, type));
+    return transformer;
   }
 };
 

@@ -28,16 +28,22 @@ inline std::vector<Pass> equal_passes(index_t items, index_t most, int threads) 
   return passes;
 }
 
-/// Passes of about `most` computed rows each, in the order of the texts, as many as give each thread the same share.
+/// Passes of about `most` computed rows each, in the order of the texts, as many as give each thread the same share.  A
+/// text that has all its rows from the one before counts as one: the last block computes a row of each.
 inline std::vector<Pass> passes_by_rows(const TextBatch& batch, index_t most, int threads) {
-  index_t count = (batch.rows() + most - 1) / most;
+  const auto rows_of = [&](index_t i) {
+    return std::max<index_t>(static_cast<index_t>(batch.text(i).size()) - batch.shared(i), 1);
+  };
+  index_t all = 0;
+  for (index_t i = 0; i < batch.count(); ++i) all += rows_of(i);
+  index_t count = (all + most - 1) / most;
   count = std::min((count + threads - 1) / threads * threads, batch.count());
   std::vector<Pass> passes;
   index_t rows = 0;
   for (index_t i = 0; i < batch.count(); ++i) {
-    if (passes.empty() || rows * count >= static_cast<index_t>(passes.size()) * batch.rows()) passes.push_back({i, i});
+    if (passes.empty() || rows * count >= static_cast<index_t>(passes.size()) * all) passes.push_back({i, i});
     passes.back().last = i + 1;
-    rows += static_cast<index_t>(batch.text(i).size()) - batch.shared(i);
+    rows += rows_of(i);
   }
   return passes;
 }

@@ -12,7 +12,7 @@
 #include "clipon/models/build.hpp"
 #include "clipon/models/config.hpp"
 #include "clipon/models/text_batch.hpp"
-#include "clipon/nn/transformer_block.hpp"
+#include "clipon/nn/transformer.hpp"
 
 namespace clipon::inline CLIPON_ABI::models {
 
@@ -25,7 +25,7 @@ class TextTransformer {
     std::vector<float> token_scale;           // [vocabulary] for int8, else empty
     kernels::StoredMatrix token_embedding;    // [vocabulary, width], of token_bytes
     std::vector<float> positional_embedding;  // [context, width]
-    std::vector<nn::TransformerBlock> blocks;
+    nn::Transformer transformer;
     nn::LayerNorm ln_final;
     nn::Linear projection;  // [embed_dim, width]
   };
@@ -35,7 +35,7 @@ class TextTransformer {
     copy_token_embedding(stored(build.weights.get("t.token_embd.weight", {config.vocabulary, t.width})));
     weights_.positional_embedding =
         build.weights.get_vector("t.position_embd.weight", {config.context_length, t.width});
-    weights_.blocks = build.transformer("t", t, true);
+    weights_.transformer = build.transformer("t", t, true);
     weights_.ln_final = build.layer_norm("t.post_ln", t.width, t.layer_norm_epsilon);
     weights_.projection = build.linear("text_projection", config.embed_dim, t.width, DataType::f32, false);
   }
@@ -53,7 +53,8 @@ class TextTransformer {
     return Scratch::size_for<float>(batch.rows() * width) + Scratch::size_for<float>(texts * width) +
            Scratch::size_for<nn::Sequence>(texts) + Scratch::size_for<index_t>(texts) +
            Scratch::size_for<index_t>(batch.tokens()) +
-           nn::BlockScratch::bytes(context, weights_.blocks.front(), std::max(batch.rows(), texts), batch.longest());
+           nn::TransformerScratch::bytes(context, weights_.transformer, std::max(batch.rows(), texts), texts,
+                                         batch.longest());
   }
 
   /// Texts of one pass, each from its start token to its end-of-text token, at least one token and at most
@@ -67,7 +68,7 @@ class TextTransformer {
     auto* sequences = scratch.take<nn::Sequence>(count);      // [texts]
     auto* last_rows = scratch.take<index_t>(count);           // [texts]
     auto* text_rows = scratch.take<index_t>(batch.tokens());  // [tokens]: the row of each text's each token
-    const nn::BlockScratch block_scratch(context, weights_.blocks.front(), std::max(rows, count), batch.longest(),
+    const nn::TransformerScratch buffers(context, weights_.transformer, std::max(rows, count), count, batch.longest(),
                                          scratch);
 
     index_t row = 0;
@@ -87,11 +88,8 @@ class TextTransformer {
       text_rows += length;
     }
     const std::span all(sequences, static_cast<std::size_t>(count));
-    for (std::size_t b = 0; b + 1 < weights_.blocks.size(); ++b) {
-      nn::forward(context, weights_.blocks[b], weights_.blocks[b + 1], x, rows, all, block_scratch);
-    }
-    nn::forward_pooled(context, weights_.blocks.back(), x, rows, all, {last_rows, static_cast<std::size_t>(count)},
-                       pooled, block_scratch);
+    nn::forward(context, weights_.transformer, x, rows, all, {last_rows, static_cast<std::size_t>(count)}, pooled,
+                buffers);
     nn::forward(context, weights_.ln_final, pooled, count);
     nn::forward(context, weights_.projection, {pooled, width}, count, {out, config_.embed_dim});
   }

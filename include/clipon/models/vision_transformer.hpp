@@ -8,7 +8,7 @@
 #include "clipon/models/build.hpp"
 #include "clipon/models/config.hpp"
 #include "clipon/models/image_input.hpp"
-#include "clipon/nn/transformer_block.hpp"
+#include "clipon/nn/transformer.hpp"
 
 namespace clipon::inline CLIPON_ABI::models {
 
@@ -21,7 +21,7 @@ class VisionTransformer {
     std::vector<float> class_embedding;       // [width]
     std::vector<float> positional_embedding;  // [tokens, width]
     nn::LayerNorm ln_pre;
-    std::vector<nn::TransformerBlock> blocks;
+    nn::Transformer transformer;
     nn::LayerNorm ln_post;
     nn::Linear projection;  // [embed_dim, width]
   };
@@ -33,7 +33,7 @@ class VisionTransformer {
     weights_.class_embedding = build.weights.get_vector("v.class_embd", {t.width});
     weights_.positional_embedding = build.weights.get_vector("v.position_embd.weight", {config.tokens(), t.width});
     weights_.ln_pre = build.layer_norm("v.pre_ln", t.width, t.layer_norm_epsilon);
-    weights_.blocks = build.transformer("v", t, false);
+    weights_.transformer = build.transformer("v", t, false);
     weights_.ln_post = build.layer_norm("v.post_ln", t.width, t.layer_norm_epsilon);
     weights_.projection = build.linear("visual_projection", config.embed_dim, t.width, DataType::f32, false);
   }
@@ -43,7 +43,7 @@ class VisionTransformer {
 
   /// Pictures that pass through the blocks together.
   [[nodiscard]] index_t pictures_a_pass(const nn::Context& context) const {
-    const DataType type = weights_.blocks.front().type();
+    const DataType type = weights_.transformer.type();
     return std::max<index_t>(1, context.kernels->rows_a_pass(type) / config_.tokens());
   }
 
@@ -54,7 +54,7 @@ class VisionTransformer {
            nn::operand_bytes(weights_.patch_embedding.type(), patches(), patch_floats()) +
            Scratch::size_for<float>(rows * width) + Scratch::size_for<float>(pictures * width) +
            Scratch::size_for<nn::Sequence>(pictures) + Scratch::size_for<index_t>(pictures) +
-           nn::BlockScratch::bytes(context, weights_.blocks.front(), rows, config_.tokens());
+           nn::TransformerScratch::bytes(context, weights_.transformer, rows, pictures, config_.tokens());
   }
 
   /// Pictures of one pass -> out [pictures, embed_dim], not normalised.
@@ -69,7 +69,7 @@ class VisionTransformer {
     auto* pooled = scratch.take<float>(pictures * width);    // [pictures, width]
     auto* sequences = scratch.take<nn::Sequence>(pictures);  // [pictures]
     auto* class_rows = scratch.take<index_t>(pictures);      // [pictures]
-    const nn::BlockScratch block_scratch(context, weights_.blocks.front(), rows, tokens, scratch);
+    const nn::TransformerScratch buffers(context, weights_.transformer, rows, pictures, tokens, scratch);
     const auto count = static_cast<std::size_t>(pictures);
 
     for (index_t i = 0; i < pictures; ++i) {  // x = [class embedding; patches] + positional embedding
@@ -86,11 +86,7 @@ class VisionTransformer {
       class_rows[i] = i * tokens;
     }
     nn::forward(context, weights_.ln_pre, x, rows);
-    for (std::size_t b = 0; b + 1 < weights_.blocks.size(); ++b) {
-      nn::forward(context, weights_.blocks[b], weights_.blocks[b + 1], x, rows, {sequences, count}, block_scratch);
-    }
-    nn::forward_pooled(context, weights_.blocks.back(), x, rows, {sequences, count}, {class_rows, count}, pooled,
-                       block_scratch);
+    nn::forward(context, weights_.transformer, x, rows, {sequences, count}, {class_rows, count}, pooled, buffers);
     nn::forward(context, weights_.ln_post, pooled, pictures);
     nn::forward(context, weights_.projection, {pooled, width}, pictures, {out, config_.embed_dim});
   }

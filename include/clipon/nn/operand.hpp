@@ -36,10 +36,10 @@ inline OperandRows take_operand(Scratch& scratch, DataType type, index_t rows, i
   return out;
 }
 
-/// Zeros behind rows [rows, width] whose parts, `part` wide each, are no whole number of steps: a product with the last
-/// part reads what lies there, and though W has zeros for it, it could be NaN.
-inline void clear_padding(const OperandRows& x, index_t rows, index_t width, index_t part) {
-  const auto bytes = static_cast<std::size_t>(kernels::padded_depth(x.type, part) - part) * size_of(x.type);
+/// Zeros behind rows [rows, width] that are no whole number of steps: a product reads what lies there, and though W has
+/// zeros for it, it could be NaN.
+inline void clear_padding(const OperandRows& x, index_t rows, index_t width) {
+  const auto bytes = static_cast<std::size_t>(kernels::padded_depth(x.type, width) - width) * size_of(x.type);
   for (index_t r = 0; bytes > 0 && r < rows; ++r) std::memset(x.from(r, width).data, 0, bytes);
 }
 

@@ -44,4 +44,19 @@ CLIPON_ALWAYS_INLINE typename F32<Arch>::Batch exp2(typename F32<Arch>::Batch x)
   return V::scale(p, n);
 }
 
+/// 2^x, relative error below 2^-13, for results that are rounded to bf16, whose own error is 2^-8.  The same with a
+/// polynomial of degree 3.
+template <class Arch>
+CLIPON_ALWAYS_INLINE typename F32<Arch>::Batch exp2_for_bf16(typename F32<Arch>::Batch x) {
+  using V = F32<Arch>;
+  if constexpr (Arch::vector_bits < 512) x = V::max(V::min(x, V::set(126.0f)), V::set(-126.0f));  // VSCALEF takes any
+  const auto n = V::round(x);
+  const auto r = x - n;
+  auto p = V::set(0.0551716685f);
+  p = V::fma(p, r, V::set(0.242611125f));
+  p = V::fma(p, r, V::set(0.693260968f));
+  p = V::fma(p, r, V::set(0.999928057f));
+  return V::scale(p, n);
+}
+
 }  // namespace clipon::inline CLIPON_ABI::simd

@@ -1,5 +1,8 @@
-// Activation functions on a register.  Used by the GEMM's epilogue.  Per ISA.
+// Activation functions on a register.  Used by the GEMM's epilogue.  Per ISA.  T: what the result is stored as; where
+// that is bf16, shorter approximations do.
 #pragma once
+
+#include <type_traits>
 
 #include "clipon/kernels/types.hpp"
 #include "clipon/simd/exp.hpp"
@@ -7,12 +10,17 @@
 namespace clipon::inline CLIPON_ABI::kernels {
 
 // x sigmoid(slope u) = x / (1 + e^(-slope u))
-template <class Arch>
+template <class Arch, class T>
 CLIPON_ALWAYS_INLINE typename simd::F32<Arch>::Batch times_sigmoid(typename simd::F32<Arch>::Batch x,
                                                                    typename simd::F32<Arch>::Batch u, float slope) {
   using V = simd::F32<Arch>;
   constexpr float log2_e = 1.44269504f;
-  return V::quotient(x, V::set(1.0f) + simd::exp2<Arch>(u * V::set(-slope * log2_e)));
+  const auto exponent = u * V::set(-slope * log2_e);
+  if constexpr (std::is_same_v<T, float>) {
+    return V::quotient(x, V::set(1.0f) + simd::exp2<Arch>(exponent));
+  } else {
+    return x * V::about_inverse(V::set(1.0f) + simd::exp2_for_bf16<Arch>(exponent));
+  }
 }
 
 // x Phi(x), Phi(x) = erfc(-x / sqrt 2) / 2.  With t = 1 / (1 + z / 2), z = |x| / sqrt 2:
@@ -40,19 +48,19 @@ CLIPON_ALWAYS_INLINE typename simd::F32<Arch>::Batch gelu(typename simd::F32<Arc
 }
 
 // 0.5 x (1 + tanh(u)) = x sigmoid(2 u), u = sqrt(2 / pi) (x + 0.044715 x^3)
-template <class Arch>
+template <class Arch, class T>
 CLIPON_ALWAYS_INLINE typename simd::F32<Arch>::Batch gelu_tanh(typename simd::F32<Arch>::Batch x) {
   using V = simd::F32<Arch>;
   const auto inner = V::fma(x * x * x, V::set(0.044715f), x);
-  return times_sigmoid<Arch>(x, inner, 1.59576912f);
+  return times_sigmoid<Arch, T>(x, inner, 1.59576912f);
 }
 
-template <class Arch, Activation activation>
+template <class Arch, Activation activation, class T>
 CLIPON_ALWAYS_INLINE typename simd::F32<Arch>::Batch activate(typename simd::F32<Arch>::Batch x) {
   using V = simd::F32<Arch>;
-  if constexpr (activation == Activation::quick_gelu) return times_sigmoid<Arch>(x, x, 1.702f);
+  if constexpr (activation == Activation::quick_gelu) return times_sigmoid<Arch, T>(x, x, 1.702f);
   if constexpr (activation == Activation::gelu) return gelu<Arch>(x);
-  if constexpr (activation == Activation::gelu_tanh) return gelu_tanh<Arch>(x);
+  if constexpr (activation == Activation::gelu_tanh) return gelu_tanh<Arch, T>(x);
   if constexpr (activation == Activation::relu) return V::max(x, V::set(0.0f));
   return x;
 }

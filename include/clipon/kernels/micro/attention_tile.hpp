@@ -29,7 +29,7 @@ inline float softmax_weights(const float* scores, index_t n, index_t padded, flo
     if constexpr (is_f32) {
       return simd::exp<Arch>((x - most) * factor);
     } else {
-      return simd::exp2<Arch>((x - most) * factor);  // its error is far below bf16's
+      return simd::exp2_for_bf16<Arch>((x - most) * factor);
     }
   };
   auto total = V::set(0.0f);

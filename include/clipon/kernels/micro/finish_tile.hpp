@@ -91,14 +91,15 @@ CLIPON_ALWAYS_INLINE void finish_register(typename simd::F32<Arch>::Batch x, con
     const std::uint16_t* residual = to.residual_bf16 + residual_at;
     x = x + (whole ? V::from_bf16(residual) : Bf16::load_part(residual, left));
   }
-  x = activate<Arch, activation>(x);
   if (to.out_bf16 != nullptr) {
+    x = activate<Arch, activation, std::uint16_t>(x);
     if constexpr (whole) {
       V::store_bf16(to.out_bf16 + at, x);
     } else {
       simd::store_bf16_part<Arch>(to.out_bf16 + at, x, left);
     }
   } else {
+    x = activate<Arch, activation, float>(x);
     if constexpr (whole) {
       V::store(to.out + at, x);
     } else {

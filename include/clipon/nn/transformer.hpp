@@ -1,0 +1,48 @@
+// The blocks of both Transformers, down to the one token of each sequence that is pooled.  Layer 3; called by the
+// towers.  openai/CLIP clip/model.py, Transformer.
+#pragma once
+
+#include <vector>
+
+#include "clipon/nn/transformer_block.hpp"
+
+namespace clipon::inline CLIPON_ABI::nn {
+
+struct Transformer {
+  std::vector<TransformerBlock> blocks;  // all but the last
+  PooledBlock last_block;
+
+  [[nodiscard]] DataType type() const { return last_block.type(); }
+};
+
+/// The buffers of one call, for `rows` rows in sequences of at most `longest`.
+struct TransformerScratch {
+  BlockScratch block;
+  SingleQueryScratch heads;
+
+  static index_t bytes(const Context& context, const Transformer& transformer, index_t rows, index_t sequences,
+                       index_t longest) {
+    return BlockScratch::bytes(context, transformer.last_block, rows, longest) +
+           SingleQueryScratch::bytes(context, transformer.last_block.attention, sequences, longest);
+  }
+
+  TransformerScratch(const Context& context, const Transformer& transformer, index_t rows, index_t sequences,
+                     index_t longest, Scratch& scratch)
+      : block(context, transformer.last_block, rows, longest, scratch),
+        heads(context, transformer.last_block.attention, sequences, longest, scratch) {}
+};
+
+/// x [rows, width] is overwritten; pooled_rows[s] is the row of sequence s that is pooled; pooled [sequences, width].
+inline void forward(const Context& context, const Transformer& transformer, float* x, index_t rows,
+                    std::span<const Sequence> sequences, std::span<const index_t> pooled_rows, float* pooled,
+                    const TransformerScratch& s) {
+  const auto& blocks = transformer.blocks;
+  for (std::size_t b = 0; b < blocks.size(); ++b) {
+    const Linear& next =
+        b + 1 < blocks.size() ? blocks[b + 1].attention.query_key_value : transformer.last_block.attention.query;
+    forward(context, blocks[b], next, x, rows, sequences, s.block);
+  }
+  forward(context, transformer.last_block, x, rows, sequences, pooled_rows, pooled, s.block, s.heads);
+}
+
+}  // namespace clipon::inline CLIPON_ABI::nn

@@ -1,0 +1,53 @@
+// The kernels of a CPU with AMX, on tiles in plain C++: the same code as on the processors that have them, anywhere.
+#pragma once
+
+#include <clipon/kernels/micro/attention.hpp>
+#include <clipon/kernels/micro/pack.hpp>
+
+#include "support.hpp"
+
+namespace support {
+
+struct TilesInCpp : clipon::simd::scalar {
+  static constexpr bool has_amx = true;
+};
+
+inline void gemm_on_tiles(const clipon::kernels::GemmBlock& block) {
+  using clipon::DataType;
+  using namespace clipon::kernels;
+  using Tiles = clipon::simd::Tiles<false>;
+  if (block.a.type == DataType::f32) return built_table(clipon::Isa::scalar)->gemm(block);
+  if (block.a.type == DataType::bf16) return gemm_block_tiles<TilesInCpp, Tiles, DataType::bf16>(block);
+  return gemm_block_tiles<TilesInCpp, Tiles, DataType::i8>(block);
+}
+
+inline void attention_head_on_tiles(const clipon::kernels::AttentionHead& head) {
+  using namespace clipon::kernels;
+  if (head.q.type == clipon::DataType::f32) return built_table(clipon::Isa::scalar)->attention_head(head);
+  attention_on_tiles<TilesInCpp, clipon::simd::Tiles<false>>(head);
+}
+
+inline const clipon::kernels::KernelTable& tiles_table() {
+  static const clipon::kernels::KernelTable table = [] {
+    using namespace clipon::kernels;
+    KernelTable scalar = *built_table(clipon::Isa::scalar);
+    scalar.panel_columns = panel_columns<TilesInCpp>;
+    scalar.pack_panel = pack_panel<TilesInCpp>;
+    scalar.gemm = gemm_on_tiles;
+    scalar.attention_scratch = attention_scratch<TilesInCpp>;
+    scalar.attention_head = attention_head_on_tiles;
+    return scalar;
+  }();
+  return table;
+}
+
+/// Each table that this machine can run, and tiles.
+template <class Body>
+void for_each_isa_and_tiles(const Body& body) {
+  for_each_isa(body);
+  const std::string name = "tiles in C++";
+  CAPTURE(name);
+  body(tiles_table());
+}
+
+}  // namespace support

@@ -1,0 +1,124 @@
+// Attention with one query a sequence against its definition: every key and value computed, in double precision.
+#include <clipon/kernels/reference.hpp>
+#include <clipon/nn/single_query_attention.hpp>
+#include <cmath>
+#include <cstring>
+
+#include "kernels/operands.hpp"
+#include "kernels/tiles_in_cpp.hpp"
+
+using namespace clipon;
+using namespace clipon::nn;
+namespace reference = clipon::kernels::reference;
+
+namespace {
+
+// Weights and biases of query, key and value, for widths whose products then have a variance of about 1.
+struct Projections {
+  std::vector<float> weight[3];  // [width, width]
+  std::vector<float> bias[3];    // [width]
+
+  Projections(support::Random& random, index_t width) {
+    for (int k = 0; k < 3; ++k) {
+      weight[k] = random.normals(width * width, 1.0f / std::sqrt(static_cast<float>(width)));
+      for (float& w : weight[k]) w = bf16_to_float(float_to_bf16(w));
+      bias[k] = random.normals(width, 0.5f);
+    }
+  }
+  [[nodiscard]] SingleQueryAttention pack(const Context& context, index_t heads, DataType type) const {
+    const auto width = static_cast<index_t>(bias[0].size());
+    SingleQueryAttention attention;
+    attention.query = {kernels::PackedMatrix(context, {weight[0].data(), nullptr, DataType::f32, width, width}, type),
+                       bias[0]};
+    pack_heads(context, attention, heads, weight[1].data(), weight[2].data(), bias[2], type);
+    return attention;
+  }
+};
+
+// Sequences of rows of their own, and every second one with rows of the one before as its beginning.
+std::vector<Sequence> random_sequences(support::Random& random, index_t count, std::vector<index_t>& key_rows) {
+  std::vector<Sequence> sequences;
+  key_rows.reserve(static_cast<std::size_t>(count) * 200);  // so that pointers into it stay
+  index_t first = 0;
+  for (index_t s = 0; s < count; ++s) {
+    const index_t own = random.whole(1, 60);
+    const index_t shared = s % 2 == 1 ? random.whole(0, sequences.back().length) : 0;
+    const index_t* rows = key_rows.data() + key_rows.size();
+    for (index_t i = 0; i < shared; ++i) key_rows.push_back(sequences.back().first + i);
+    for (index_t i = 0; i < own; ++i) key_rows.push_back(first + i);
+    sequences.push_back({first, own, s % 2 == 1 ? rows : nullptr, shared + own});
+    first += own;
+  }
+  return sequences;
+}
+
+}  // namespace
+
+TEST_CASE(
+    "attention of one query a sequence is that with all keys and values: every type, random shapes, every ISA and "
+    "tiles") {
+  support::for_each_isa_and_tiles([](const kernels::KernelTable& table) {
+    support::Random random(35);
+    for (int round = 0; round < 18; ++round) {
+      const DataType type = support::kProductTypes[round % 3];
+      const index_t heads = random.whole(1, 5);
+      const index_t width = heads * random.whole(1, 40);
+      CAPTURE(heads);
+      CAPTURE(width);
+      const Context context{&table, {1 + round / 3 % 3}};
+      const Projections projections(random, width);
+      const SingleQueryAttention attention = projections.pack(context, heads, type);
+      std::vector<index_t> key_rows;
+      const index_t count = random.whole(1, 5);
+      const auto sequences = random_sequences(random, count, key_rows);
+      const index_t rows = sequences.back().first + sequences.back().length;
+      auto x = random.normals(rows * width);
+      for (float& value : x) value = bf16_to_float(float_to_bf16(value));
+      std::vector<float> last(static_cast<std::size_t>(count * width));  // each sequence asks with its last row
+      index_t longest = 0;
+      for (index_t s = 0; s < count; ++s) {
+        const Sequence& sequence = sequences[static_cast<std::size_t>(s)];
+        std::copy_n(x.data() + (sequence.first + sequence.length - 1) * width, width, last.data() + s * width);
+        longest = std::max(longest, sequence.keys);
+      }
+
+      Scratch scratch;
+      scratch.reset(SingleQueryScratch::bytes(context, attention, count, longest) + operand_bytes(type, count, width) +
+                    operand_bytes(attention.type(), rows, width));
+      const SingleQueryScratch buffers(context, attention, count, longest, scratch);
+      const OperandRows tokens = take_operand(scratch, type, count, width);
+      const OperandRows positions = take_operand(scratch, attention.type(), rows, width);
+      std::vector<float> found(static_cast<std::size_t>(count * width));
+      attend(context, attention, as_operand(context, {last.data(), width}, count, width, type, tokens),
+             as_operand(context, {x.data(), width}, rows, width, attention.type(), positions), sequences,
+             {found.data(), width, DataType::f32, nullptr}, buffers);
+
+      // A score errs as the query does, whose numbers have a variance of 1, as keys do; a value as its weights, which
+      // are exponentials of scores. bf16 rounds queries, those through K^T, weights, mixtures; bytes have 255 steps in
+      // a row of 8 deviations and 127 in 4.5 of the weights, and the error is anywhere within a step.
+      const double rounded =
+          attention.type() == DataType::f32 ? 0x1p-24 * std::sqrt(static_cast<double>(width)) : 0x1p-9;
+      const double bytes = type == DataType::i8 ? std::hypot(8.0 / 255, 4.5 / 127) / std::sqrt(12.0) : 0.0;
+      const double query = type == DataType::bf16 ? std::hypot(rounded, 0x1p-9) : rounded;
+      const double limit = 6 * std::hypot(query, bytes, 2 * rounded);
+      for (index_t s = 0; s < count; ++s) {
+        const Sequence& sequence = sequences[static_cast<std::size_t>(s)];
+        std::vector<float> seen;
+        for (index_t i = 0; i < sequence.keys; ++i) {
+          const index_t row = sequence.key_rows == nullptr ? sequence.first + i : sequence.key_rows[i];
+          seen.insert(seen.end(), x.begin() + row * width, x.begin() + (row + 1) * width);
+        }
+        const auto& p = projections;
+        const auto expected =
+            reference::attention_of_token(seen.data(), sequence.keys - 1, sequence.keys, width, heads,
+                                          {p.weight[0].data(), p.weight[1].data(), p.weight[2].data()},
+                                          {p.bias[0].data(), p.bias[1].data(), p.bias[2].data()});
+        for (index_t o = 0; o < width; ++o) {
+          const double error =
+              double{found[static_cast<std::size_t>(s * width + o)]} - expected[static_cast<std::size_t>(o)];
+          REQUIRE(std::fabs(error) <= limit);
+        }
+      }
+    }
+  });
+}
