@@ -21,7 +21,7 @@ from PIL import Image
 from PIL import __version__ as pillow_version
 
 SIZES = ((640, 480), (1000, 872), (4000, 3000))
-ROUNDS, REPEATS = 7, 10
+ROUNDS = 7
 
 
 def pillow_pixels(picture: Image.Image, size: int = 224) -> Image.Image:
@@ -34,9 +34,14 @@ def pillow_pixels(picture: Image.Image, size: int = 224) -> Image.Image:
     return resized.crop((left, top, left + size, top + size))
 
 
+def repeats(width: int, height: int) -> int:
+    """In a round, of one: 60 million pixels, some 50 ms, which one interruption does not outweigh."""
+    return max(10, 60_000_000 // (width * height))
+
+
 def pillow_milliseconds(picture: Image.Image) -> float:
     times = []
-    for _ in range(REPEATS):
+    for _ in range(repeats(*picture.size)):
         start = time.perf_counter()
         pillow_pixels(picture)
         times.append(1000 * (time.perf_counter() - start))
@@ -62,7 +67,8 @@ def compare(program: Path, width: int, height: int) -> Found:
         ours, theirs = [], []
         for _ in range(ROUNDS):
             theirs.append(pillow_milliseconds(picture))
-            lines = subprocess.run([program, file, str(REPEATS), out], check=True, capture_output=True, text=True)
+            line = [program, file, str(repeats(width, height)), out]
+            lines = subprocess.run(line, check=True, capture_output=True, text=True)
             ours.append(statistics.median(float(line) for line in lines.stdout.split()))
         same = out.read_bytes() == pillow_pixels(picture).tobytes()
     return Found(min(ours), min(theirs), statistics.median(b / a for a, b in zip(ours, theirs, strict=True)), same)
