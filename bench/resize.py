@@ -35,7 +35,7 @@ def pillow_pixels(picture: Image.Image, size: int = 224) -> Image.Image:
 
 
 def repeats(width: int, height: int) -> int:
-    """In a round, of one: 60 million pixels, some 50 ms, which one interruption does not outweigh."""
+    """How often a round resizes a picture: 60 million pixels, some 50 ms, which one interruption does not outweigh."""
     return max(10, 60_000_000 // (width * height))
 
 

@@ -15,6 +15,13 @@ using clipon::index_t;
 
 constexpr DataType kProductTypes[] = {DataType::f32, DataType::bf16, DataType::i8};
 
+/// The values as `type` holds them where that is bf16, else as they are.
+inline std::vector<float> rounded(DataType type, std::vector<float> values) {
+  if (type != DataType::bf16) return values;
+  for (float& x : values) x = clipon::bf16_to_float(clipon::float_to_bf16(x));
+  return values;
+}
+
 /// Random rows as a product of `type` reads them, made by the kernels of `table`; after a ReLU bytes have no zero
 /// point.
 class RandomRows {

@@ -15,12 +15,6 @@ namespace reference = clipon::kernels::reference;
 
 namespace {
 
-std::vector<float> rounded(DataType type, std::vector<float> values) {
-  if (type != DataType::bf16) return values;
-  for (float& x : values) x = bf16_to_float(float_to_bf16(x));
-  return values;
-}
-
 // The same values in `type`, as bytes.
 std::vector<unsigned char> stored(DataType type, const std::vector<float>& values) {
   std::vector<unsigned char> bytes(values.size() * size_of(type));
@@ -70,7 +64,7 @@ TEST_CASE(
       const auto weights = random.normals(out * in * 9);
       const auto bias = random.normals(out);
       const Winograd conv = make_winograd(context, weights.data(), out, in, bias, m, type);
-      const auto maps = rounded(map_type, random.normals(size.pixels() * in));
+      const auto maps = support::rounded(map_type, random.normals(size.pixels() * in));
       const auto bytes = stored(map_type, maps);
       const MapSize out_size = pool ? size.half() : size;
       std::vector<unsigned char> found(static_cast<std::size_t>(out_size.pixels() * out) * size_of(map_type));
@@ -160,7 +154,7 @@ TEST_CASE(
       std::vector<std::vector<float>> weight;
       std::vector<std::vector<float>> bias;
       for (int k = 0; k < 3; ++k) {
-        weight.push_back(rounded(type, random.normals(channels * channels, k < 2 ? 0.2f : 0.125f)));
+        weight.push_back(support::rounded(type, random.normals(channels * channels, k < 2 ? 0.2f : 0.125f)));
         bias.push_back(random.normals(channels));
       }
       AttentionPool pool{random.normals(tokens * channels), {}};
@@ -173,7 +167,7 @@ TEST_CASE(
       for (index_t i = 0; i < embed_dim; ++i) identity[static_cast<std::size_t>(i * channels + i)] = 1.0f;
       pool.attention.out = {
           kernels::PackedMatrix(context, {identity.data(), nullptr, DataType::f32, embed_dim, channels}, type), {}};
-      const auto maps = rounded(type, random.normals(pictures * (tokens - 1) * channels));
+      const auto maps = support::rounded(type, random.normals(pictures * (tokens - 1) * channels));
       const auto bytes = stored(type, maps);
       std::vector<float> found(static_cast<std::size_t>(pictures * embed_dim));
       Scratch scratch;

@@ -2,7 +2,6 @@
 #include <clipon/kernels/reference.hpp>
 #include <clipon/nn/single_query_attention.hpp>
 #include <cmath>
-#include <cstring>
 
 #include "kernels/operands.hpp"
 #include "kernels/tiles_in_cpp.hpp"
@@ -20,8 +19,8 @@ struct Projections {
 
   Projections(support::Random& random, index_t width) {
     for (int k = 0; k < 3; ++k) {
-      weight[k] = random.normals(width * width, 1.0f / std::sqrt(static_cast<float>(width)));
-      for (float& w : weight[k]) w = bf16_to_float(float_to_bf16(w));
+      weight[k] =
+          support::rounded(DataType::bf16, random.normals(width * width, 1.0f / std::sqrt(static_cast<float>(width))));
       bias[k] = random.normals(width, 0.5f);
     }
   }
@@ -72,8 +71,7 @@ TEST_CASE(
       const index_t count = random.whole(1, 5);
       const auto sequences = random_sequences(random, count, key_rows);
       const index_t rows = sequences.back().first + sequences.back().length;
-      auto x = random.normals(rows * width);
-      for (float& value : x) value = bf16_to_float(float_to_bf16(value));
+      const auto x = support::rounded(DataType::bf16, random.normals(rows * width));
       std::vector<float> last(static_cast<std::size_t>(count * width));  // each sequence asks with its last row
       index_t longest = 0;
       for (index_t s = 0; s < count; ++s) {

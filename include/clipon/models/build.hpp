@@ -40,10 +40,9 @@ struct Builder {
     const index_t rows = weights.only_shapes() ? 0 : width;
     AlignedBuffer<float> wide(static_cast<std::size_t>(3 * rows * width));  // [3 width, width]
     std::vector<float> bias;
-    index_t row = 0;
+    float* next = wide.data();
     for (const char part : {'q', 'k', 'v'}) {
-      const kernels::StoredMatrix w = stored(weights.get(name + part + ".weight", {width, width}));
-      for (index_t r = 0; r < rows; ++r, ++row) context.kernels->widen(w, r, 0, width, wide.data() + row * width);
+      next = widen(stored(weights.get(name + part + ".weight", {width, width})), next);
       const auto offsets = weights.get_vector(name + part + ".bias", {width});
       bias.insert(bias.end(), offsets.begin(), offsets.end());
     }
@@ -55,8 +54,14 @@ struct Builder {
   AlignedBuffer<float> widened(const std::string& name, const format::TensorShape& shape) {
     const kernels::StoredMatrix w = stored(weights.get(name + ".weight", shape));
     AlignedBuffer<float> wide(static_cast<std::size_t>(w.rows * w.columns));
-    for (index_t r = 0; r < w.rows; ++r) context.kernels->widen(w, r, 0, w.columns, wide.data() + r * w.columns);
+    widen(w, wide.data());
     return wide;
+  }
+
+  /// w as floats at `out`; where they end.
+  float* widen(const kernels::StoredMatrix& w, float* out) const {
+    for (index_t r = 0; r < w.rows; ++r, out += w.columns) context.kernels->widen(w, r, 0, w.columns, out);
+    return out;
   }
 
   /// A convolution's weight [out, in, k, k] with its inputs in the order (ky, kx, channel) of NHWC maps and RGB pixels.

@@ -2,6 +2,7 @@
 // Sequences of different length lie one after the other in one matrix of rows, without padding.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <span>
 
@@ -29,10 +30,19 @@ struct AttentionWeights {
   [[nodiscard]] index_t head_width() const { return width() / heads; }
 };
 
-/// Floats that attention needs for heads `head_width` wide and sequences of at most `longest` rows.
-inline index_t attention_scratch_floats(const Context& context, index_t head_width, index_t longest) {
-  return context.threads.count * context.kernels->attention_scratch(longest, head_width);
-}
+/// What attention works in: heads `head_width` wide, sequences of at most `longest` rows.
+struct AttentionScratch {
+  float* data = nullptr;  // [threads, a_thread]
+  index_t a_thread = 0;
+
+  static index_t bytes(const Context& context, index_t head_width, index_t longest) {
+    return Scratch::size_for<float>(context.threads.count * context.kernels->attention_scratch(longest, head_width));
+  }
+  AttentionScratch(const Context& context, index_t head_width, index_t longest, Scratch& scratch)
+      : a_thread(context.kernels->attention_scratch(longest, head_width)) {
+    data = scratch.take<float>(context.threads.count * a_thread);
+  }
+};
 
 // For the profile: two products of each query with each key, also with those that a causal mask hides.  queries: of a
 // sequence; 0 where each of its rows is one.
@@ -47,36 +57,45 @@ inline OperatorTime attention_operation(index_t width, DataType type, std::span<
   return operation;
 }
 
+/// Computes head_of(0), ..., head_of(heads - 1) on all threads; one without queries is nothing.
+template <class HeadOf>
+inline void compute_heads(const Context& context, index_t heads, const AttentionScratch& scratch,
+                          const HeadOf& head_of) {
+  const index_t teams = std::min<index_t>(context.threads.count, heads);
+  parallel::parallel_for(context.threads, teams, [&](index_t team) {
+    for (index_t i = team; i < heads; i += teams) {
+      kernels::AttentionHead head = head_of(i);
+      if (head.queries == 0) continue;
+      head.scratch = scratch.data + team * scratch.a_thread;
+      context.kernels->attention_head(head);
+    }
+  });
+}
+
 /// out [rows, width] = softmax(Q K^T / sqrt(head width)) V for each sequence and head.
-/// query_key_value [rows, 3 width] and out: f32 or bf16; scratch: attention_scratch_floats().
+/// query_key_value [rows, 3 width] and out: f32 or bf16.
 inline void attend(const Context& context, const AttentionWeights& weights, const Operand& query_key_value,
-                   std::span<const Sequence> sequences, const OperandRows& out, float* scratch,
-                   index_t scratch_floats_a_thread) {
+                   std::span<const Sequence> sequences, const OperandRows& out, const AttentionScratch& scratch) {
   const index_t width = weights.width();
   const auto span = context.timed(attention_operation(width, out.type, sequences));
   const index_t head_width = weights.head_width();
-  const auto tasks = static_cast<index_t>(sequences.size()) * weights.heads;
-  const index_t teams = context.threads.count < tasks ? context.threads.count : tasks;
-  parallel::parallel_for(context.threads, teams, [&](index_t team) {
-    for (index_t task = team; task < tasks; task += teams) {
-      const index_t column = task % weights.heads * head_width;
-      const Sequence& sequence = sequences[static_cast<std::size_t>(task / weights.heads)];
-      if (sequence.length == 0) continue;
-      const index_t first_key = sequence.key_rows == nullptr ? sequence.first : 0;
-      kernels::AttentionHead head;
-      head.queries = sequence.length;
-      head.q = query_key_value.from(sequence.first, column);
-      head.k = query_key_value.from(first_key, width + column);
-      head.v = query_key_value.from(first_key, 2 * width + column);
-      head.key_rows = sequence.key_rows;
-      head.out = out.from(sequence.first, column);
-      head.keys = sequence.keys;
-      head.head_width = head_width;
-      head.causal = weights.causal;
-      head.scale = 1.0f / std::sqrt(static_cast<float>(head_width));
-      head.scratch = scratch + team * scratch_floats_a_thread;
-      context.kernels->attention_head(head);
-    }
+  const auto heads = static_cast<index_t>(sequences.size()) * weights.heads;
+  compute_heads(context, heads, scratch, [&](index_t i) {
+    const index_t column = i % weights.heads * head_width;
+    const Sequence& sequence = sequences[static_cast<std::size_t>(i / weights.heads)];
+    const index_t first_key = sequence.key_rows == nullptr ? sequence.first : 0;
+    kernels::AttentionHead head;
+    head.queries = sequence.length;
+    head.q = query_key_value.from(sequence.first, column);
+    head.k = query_key_value.from(first_key, width + column);
+    head.v = query_key_value.from(first_key, 2 * width + column);
+    head.key_rows = sequence.key_rows;
+    head.out = out.from(sequence.first, column);
+    head.keys = sequence.keys;
+    head.head_width = head_width;
+    head.causal = weights.causal;
+    head.scale = 1.0f / std::sqrt(static_cast<float>(head_width));
+    return head;
   });
 }
 

@@ -55,17 +55,16 @@ inline void pack_heads(const Context& context, SingleQueryAttention& attention, 
 
 /// The buffers of one call, for sequences of at most `longest` rows.
 struct SingleQueryScratch {
-  OperandRows query;           // [sequences, width]
-  OperandRows per_head;        // [sequences * heads, width]: queries through K^T
-  OperandRows mixed;           // [sequences * heads, width]: the positions that each attends to
-  float* attention = nullptr;  // [threads, attention_a_thread]
-  index_t attention_a_thread = 0;
+  OperandRows query;     // [sequences, width]
+  OperandRows per_head;  // [sequences * heads, width]: queries through K^T
+  OperandRows mixed;     // [sequences * heads, width]: the positions that each attends to
+  AttentionScratch attention;
 
   static index_t bytes(const Context& context, const SingleQueryAttention& weights, index_t sequences,
                        index_t longest) {
     return operand_bytes(weights.type(), sequences, weights.width()) +
            2 * operand_bytes(weights.type(), sequences * weights.heads(), weights.width()) +
-           Scratch::size_for<float>(attention_scratch_floats(context, weights.width(), longest));
+           AttentionScratch::bytes(context, weights.width(), longest);
   }
 
   SingleQueryScratch(const Context& context, const SingleQueryAttention& weights, index_t sequences, index_t longest,
@@ -73,8 +72,7 @@ struct SingleQueryScratch {
       : query(take_operand(scratch, weights.type(), sequences, weights.width())),
         per_head(take_operand(scratch, weights.type(), sequences * weights.heads(), weights.width())),
         mixed(take_operand(scratch, weights.type(), sequences * weights.heads(), weights.width())),
-        attention(scratch.take<float>(attention_scratch_floats(context, weights.width(), longest))),
-        attention_a_thread(attention_scratch_floats(context, weights.width(), longest) / context.threads.count) {}
+        attention(context, weights.width(), longest, scratch) {}
 };
 
 // Each head's query [width] -> softmax over its sequence's positions -> their mixture [width].
@@ -84,26 +82,21 @@ inline void attend_positions(const Context& context, const SingleQueryAttention&
   const auto count = static_cast<index_t>(sequences.size());
   const auto span = context.timed(attention_operation(weights.width(), weights.type(), sequences, heads));
   const index_t parts = count >= context.threads.count ? 1 : std::min<index_t>(context.threads.count, heads);
-  const index_t tasks = count * parts;  // a sequence's heads, or some of them
-  const index_t teams = std::min<index_t>(context.threads.count, tasks);
-  parallel::parallel_for(context.threads, teams, [&](index_t team) {
-    for (index_t task = team; task < tasks; task += teams) {
-      const Sequence& sequence = sequences[static_cast<std::size_t>(task / parts)];
-      const index_t first = task % parts * heads / parts;
-      const index_t row = task / parts * heads + first;
-      kernels::AttentionHead head;  // the queries are the heads', keys and values the positions themselves
-      head.q = s.per_head.from_row(row).read();
-      head.k = positions.from_row(sequence.key_rows == nullptr ? sequence.first : 0);
-      head.v = head.k;
-      head.key_rows = sequence.key_rows;
-      head.out = s.mixed.from_row(row);
-      head.queries = (task % parts + 1) * heads / parts - first;
-      head.keys = sequence.keys;
-      head.head_width = weights.width();
-      head.scale = 1.0f / std::sqrt(static_cast<float>(weights.head_width()));
-      head.scratch = s.attention + team * s.attention_a_thread;
-      context.kernels->attention_head(head);
-    }
+  compute_heads(context, count * parts, s.attention, [&](index_t i) {  // a sequence's heads, or some of them, as one
+    const Sequence& sequence = sequences[static_cast<std::size_t>(i / parts)];
+    const index_t first = i % parts * heads / parts;
+    const index_t row = i / parts * heads + first;
+    kernels::AttentionHead head;  // the queries are the heads', keys and values the positions themselves
+    head.q = s.per_head.from_row(row).read();
+    head.k = positions.from_row(sequence.key_rows == nullptr ? sequence.first : 0);
+    head.v = head.k;
+    head.key_rows = sequence.key_rows;
+    head.out = s.mixed.from_row(row);
+    head.queries = (i % parts + 1) * heads / parts - first;
+    head.keys = sequence.keys;
+    head.head_width = weights.width();
+    head.scale = 1.0f / std::sqrt(static_cast<float>(weights.head_width()));
+    return head;
   });
 }
 

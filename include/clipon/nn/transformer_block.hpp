@@ -36,8 +36,7 @@ struct BlockScratch {
   OperandRows attended;         // [rows, width]
   OperandRows hidden;           // [rows, feed_forward]
   OperandRows quantised;        // int8: [rows, widest], of attended or hidden
-  float* attention = nullptr;   // [threads, attention_a_thread]
-  index_t attention_a_thread = 0;
+  AttentionScratch attention;
 
   static index_t bytes(const Context& context, const PooledBlock& block, index_t rows, index_t longest) {
     const index_t width = block.attention.width();
@@ -45,7 +44,7 @@ struct BlockScratch {
     return operand_bytes(type, rows, width) + operand_bytes(between(type), rows, 3 * width) +
            operand_bytes(between(type), rows, width) + operand_bytes(between(type), rows, block.c_fc.outputs()) +
            operand_bytes(type, quantised_rows(type, rows), widest(block)) +
-           Scratch::size_for<float>(attention_scratch_floats(context, block.attention.head_width(), longest));
+           AttentionScratch::bytes(context, block.attention.head_width(), longest);
   }
 
   /// block: any of them, they are alike.
@@ -55,9 +54,7 @@ struct BlockScratch {
         attended(take_operand(scratch, between(block.type()), rows, block.attention.width())),
         hidden(take_operand(scratch, between(block.type()), rows, block.c_fc.outputs())),
         quantised(take_operand(scratch, block.type(), quantised_rows(block.type(), rows), widest(block))),
-        attention(scratch.take<float>(attention_scratch_floats(context, block.attention.head_width(), longest))),
-        attention_a_thread(attention_scratch_floats(context, block.attention.head_width(), longest) /
-                           context.threads.count) {}
+        attention(context, block.attention.head_width(), longest, scratch) {}
 
  private:
   // A file may say that the MLP is narrower than the block; quantised takes rows of either.
@@ -88,7 +85,7 @@ inline void forward(const Context& context, const TransformerBlock& block, const
   forward(context, block.ln_1, x, rows, s.normalised);
   forward(context, block.attention.query_key_value, s.normalised.read(), rows, to_rows(s.query_key_value),
           &block.attention.out);
-  attend(context, block.attention, s.query_key_value.read(), sequences, s.attended, s.attention, s.attention_a_thread);
+  attend(context, block.attention, s.query_key_value.read(), sequences, s.attended, s.attention);
   add_attention_and_mlp(context, block, x, rows, s, &next);
 }
 

@@ -32,16 +32,8 @@ CLIPON_ALWAYS_INLINE typename simd::F32<Arch>::Batch gelu(typename simd::F32<Arc
   const auto magnitude = V::max(x, V::set(0.0f) - x);
   const auto z = magnitude * V::set(0.70710678f);
   const auto t = V::quotient(V::set(1.0f), V::fma(z, V::set(0.5f), V::set(1.0f)));
-  auto p = V::set(0.17087277f);
-  p = V::fma(p, t, V::set(-0.82215223f));
-  p = V::fma(p, t, V::set(1.48851587f));
-  p = V::fma(p, t, V::set(-1.13520398f));
-  p = V::fma(p, t, V::set(0.27886807f));
-  p = V::fma(p, t, V::set(-0.18628806f));
-  p = V::fma(p, t, V::set(0.09678418f));
-  p = V::fma(p, t, V::set(0.37409196f));
-  p = V::fma(p, t, V::set(1.00002368f));
-  p = V::fma(p, t, V::set(-1.26551223f));
+  const auto p = simd::polynomial<Arch>(t, 0.17087277f, -0.82215223f, 1.48851587f, -1.13520398f, 0.27886807f,
+                                        -0.18628806f, 0.09678418f, 0.37409196f, 1.00002368f, -1.26551223f);
   const auto half_tail = V::set(0.5f) * t * simd::exp<Arch>(p - z * z);  // Phi(-|x|)
   // x Phi(x) = max(x, 0) - |x| Phi(-|x|) for either sign
   return V::max(x, V::set(0.0f)) - magnitude * half_tail;
