@@ -70,10 +70,6 @@ struct F32<Arch, 32> {  // portable: a vector of one
     *p = std::uint32_t{*low} | std::uint32_t{*high} << 16;
   }
   static CLIPON_ALWAYS_INLINE void store_bf16(std::uint16_t* p, Batch v) { *p = float_to_bf16(v); }
-  // v >= 0, rounded to the nearest, halves to even; 255 from there on
-  static CLIPON_ALWAYS_INLINE void store_u8(std::uint8_t* p, Batch v) {
-    *p = static_cast<std::uint8_t>(std::nearbyintf(min(v, 255.0f)));
-  }
 };
 
 #if defined(__SSE2__)
@@ -163,11 +159,6 @@ struct F32<Arch, 128> {
     const __m128i rounded = _mm_add_epi32(bits, _mm_add_epi32(odd, _mm_set1_epi32(0x7fff)));
     const __m128i upper = _mm_srai_epi32(rounded, 16);
     _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packs_epi32(upper, upper));
-  }
-  static CLIPON_ALWAYS_INLINE void store_u8(std::uint8_t* p, Batch v) {
-    const __m128i words = _mm_packs_epi32(_mm_cvtps_epi32(v), _mm_setzero_si128());
-    const int bytes = _mm_cvtsi128_si32(_mm_packus_epi16(words, words));
-    __builtin_memcpy(p, &bytes, 4);
   }
 };
 #endif
@@ -262,11 +253,6 @@ struct F32<Arch, 256> {
     const __m256i upper = _mm256_srai_epi32(rounded, 16);
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
                      _mm_packs_epi32(_mm256_castsi256_si128(upper), _mm256_extracti128_si256(upper, 1)));
-  }
-  static CLIPON_ALWAYS_INLINE void store_u8(std::uint8_t* p, Batch v) {
-    const __m256i whole = _mm256_cvtps_epi32(v);
-    const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(whole), _mm256_extracti128_si256(whole, 1));
-    _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packus_epi16(words, words));
   }
 };
 #endif
@@ -379,10 +365,6 @@ struct F32<Arch, 512> {
     const __m512i rounded = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
                         _mm512_maskz_cvtepi32_epi16(kAll, _mm512_maskz_srli_epi32(kAll, rounded, 16)));
-  }
-  static CLIPON_ALWAYS_INLINE void store_u8(std::uint8_t* p, Batch v) {
-    const __m512i whole = _mm512_maskz_cvtps_epi32(kAll, v);
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_maskz_cvtusepi32_epi8(kAll, whole));
   }
 };
 #endif

@@ -59,9 +59,9 @@ template <class Arch>
 inline std::int32_t to_signed_bytes(const float* x, index_t n, float inverse, float most, float& owed, void* out) {
   using V = simd::F32<Arch>;
   auto* bytes = static_cast<std::uint8_t*>(out);
-  for (index_t i = 0; i < n; i += V::width) {  // through 1..255, which the unsigned store takes
+  for (index_t i = 0; i < n; i += V::width) {  // through 1..255, which Bytes stores
     const auto shifted = V::fma(V::load(x + i), V::set(inverse), V::set(128.0f));
-    V::store_u8(bytes + i, V::max(shifted, V::set(1.0f)));
+    simd::Bytes<Arch>::store(bytes + i, V::max(shifted, V::set(1.0f)));
   }
   balance_rounding<Arch>(x, n, inverse, most, bytes, owed);
   std::int32_t sum = 0;

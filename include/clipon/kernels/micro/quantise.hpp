@@ -7,6 +7,7 @@
 
 #include "clipon/kernels/micro/element.hpp"
 #include "clipon/kernels/types.hpp"
+#include "clipon/simd/bytes.hpp"
 #include "clipon/simd/value_range.hpp"
 #include "clipon/simd/vector.hpp"
 
@@ -66,27 +67,37 @@ CLIPON_ALWAYS_INLINE simd::ValueRange range_of(const RowOf<Arch, std::uint16_t>&
   return range.of_halves();
 }
 
+/// The scale of n values of a row.  A row with NaN or infinity becomes NaN by it, and Model refuses it.
 template <class Arch, class Row>
-CLIPON_ALWAYS_INLINE RowScale quantise_row(const Row& row, index_t n, std::uint8_t* out) {
-  using V = simd::F32<Arch>;
+CLIPON_ALWAYS_INLINE RowScale scale_of(const Row& row, index_t n) {
   const simd::ValueRange range = range_of<Arch>(row, n);
-  // a row with NaN or infinity becomes NaN by its scale, and Model refuses it
-  const RowScale scale = range.finite ? row_scale<Arch>(range.least, range.greatest)
-                                      : RowScale{std::numeric_limits<float>::quiet_NaN(), 0};
+  if (!range.finite) return {std::numeric_limits<float>::quiet_NaN(), 0};
+  return row_scale<Arch>(range.least, range.greatest);
+}
+
+/// n values of a row as the bytes of `scale`.
+template <class Arch, class Row>
+CLIPON_ALWAYS_INLINE void store_bytes(const Row& row, index_t n, const RowScale& scale, std::uint8_t* out) {
+  using V = simd::F32<Arch>;
+  using Bytes = simd::Bytes<Arch>;
   const auto inverse = V::set(scale.scale > 0.0f ? 1.0f / scale.scale : 0.0f);
   const auto zero = V::set(static_cast<float>(scale.zero));
-  const auto quantised = [&](typename V::Batch x) { return V::max(V::fma(x, inverse, zero), V::set(0.0f)); };
-  const index_t whole = n / V::width * V::width;
-  for (index_t i = 0; i < whole; i += V::width) V::store_u8(out + i, quantised(row.load(i)));
-  if (whole < n) {
+  index_t i = 0;
+  for (constexpr index_t step = Bytes::registers * V::width; i + step <= n; i += step) {
+    typename V::Batch x[Bytes::registers];
+#pragma GCC unroll 4
+    for (int r = 0; r < Bytes::registers; ++r) x[r] = V::fma(row.load(i + r * V::width), inverse, zero);
+    Bytes::store_all(out + i, x);
+  }
+  for (; i + V::width <= n; i += V::width) Bytes::store(out + i, V::fma(row.load(i), inverse, zero));
+  if (i < n) {
     std::uint8_t bytes[V::width];
-    V::store_u8(bytes, quantised(row.load_part(whole, n - whole)));
+    Bytes::store(bytes, V::fma(row.load_part(i, n - i), inverse, zero));
     for (index_t j = 0; j < V::width; ++j) {
-      if (whole + j < n) out[whole + j] = bytes[j];
+      if (i + j < n) out[i + j] = bytes[j];
     }
   }
-  for (index_t i = n; i < padded_depth(DataType::i8, n); ++i) out[i] = 0;
-  return scale;
+  for (i = n; i < padded_depth(DataType::i8, n); ++i) out[i] = 0;
 }
 
 /// One row to row `r` of `out`, which is bf16 or i8.
@@ -95,7 +106,8 @@ CLIPON_ALWAYS_INLINE void write_operand_row(const Row& row, index_t n, const Ope
   if (out.type == DataType::bf16) {
     round_row<Arch>(row, n, static_cast<std::uint16_t*>(out.data) + r * out.stride);
   } else {
-    out.scales[r] = quantise_row<Arch>(row, n, static_cast<std::uint8_t*>(out.data) + r * out.stride);
+    out.scales[r] = scale_of<Arch>(row, n);
+    store_bytes<Arch>(row, n, out.scales[r], static_cast<std::uint8_t*>(out.data) + r * out.stride);
   }
 }
 

@@ -119,12 +119,15 @@ struct ByteRows {
   index_t count;
   index_t channels;
   float* wide;  // [positions, channels]
+  CLIPON_ALWAYS_INLINE RowOf<Arch, float> values(int position) const { return {wide + position * channels}; }
   CLIPON_ALWAYS_INLINE float* at(index_t, int position) const { return wide + position * channels; }
   CLIPON_ALWAYS_INLINE void end_tile(index_t tile) const {
     auto* bytes = static_cast<std::uint8_t*>(rows.data) + tile * rows.stride;
+    RowScale* scales = rows.scales + tile;  // of each position, `count` apart
+    // All scales first: each is a chain of divisions, which so run side by side.
+    for (int p = 0; p < positions; ++p) scales[p * count] = scale_of<Arch>(values(p), channels);
     for (int p = 0; p < positions; ++p) {
-      const RowOf<Arch, float> row{wide + p * channels};
-      rows.scales[p * count + tile] = quantise_row<Arch>(row, channels, bytes + p * position_stride);
+      store_bytes<Arch>(values(p), channels, scales[p * count], bytes + p * position_stride);
     }
   }
 };

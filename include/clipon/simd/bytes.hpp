@@ -1,0 +1,81 @@
+// Bytes<Arch>: registers of floats become bytes.  Layer 1; used by kernels/micro/quantise.hpp and pack.hpp.  Per ISA.
+//
+// Each float is rounded to the nearest integer, halves to even; below 0 it becomes 0, above 255 it becomes 255.
+// Several registers together fill one of bytes: two saturating packs and a permutation, instead of one narrow store a
+// register.
+#pragma once
+
+#include "clipon/simd/vector.hpp"
+
+namespace clipon::inline CLIPON_ABI::simd {
+
+template <class Arch, int bits = Arch::vector_bits>
+struct Bytes {  // portable
+  using V = F32<Arch>;
+  static constexpr int registers = 1;  // that store_all takes
+  static CLIPON_ALWAYS_INLINE void store(std::uint8_t* p, float v) {
+    *p = static_cast<std::uint8_t>(std::nearbyintf(V::min(V::max(v, 0.0f), 255.0f)));
+  }
+  static CLIPON_ALWAYS_INLINE void store_all(std::uint8_t* p, const float (&v)[1]) { store(p, v[0]); }
+};
+
+#if defined(__SSE2__)
+template <class Arch>
+struct Bytes<Arch, 128> {
+  static constexpr int registers = 4;
+  using Batch = typename F32<Arch>::Batch;
+  static CLIPON_ALWAYS_INLINE void store(std::uint8_t* p, Batch v) {
+    const __m128i words = _mm_packs_epi32(_mm_cvtps_epi32(v), _mm_setzero_si128());
+    const int bytes = _mm_cvtsi128_si32(_mm_packus_epi16(words, words));
+    __builtin_memcpy(p, &bytes, 4);
+  }
+  static CLIPON_ALWAYS_INLINE void store_all(std::uint8_t* p, const Batch (&v)[registers]) {
+    const __m128i low = _mm_packs_epi32(_mm_cvtps_epi32(v[0]), _mm_cvtps_epi32(v[1]));
+    const __m128i high = _mm_packs_epi32(_mm_cvtps_epi32(v[2]), _mm_cvtps_epi32(v[3]));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm_packus_epi16(low, high));
+  }
+};
+#endif
+
+// The packs work within 128 bits: four bytes of each of the four registers lie in each, in the order of the registers.
+#if defined(__AVX2__)
+template <class Arch>
+struct Bytes<Arch, 256> {
+  static constexpr int registers = 4;
+  using Batch = typename F32<Arch>::Batch;
+  static CLIPON_ALWAYS_INLINE void store(std::uint8_t* p, Batch v) {
+    const __m256i whole = _mm256_cvtps_epi32(v);
+    const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(whole), _mm256_extracti128_si256(whole, 1));
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packus_epi16(words, words));
+  }
+  static CLIPON_ALWAYS_INLINE void store_all(std::uint8_t* p, const Batch (&v)[registers]) {
+    const __m256i low = _mm256_packs_epi32(_mm256_cvtps_epi32(v[0]), _mm256_cvtps_epi32(v[1]));
+    const __m256i high = _mm256_packs_epi32(_mm256_cvtps_epi32(v[2]), _mm256_cvtps_epi32(v[3]));
+    const __m256i in_order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
+                        _mm256_permutevar8x32_epi32(_mm256_packus_epi16(low, high), in_order));
+  }
+};
+#endif
+
+#if defined(__AVX512F__) && defined(__AVX512BW__)
+template <class Arch>
+struct Bytes<Arch, 512> {
+  static constexpr int registers = 4;
+  static constexpr __mmask16 kAll = F32<Arch>::kAll;
+  using Batch = typename F32<Arch>::Batch;
+  static CLIPON_ALWAYS_INLINE __m512i integers(Batch v) { return _mm512_maskz_cvtps_epi32(kAll, v); }
+  static CLIPON_ALWAYS_INLINE void store(std::uint8_t* p, Batch v) {
+    const __m512i positive = _mm512_maskz_max_epi32(kAll, integers(v), _mm512_setzero_si512());
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_maskz_cvtusepi32_epi8(kAll, positive));
+  }
+  static CLIPON_ALWAYS_INLINE void store_all(std::uint8_t* p, const Batch (&v)[registers]) {
+    const __m512i low = _mm512_packs_epi32(integers(v[0]), integers(v[1]));
+    const __m512i high = _mm512_packs_epi32(integers(v[2]), integers(v[3]));
+    const __m512i in_order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    _mm512_storeu_si512(p, _mm512_maskz_permutexvar_epi32(kAll, in_order, _mm512_packus_epi16(low, high)));
+  }
+};
+#endif
+
+}  // namespace clipon::inline CLIPON_ABI::simd
