@@ -20,9 +20,9 @@
 #include "clipon/format/mapped_file.hpp"
 #include "clipon/image.hpp"
 #include "clipon/kernels/select.hpp"
-#include "clipon/models/passes.hpp"
 #include "clipon/models/precision.hpp"
 #include "clipon/models/registry.hpp"
+#include "clipon/models/run_pass.hpp"
 
 namespace clipon::inline CLIPON_ABI {
 

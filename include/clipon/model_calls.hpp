@@ -102,9 +102,8 @@ void Model::embed_bytes(std::size_t n, MatrixRef out, const BatchOptions& option
   detail::check_output(out, n, embed_dim());
   detail::BatchReport report(n, options);
   const auto& tower = parts_->built.image;
-  const index_t most = std::visit([&](const auto& t) { return t.pictures_a_pass(context()); }, tower);
   const index_t picture_bytes = image_size() * image_size() * 3;
-  const auto passes = models::equal_passes(static_cast<index_t>(n), most, threads());
+  const auto passes = models::divide_pictures(context(), tower, n);
   models::for_each_pass(parts_->context, passes, [&](const kernels::Context& context, const models::Pass& pass) {
     AlignedBuffer<std::uint8_t> pixels(static_cast<std::size_t>(pass.count() * picture_bytes));
     Matrix rows(pass.count(), embed_dim());
@@ -144,8 +143,7 @@ inline Matrix Model::embed_pixels(std::span<const float> pixels, std::size_t n, 
   Matrix out(static_cast<Eigen::Index>(n), embed_dim());
   detail::BatchReport report(n, options);
   const auto& tower = parts_->built.image;
-  const index_t most = std::visit([&](const auto& t) { return t.pictures_a_pass(context()); }, tower);
-  const auto passes = models::equal_passes(static_cast<index_t>(n), most, threads());
+  const auto passes = models::divide_pictures(context(), tower, n);
   models::for_each_pass(parts_->context, passes, [&](const kernels::Context& context, const models::Pass& pass) {
     const models::ImageInput input{nullptr, pixels.data() + pass.first * picture, image_size(), nullptr};
     float* rows = out.data() + pass.first * embed_dim();
@@ -193,7 +191,7 @@ inline void Model::embed_texts(std::span<const std::string> texts, MatrixRef out
   sorted.reserve(items.size());
   for (const std::size_t item : items) sorted.emplace_back(ids[item]);
   const models::TextBatch all(sorted, options.share_prefixes);
-  const auto passes = models::passes_by_rows(all, models::TextTransformer::kRowsAPass, threads());
+  const auto passes = models::divide_texts(context(), parts_->built.text, all);
   models::for_each_pass(parts_->context, passes, [&](const kernels::Context& context, const models::Pass& pass) {
     Matrix rows(pass.count(), embed_dim());
     const models::TextBatch batch({sorted.data() + pass.first, static_cast<std::size_t>(pass.count())},

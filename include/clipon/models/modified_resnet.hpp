@@ -15,6 +15,7 @@
 #include "clipon/models/build.hpp"
 #include "clipon/models/config.hpp"
 #include "clipon/models/image_input.hpp"
+#include "clipon/models/passes.hpp"
 #include "clipon/models/precision.hpp"
 #include "clipon/nn/attention_pool.hpp"
 #include "clipon/nn/bottleneck.hpp"
@@ -66,7 +67,9 @@ class ModifiedResNet {
 
   [[nodiscard]] index_t image_size() const { return config_.image_size; }
   [[nodiscard]] index_t embed_dim() const { return config_.embed_dim; }
-  [[nodiscard]] static index_t pictures_a_pass(const nn::Context&) { return 8; }
+  [[nodiscard]] static index_t rows_a_picture() { return 1; }
+  /// A picture takes a hundred operations a weight, so that threads in one pass do as well as alone.
+  [[nodiscard]] static PassRows pass_rows(const nn::Context&) { return {8, 4}; }
 
   [[nodiscard]] index_t scratch_bytes(const nn::Context& context, index_t pictures) const {
     const Sizes sizes = measure(context, pictures);

@@ -11,6 +11,7 @@
 
 #include "clipon/models/build.hpp"
 #include "clipon/models/config.hpp"
+#include "clipon/models/passes.hpp"
 #include "clipon/models/text_batch.hpp"
 #include "clipon/nn/transformer.hpp"
 
@@ -44,8 +45,14 @@ class TextTransformer {
   [[nodiscard]] index_t context_length() const { return config_.context_length; }
   [[nodiscard]] index_t vocabulary() const { return config_.vocabulary; }
 
-  /// Rows that pass through the blocks together.
-  static constexpr index_t kRowsAPass = 512;
+  /// Rows that text i of a batch takes in its pass: one where the text before it has them all, since the last block
+  /// computes a row of each.
+  static index_t rows_of(const TextBatch& batch, index_t i) {
+    return std::max<index_t>(static_cast<index_t>(batch.text(i).size()) - batch.shared(i), 1);
+  }
+  [[nodiscard]] PassRows pass_rows(const nn::Context& context) const {
+    return {512, least_rows(context, weights_.transformer.type())};
+  }
 
   [[nodiscard]] index_t scratch_bytes(const nn::Context& context, const TextBatch& batch) const {
     const index_t width = config_.transformer.width;

@@ -8,6 +8,7 @@
 #include "clipon/models/build.hpp"
 #include "clipon/models/config.hpp"
 #include "clipon/models/image_input.hpp"
+#include "clipon/models/passes.hpp"
 #include "clipon/nn/transformer.hpp"
 
 namespace clipon::inline CLIPON_ABI::models {
@@ -41,10 +42,10 @@ class VisionTransformer {
   [[nodiscard]] index_t image_size() const { return config_.image_size; }
   [[nodiscard]] index_t embed_dim() const { return config_.embed_dim; }
 
-  /// Pictures that pass through the blocks together.
-  [[nodiscard]] index_t pictures_a_pass(const nn::Context& context) const {
+  [[nodiscard]] index_t rows_a_picture() const { return config_.tokens(); }
+  [[nodiscard]] PassRows pass_rows(const nn::Context& context) const {
     const DataType type = weights_.transformer.type();
-    return std::max<index_t>(1, context.kernels->rows_a_pass(type) / config_.tokens());
+    return {context.kernels->rows_a_pass(type), least_rows(context, type)};
   }
 
   [[nodiscard]] index_t scratch_bytes(const nn::Context& context, index_t pictures) const {
