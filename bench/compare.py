@@ -181,6 +181,8 @@ def main() -> None:
     if options.prepare:
         return
     start = time.monotonic()
+    out: Path = options.out or options.work
+    out.mkdir(parents=True, exist_ok=True)  # before minutes of measuring
     about = machine()
     about["kind"] = kind
     print(
