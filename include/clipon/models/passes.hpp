@@ -45,19 +45,15 @@ inline std::vector<Pass> cut(std::span<const index_t> rows, index_t count) {
   return passes;
 }
 
-// The rows of the thread that has most, where each begins with as many passes as the others (parallel::Shares).
+// The rows of the thread that has most, where each begins with as many passes as the others.
 inline index_t greatest_share(std::span<const index_t> rows, const std::vector<Pass>& passes, index_t threads) {
-  const auto count = static_cast<index_t>(passes.size());
-  if (count < threads) return std::accumulate(rows.begin(), rows.end(), index_t{0});
-  const parallel::Split shares(count, threads);
-  const auto start = [&](index_t pass) {
-    return rows.begin() + (pass < count ? passes[static_cast<std::size_t>(pass)].first : passes.back().last);
-  };
-  index_t most = 0;
-  for (index_t s = 0; s < threads; ++s) {
-    most = std::max(most, std::accumulate(start(shares.first(s)), start(shares.first(s + 1)), index_t{0}));
+  const parallel::Split shares(static_cast<index_t>(passes.size()), threads);
+  std::vector<index_t> share(static_cast<std::size_t>(threads));
+  for (std::size_t p = 0; p < passes.size(); ++p) {
+    index_t& own = share[static_cast<std::size_t>(shares.of(static_cast<index_t>(p)))];
+    own = std::accumulate(rows.begin() + passes[p].first, rows.begin() + passes[p].last, own);
   }
-  return most;
+  return *std::max_element(share.begin(), share.end());
 }
 
 /// Passes for items of so many rows each.  Threads that compute alone wait for nobody, but each reads all weights, and
@@ -67,15 +63,17 @@ inline Passes divide(std::span<const index_t> rows, const PassRows& limits, inde
   const index_t count = (all + limits.most - 1) / limits.most;
   if (threads > 1 && all >= threads * limits.least) {
     auto passes = cut(rows, (count + threads - 1) / threads * threads);
+    const bool enough = static_cast<index_t>(passes.size()) >= threads;
     // more by a tenth is what waiting for each other would cost (texts at batch 8 to 64, Zen 4: 0.90 to 0.92)
-    if (10 * greatest_share(rows, passes, threads) * threads <= 11 * all) return {std::move(passes), true};
+    if (enough && 10 * greatest_share(rows, passes, threads) * threads <= 11 * all) return {std::move(passes), true};
   }
   return {cut(rows, count), false};
 }
 
 /// A thread's least rows for layers whose weights count: with fewer, it waits for them more than all threads wait for
-/// each other.  Texts of 10 tokens on 2 threads (Zen 4, f32): 2 of them, 10 rows a thread, are 1.8 times as fast
-/// together, 4 are 0.94 and 8 are 0.90 times as fast.  Tiles are as much faster as their passes have more rows.
+/// each other.  Texts of 10 tokens on 2 threads (Zen 4, f32): 2 of them, 10 rows a thread, are 1.5 to 1.8 times as fast
+/// together, 4 were 0.94 times in one run and 1.26 in another, 8 are 0.90 times as fast.  Tiles are as much faster as
+/// their passes have more rows.
 inline index_t least_rows(const kernels::Context& context, DataType type) {
   return context.kernels->rows_a_pass(type) / 6;
 }

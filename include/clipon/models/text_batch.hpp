@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "clipon/core/types.hpp"
 
@@ -20,9 +21,11 @@ inline index_t common_prefix(TokenSpan a, TokenSpan b) {
 class TextBatch {
  public:
   /// share_prefixes = false gives every text rows of its own: the same answers, more work.
-  TextBatch(std::span<const TokenSpan> texts, bool share_prefixes) : texts_(texts), share_(share_prefixes) {
+  TextBatch(std::span<const TokenSpan> texts, bool share_prefixes) : texts_(texts) {
+    shared_.reserve(texts.size());
     for (index_t i = 0; i < count(); ++i) {
       const auto length = static_cast<index_t>(text(i).size());
+      shared_.push_back(share_prefixes && i > 0 ? common_prefix(text(i - 1), text(i)) : 0);
       tokens_ += length;
       rows_ += length - shared(i);
       longest_ = std::max(longest_, length);
@@ -35,11 +38,11 @@ class TextBatch {
   [[nodiscard]] index_t rows() const { return rows_; }        ///< of them, those that are computed
   [[nodiscard]] index_t longest() const { return longest_; }  ///< text's tokens
   /// Tokens of text i that have their rows from the text before it.
-  [[nodiscard]] index_t shared(index_t i) const { return share_ && i > 0 ? common_prefix(text(i - 1), text(i)) : 0; }
+  [[nodiscard]] index_t shared(index_t i) const { return shared_[static_cast<std::size_t>(i)]; }
 
  private:
   std::span<const TokenSpan> texts_;
-  bool share_;
+  std::vector<index_t> shared_;  // [texts]
   index_t tokens_ = 0;
   index_t rows_ = 0;
   index_t longest_ = 0;
