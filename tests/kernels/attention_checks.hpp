@@ -3,6 +3,7 @@
 
 #include <clipon/kernels/reference.hpp>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "support.hpp"
@@ -37,7 +38,8 @@ inline void check_attention(const clipon::kernels::KernelTable& table) {
       const auto q_halves = rounded(q);
       const auto kv_halves = rounded(kv);
       const DataType type = bf16 ? DataType::bf16 : DataType::f32;
-      std::vector<float> scratch(static_cast<std::size_t>(table.attention_scratch(keys, head_width)));
+      std::vector<float> scratch(static_cast<std::size_t>(table.attention_scratch(keys, head_width)),
+                                 std::numeric_limits<float>::quiet_NaN());  // seen if read before it is written
       std::vector<float> found(static_cast<std::size_t>(queries * head_width));
       std::vector<float> expected(found.size());
       AttentionHead head;

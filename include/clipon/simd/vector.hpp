@@ -33,6 +33,7 @@ struct F32<Arch, 32> {  // portable: a vector of one
   static CLIPON_ALWAYS_INLINE void store_part(float* p, Batch v, index_t n) {
     if (n > 0) *p = v;
   }
+  static CLIPON_ALWAYS_INLINE Batch keep(Batch v, index_t n) { return n > 0 ? v : 0.0f; }  // the first n lanes, else 0
   static CLIPON_ALWAYS_INLINE Batch set(float x) { return x; }
   static CLIPON_ALWAYS_INLINE Batch fma(Batch a, Batch b, Batch c) { return a * b + c; }
   static CLIPON_ALWAYS_INLINE Batch max(Batch a, Batch b) { return a > b ? a : b; }
@@ -91,6 +92,11 @@ struct F32<Arch, 128> {
     for (index_t i = 0; i < width; ++i) {
       if (i < n) p[i] = lane[i];
     }
+  }
+  static CLIPON_ALWAYS_INLINE Batch keep(Batch v, index_t n) {
+    alignas(16) float lane[4];
+    _mm_store_ps(lane, v);
+    return load_part(lane, n);
   }
   static CLIPON_ALWAYS_INLINE Batch set(float x) { return _mm_set1_ps(x); }
   static CLIPON_ALWAYS_INLINE Batch fma(Batch a, Batch b, Batch c) { return a * b + c; }  // SSE2 has none
@@ -178,6 +184,7 @@ struct F32<Arch, 256> {
     return _mm256_blendv_ps(_mm256_set1_ps(other), _mm256_maskload_ps(p, first(n)), _mm256_castsi256_ps(first(n)));
   }
   static CLIPON_ALWAYS_INLINE void store_part(float* p, Batch v, index_t n) { _mm256_maskstore_ps(p, first(n), v); }
+  static CLIPON_ALWAYS_INLINE Batch keep(Batch v, index_t n) { return _mm256_and_ps(v, _mm256_castsi256_ps(first(n))); }
   static CLIPON_ALWAYS_INLINE Batch set(float x) { return _mm256_set1_ps(x); }
   static CLIPON_ALWAYS_INLINE Batch fma(Batch a, Batch b, Batch c) { return _mm256_fmadd_ps(a, b, c); }
   static CLIPON_ALWAYS_INLINE Batch max(Batch a, Batch b) { return _mm256_max_ps(a, b); }
@@ -276,6 +283,7 @@ struct F32<Arch, 512> {
     return _mm512_mask_loadu_ps(_mm512_set1_ps(other), first(n), p);
   }
   static CLIPON_ALWAYS_INLINE void store_part(float* p, Batch v, index_t n) { _mm512_mask_storeu_ps(p, first(n), v); }
+  static CLIPON_ALWAYS_INLINE Batch keep(Batch v, index_t n) { return _mm512_maskz_mov_ps(first(n), v); }
   static CLIPON_ALWAYS_INLINE Batch set(float x) { return _mm512_set1_ps(x); }
   static CLIPON_ALWAYS_INLINE Batch fma(Batch a, Batch b, Batch c) { return _mm512_fmadd_ps(a, b, c); }
   static CLIPON_ALWAYS_INLINE Batch max(Batch a, Batch b) { return _mm512_maskz_max_ps(kAll, a, b); }

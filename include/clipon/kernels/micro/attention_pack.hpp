@@ -42,17 +42,19 @@ inline void pack_keys(const AttentionHead& head, std::uint32_t* panel) {
   }
 }
 
-/// Panels of V: [head_width / NR][steps][NR] of 32 bits, `depth` keys deep; what is missing is zero.
+/// Panels of V: [head_width / NR][steps][NR] of 32 bits, `depth` keys deep; keys beyond the last are zero.  Registers
+/// of a panel beyond the head's last column are left as they are: nobody reads their sums.
 template <class Arch>
 inline void pack_values(const AttentionHead& head, const float* values, index_t, std::uint32_t* panel) {
   using V = simd::F32<Arch>;
   constexpr index_t nr = panel_columns<Arch>(DataType::f32);
   auto* out = reinterpret_cast<float*>(panel);
   for (index_t first = 0; first < head.head_width; first += nr) {
+    const index_t columns = std::min(nr, head.head_width - first);
     for (index_t i = 0; i < head.keys; ++i, out += nr) {
-      const float* row = values + head.key_row(i) * head.v.stride;
-      for (index_t c = 0; c < nr; c += V::width) {
-        V::store(out + c, V::load_part(row + first + c, std::clamp<index_t>(head.head_width - first - c, 0, V::width)));
+      const float* row = values + head.key_row(i) * head.v.stride + first;
+      for (index_t c = 0; c < columns; c += V::width) {
+        V::store(out + c, V::load_part(row + c, std::min(columns - c, V::width)));
       }
     }
   }
@@ -62,22 +64,22 @@ inline void pack_values(const AttentionHead& head, const std::uint16_t* values, 
   using V = simd::F32<Arch>;
   constexpr index_t nr = panel_columns<Arch>(DataType::bf16);
   for (index_t first = 0; first < head.head_width; first += nr) {
+    const index_t columns = std::min(nr, head.head_width - first);
     for (index_t i = 0; i < depth; i += 2, panel += nr) {  // a step: two keys
       if (i >= head.keys) {
         for (index_t c = 0; c < nr; ++c) panel[c] = 0;
         continue;
       }
-      const std::uint16_t* low = values + head.key_row(i) * head.v.stride;
-      const std::uint16_t* high = i + 1 < head.keys ? values + head.key_row(i + 1) * head.v.stride : nullptr;
-      for (index_t c = 0; c < nr; c += V::width) {
-        if (high != nullptr && first + c + V::width <= head.head_width) {
-          V::store_pairs(panel + c, low + first + c, high + first + c);
+      const std::uint16_t* low = values + head.key_row(i) * head.v.stride + first;
+      const std::uint16_t* high = i + 1 < head.keys ? values + head.key_row(i + 1) * head.v.stride + first : nullptr;
+      for (index_t c = 0; c < columns; c += V::width) {
+        if (high != nullptr && c + V::width <= columns) {
+          V::store_pairs(panel + c, low + c, high + c);
           continue;
         }
         for (index_t j = c; j < c + V::width; ++j) {
-          const bool exists = first + j < head.head_width;
-          const std::uint32_t a = exists ? low[first + j] : 0u;
-          const std::uint32_t b = exists && high != nullptr ? high[first + j] : 0u;
+          const std::uint32_t a = j < columns ? low[j] : 0u;
+          const std::uint32_t b = j < columns && high != nullptr ? high[j] : 0u;
           panel[j] = a | b << 16;
         }
       }

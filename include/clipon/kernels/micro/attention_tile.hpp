@@ -10,50 +10,75 @@
 
 namespace clipon::inline CLIPON_ABI::kernels {
 
-/// weights[0 .. n) = exp(scale (scores - their greatest)), in the type that the product with the values computes in;
-/// weights[n .. padded) = 0.  Returns 1 / their sum, by which that product is multiplied: a division less a weight.
-/// weights may be scores.
-template <class Arch, class T>
-inline float softmax_weights(const float* scores, index_t n, index_t padded, float scale, T* weights) {
-  using V = simd::F32<Arch>;
-  constexpr bool is_f32 = std::is_same_v<T, float>;
-  constexpr float none = -3e38f;  // its exponential adds nothing to a sum of 1 or more
-  const index_t whole = n / V::width * V::width;
-  auto top = V::load_part_or(scores + whole, n - whole, none);
-  for (index_t i = 0; i < whole; i += V::width) top = V::max(top, V::load(scores + i));
-  const auto most = V::set(V::greatest(top));
+// Below what is in a row: its exponential adds nothing to a sum of 1 or more, and its product with any scale is finite.
+constexpr float kNoScore = -1e38f;
 
-  constexpr float log2_e = 1.44269504f;
-  const auto factor = V::set(is_f32 ? scale : scale * log2_e);
-  const auto weigh = [&](typename V::Batch x) __attribute__((always_inline)) {
-    if constexpr (is_f32) {
-      return simd::exp<Arch>((x - most) * factor);
+/// The greatest of scores[0 .. n).
+template <class Arch>
+CLIPON_ALWAYS_INLINE float greatest_score(const float* scores, index_t n) {
+  using V = simd::F32<Arch>;
+  const index_t whole = n / V::width * V::width;
+  auto top = V::load_part_or(scores + whole, n - whole, kNoScore);
+  for (index_t i = 0; i < whole; i += V::width) top = V::max(top, V::load(scores + i));
+  return V::greatest(top);
+}
+
+/// weights[0 .. n) = 2^(factor score + shift), in the type that the product with the values computes in; weights
+/// [n .. depth) = 0.  Writes whole registers.  Returns their sums by lane.  weights may be scores.
+template <class Arch, class T>
+CLIPON_ALWAYS_INLINE typename simd::F32<Arch>::Batch weights_of(const float* scores, index_t n, index_t depth,
+                                                                float factor, float shift, T* weights) {
+  using V = simd::F32<Arch>;
+  const auto weigh =
+      [ factor = V::set(factor), shift = V::set(shift) ](typename V::Batch x) __attribute__((always_inline)) {
+    x = V::fma(x, factor, shift);
+    if constexpr (std::is_same_v<T, float>) {
+      return simd::exp2_of_weight<Arch>(x);
     } else {
-      return simd::exp2_for_bf16<Arch>((x - most) * factor);
+      return simd::exp2_for_bf16<Arch>(x);
     }
   };
   auto total = V::set(0.0f);
-  for (index_t i = 0; i < whole; i += V::width) {
+  index_t i = 0;
+  for (; i + V::width <= n; i += V::width) {
     const auto weight = weigh(V::load(scores + i));
     total = total + weight;
     Element<Arch, T>::store(weights + i, weight);
   }
-  if (whole < n) {
-    const auto weight = weigh(V::load_part_or(scores + whole, n - whole, none));
+  if (i < n) {
+    const auto weight = V::keep(weigh(V::load_part(scores + i, n - i)), n - i);
     total = total + weight;
-    Element<Arch, T>::store_part(weights + whole, weight, n - whole);
+    Element<Arch, T>::store(weights + i, weight);
+    i += V::width;
   }
-  for (index_t i = n; i < padded; ++i) weights[i] = 0;
-  return 1.0f / V::sum(total);
+  for (; i < depth; ++i) weights[i] = 0;
+  return total;
 }
 
-/// The same for `rows` queries from `row` on: scores and weights [rows, padded], inverse [rows].
+/// The softmax of `rows` queries' scores from `row` on: scores and weights [rows, padded].  inverse [rows] is what the
+/// product with the values must be multiplied by, 1 / the sum of the weights: a division less a weight.
+///
+/// A row's greatest, its weights and their sum are chains of operations that wait for each other, so each is found for
+/// a few rows before the next.
 template <class Arch, class T>
 inline void softmax_rows(const AttentionHead& head, index_t row, index_t rows, index_t padded, index_t depth,
                          const float* scores, T* weights, float* inverse) {
-  for (index_t r = 0; r < rows; ++r) {
-    inverse[r] =
-        softmax_weights<Arch>(scores + r * padded, head.seen(row + r), depth, head.scale, weights + r * padded);
+  using V = simd::F32<Arch>;
+  constexpr index_t few = gemm_rows<Arch>;
+  constexpr float log2_e = 1.44269504f;
+  const float factor = head.scale * log2_e;
+  for (index_t first = 0; first < rows; first += few) {
+    const index_t end = std::min(rows, first + few);
+    float shift[few];
+    typename V::Batch total[few];
+    for (index_t r = first; r < end; ++r) {
+      shift[r - first] = -factor * greatest_score<Arch>(scores + r * padded, head.seen(row + r));
+    }
+    for (index_t r = first; r < end; ++r) {
+      total[r - first] = weights_of<Arch>(scores + r * padded, head.seen(row + r), depth, factor, shift[r - first],
+                                          weights + r * padded);
+    }
+    for (index_t r = first; r < end; ++r) inverse[r] = 1.0f / V::sum(total[r - first]);
   }
 }
 

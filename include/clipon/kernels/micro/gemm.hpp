@@ -45,18 +45,28 @@ inline void gemm_tile(const TileInput& in, const Epilogue& epilogue) {
   }
   const auto* next = static_cast<const unsigned char*>(in.next == nullptr ? in.panel : in.next);
   ask_for_residual<Arch, MR, NV>(epilogue);
-  for (index_t k = 0; k < steps; ++k, next += in.next_step) {
-    __builtin_prefetch(next, 0, 2);  // into L2
-    typename Product::Register w[NV];
+  const auto multiply = [&](auto is_few) __attribute__((always_inline)) {
+    for (index_t k = 0; k < steps; ++k, next += in.next_step) {
+      __builtin_prefetch(next, 0, 2);  // into L2
+      if constexpr (is_few) {
+        for (index_t line = 64; line < in.next_step; line += 64) __builtin_prefetch(next + line, 0, 2);
+      }
+      typename Product::Register w[NV];
 #pragma GCC unroll 4
-    for (int v = 0; v < NV; ++v) w[v] = Product::load(b + v * width * value);
+      for (int v = 0; v < NV; ++v) w[v] = Product::load(b + v * width * value);
 #pragma GCC unroll 8
-    for (int r = 0; r < MR; ++r) {
-      const auto x = Product::broadcast(a + r * a_stride + k * value);
+      for (int r = 0; r < MR; ++r) {
+        const auto x = Product::broadcast(a + r * a_stride + k * value);
 #pragma GCC unroll 4
-      for (int v = 0; v < NV; ++v) sum[r][v] = Product::add(x, w[v], sum[r][v]);
+        for (int v = 0; v < NV; ++v) sum[r][v] = Product::add(x, w[v], sum[r][v]);
+      }
+      b += gemm_columns<Arch> * value;
     }
-    b += gemm_columns<Arch> * value;
+  };
+  if (in.next_step > 64) {  // few rows: a step must ask for more than a line
+    multiply(std::true_type{});
+  } else {
+    multiply(std::false_type{});
   }
   const bool whole = in.columns == NV * width && in.row_factor == nullptr;
   if constexpr (Product::type != DataType::i8) {
