@@ -69,4 +69,52 @@ inline void check_attention(const clipon::kernels::KernelTable& table) {
   }
 }
 
+/// Scores of 1e12 and more, as weights that nobody trained can give: the key with the greatest has all the weight.
+inline void check_large_scores(const clipon::kernels::KernelTable& table) {
+  using namespace clipon::kernels;
+  using clipon::DataType;
+  using clipon::index_t;
+  constexpr index_t keys = 50;
+  constexpr index_t width = 64;
+  for (const DataType type : {DataType::f32, DataType::bf16}) {
+    std::vector<float> q(keys * width);
+    std::vector<float> k(q.size());
+    std::vector<float> v(q.size());
+    for (index_t i = 0; i < keys * width; ++i) {
+      const auto at = static_cast<std::size_t>(i);
+      const index_t row = i / width;
+      q[at] = 3.1e5f * static_cast<float>(1 + row);  // query r: each score is q k width, greatest for the last key
+      k[at] = 7.3e5f * static_cast<float>(1 + row);
+      v[at] = static_cast<float>(row) - 0.25f * static_cast<float>(i % width);
+    }
+    std::vector<std::uint16_t> halves[3];
+    const std::vector<float>* floats[] = {&q, &k, &v};
+    Operand operands[3];
+    for (std::size_t i = 0; i < 3; ++i) {
+      for (const float x : *floats[i]) halves[i].push_back(clipon::float_to_bf16(x));
+      const void* data = type == DataType::f32 ? static_cast<const void*>(floats[i]->data()) : halves[i].data();
+      operands[i] = {data, width, type};
+    }
+    std::vector<float> scratch(static_cast<std::size_t>(table.attention_scratch(keys, width)));
+    std::vector<float> found(q.size());
+    AttentionHead head;
+    head.q = operands[0];
+    head.k = operands[1];
+    head.v = operands[2];
+    head.queries = keys;
+    head.keys = keys;
+    head.head_width = width;
+    head.scale = 0.125f;
+    head.scratch = scratch.data();
+    head.out = {found.data(), width};
+    table.attention_head(head);
+    for (std::size_t i = 0; i < found.size(); ++i) {
+      const std::size_t last = (keys - 1) * width + i % width;
+      // 2^0 is known to 2^-13 in bf16, and is what the weights' sum is, too
+      REQUIRE(found[i] == doctest::Approx(type == DataType::f32 ? v[last] : clipon::bf16_to_float(halves[2][last]))
+                              .epsilon(type == DataType::f32 ? 1e-6 : 1.0 / 4096));
+    }
+  }
+}
+
 }  // namespace support

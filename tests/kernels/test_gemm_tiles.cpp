@@ -22,6 +22,7 @@ TEST_CASE("tiles: a row's bits are the same alone, in a batch and at any thread 
 
 TEST_CASE("tiles: attention agrees with the definition") {
   support::check_attention(support::tiles_table());
+  support::check_large_scores(support::tiles_table());
 }
 
 TEST_CASE("tiles: int8 products are the bits of every other instruction set") {

@@ -69,6 +69,10 @@ TEST_CASE("attention_head agrees with the definition") {
   support::for_each_isa(support::check_attention);
 }
 
+TEST_CASE("attention_head gives the greatest of very large scores all the weight") {
+  support::for_each_isa(support::check_large_scores);
+}
+
 TEST_CASE("average_pool_2x2 agrees with the definition and drops an odd row and column") {
   support::for_each_isa([](const KernelTable& table) {
     support::Random random(13);

@@ -23,15 +23,15 @@ CLIPON_ALWAYS_INLINE float greatest_score(const float* scores, index_t n) {
   return V::greatest(top);
 }
 
-/// weights[0 .. n) = 2^(factor score + shift), in the type that the product with the values computes in; weights
+/// weights[0 .. n) = 2^(factor (score - most)), in the type that the product with the values computes in; weights
 /// [n .. depth) = 0.  Writes whole registers.  Returns their sums by lane.  weights may be scores.
 template <class Arch, class T>
 CLIPON_ALWAYS_INLINE typename simd::F32<Arch>::Batch weights_of(const float* scores, index_t n, index_t depth,
-                                                                float factor, float shift, T* weights) {
+                                                                float factor, float most, T* weights) {
   using V = simd::F32<Arch>;
   const auto weigh =
-      [ factor = V::set(factor), shift = V::set(shift) ](typename V::Batch x) __attribute__((always_inline)) {
-    x = V::fma(x, factor, shift);
+      [ factor = V::set(factor), most = V::set(most) ](typename V::Batch x) __attribute__((always_inline)) {
+    x = (x - most) * factor;  // not one multiply-add, whose rounding would count where scores are large
     if constexpr (std::is_same_v<T, float>) {
       return simd::exp2_of_weight<Arch>(x);
     } else {
@@ -69,13 +69,13 @@ inline void softmax_rows(const AttentionHead& head, index_t row, index_t rows, i
   const float factor = head.scale * log2_e;
   for (index_t first = 0; first < rows; first += few) {
     const index_t end = std::min(rows, first + few);
-    float shift[few];
+    float most[few];
     typename V::Batch total[few];
     for (index_t r = first; r < end; ++r) {
-      shift[r - first] = -factor * greatest_score<Arch>(scores + r * padded, head.seen(row + r));
+      most[r - first] = greatest_score<Arch>(scores + r * padded, head.seen(row + r));
     }
     for (index_t r = first; r < end; ++r) {
-      total[r - first] = weights_of<Arch>(scores + r * padded, head.seen(row + r), depth, factor, shift[r - first],
+      total[r - first] = weights_of<Arch>(scores + r * padded, head.seen(row + r), depth, factor, most[r - first],
                                           weights + r * padded);
     }
     for (index_t r = first; r < end; ++r) inverse[r] = 1.0f / V::sum(total[r - first]);
