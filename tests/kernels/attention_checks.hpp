@@ -14,6 +14,40 @@ namespace support {
 // read is exact, so that the weights' rounding to 8 bits alone is added: 2^-9 of sum |weight value|, which is below 5.
 constexpr double kAttentionTolerance[] = {2e-5, 2e-5 + 5.0 / 512};
 
+/// A head's inputs in either type, and memory for it.
+struct AttentionInputs {
+  /// q [queries, stride]; key_value [keys, stride]: a key, then its value, head_width numbers each.
+  AttentionInputs(const clipon::kernels::KernelTable& table, clipon::DataType type, const std::vector<float>& q,
+                  const std::vector<float>& key_value, clipon::index_t stride, clipon::index_t head_width)
+      : q_halves_(rounded(q)), key_value_halves_(rounded(key_value)) {
+    const bool bf16 = type == clipon::DataType::bf16;
+    head.queries = static_cast<clipon::index_t>(q.size()) / stride;
+    head.keys = static_cast<clipon::index_t>(key_value.size()) / stride;
+    head.head_width = head_width;
+    head.scale = 0.125f;
+    head.q = {bf16 ? static_cast<const void*>(q_halves_.data()) : q.data(), stride, type};
+    head.k = {bf16 ? static_cast<const void*>(key_value_halves_.data()) : key_value.data(), stride, type};
+    head.v = head.k.from(0, head_width);
+    scratch_.assign(static_cast<std::size_t>(table.attention_scratch(head.keys, head_width)),
+                    std::numeric_limits<float>::quiet_NaN());  // seen if read before it is written
+    head.scratch = scratch_.data();
+  }
+
+  clipon::kernels::AttentionHead head;  // all but `out`
+
+ private:
+  static std::vector<std::uint16_t> rounded(const std::vector<float>& x) {
+    std::vector<std::uint16_t> halves;
+    for (const float v : x) halves.push_back(clipon::float_to_bf16(v));
+    halves.push_back(0);  // the pair of an odd width's last element
+    return halves;
+  }
+
+  std::vector<std::uint16_t> q_halves_;
+  std::vector<std::uint16_t> key_value_halves_;
+  std::vector<float> scratch_;
+};
+
 /// All lengths around the tiles, causal or not, f32 and bf16, rows in any order.
 inline void check_attention(const clipon::kernels::KernelTable& table) {
   using namespace clipon::kernels;
@@ -29,33 +63,14 @@ inline void check_attention(const clipon::kernels::KernelTable& table) {
       const index_t stride = 3 * head_width + 1;
       const auto q = random.normals(queries * stride);
       const auto kv = random.normals(keys * stride);
-      const auto rounded = [](const std::vector<float>& x) {
-        std::vector<std::uint16_t> halves;
-        for (const float v : x) halves.push_back(clipon::float_to_bf16(v));
-        halves.push_back(0);  // the pair of an odd width's last element
-        return halves;
-      };
-      const auto q_halves = rounded(q);
-      const auto kv_halves = rounded(kv);
-      const DataType type = bf16 ? DataType::bf16 : DataType::f32;
-      std::vector<float> scratch(static_cast<std::size_t>(table.attention_scratch(keys, head_width)),
-                                 std::numeric_limits<float>::quiet_NaN());  // seen if read before it is written
       std::vector<float> found(static_cast<std::size_t>(queries * head_width));
       std::vector<float> expected(found.size());
-      AttentionHead head;
-      head.q = {bf16 ? static_cast<const void*>(q_halves.data()) : q.data(), stride, type};
-      const Operand key_value{bf16 ? static_cast<const void*>(kv_halves.data()) : kv.data(), stride, type};
-      head.k = key_value;
-      head.v = key_value.from(0, head_width);
+      AttentionInputs inputs(table, bf16 ? DataType::bf16 : DataType::f32, q, kv, stride, head_width);
+      AttentionHead& head = inputs.head;
       std::vector<index_t> key_rows(static_cast<std::size_t>(keys));
       std::iota(key_rows.rbegin(), key_rows.rend(), index_t{0});
       if ((variant & 8) != 0) head.key_rows = key_rows.data();
-      head.queries = queries;
-      head.keys = keys;
-      head.head_width = head_width;
       head.causal = causal;
-      head.scale = 0.125f;
-      head.scratch = scratch.data();
       head.out = {expected.data(), head_width};
       reference::attention_head(head);
       head.out = {found.data(), head_width};
@@ -76,43 +91,24 @@ inline void check_large_scores(const clipon::kernels::KernelTable& table) {
   using clipon::index_t;
   constexpr index_t keys = 50;
   constexpr index_t width = 64;
+  std::vector<float> q;  // query r: each score is q k width, greatest for the last key
+  std::vector<float> kv;
+  for (index_t row = 0; row < keys; ++row) {
+    q.insert(q.end(), 2 * width, 3.1e5f * static_cast<float>(1 + row));
+    kv.insert(kv.end(), width, 7.3e5f * static_cast<float>(1 + row));
+    for (index_t i = 0; i < width; ++i) kv.push_back(static_cast<float>(row) - 0.25f * static_cast<float>(i));
+  }
   for (const DataType type : {DataType::f32, DataType::bf16}) {
-    std::vector<float> q(keys * width);
-    std::vector<float> k(q.size());
-    std::vector<float> v(q.size());
-    for (index_t i = 0; i < keys * width; ++i) {
-      const auto at = static_cast<std::size_t>(i);
-      const index_t row = i / width;
-      q[at] = 3.1e5f * static_cast<float>(1 + row);  // query r: each score is q k width, greatest for the last key
-      k[at] = 7.3e5f * static_cast<float>(1 + row);
-      v[at] = static_cast<float>(row) - 0.25f * static_cast<float>(i % width);
-    }
-    std::vector<std::uint16_t> halves[3];
-    const std::vector<float>* floats[] = {&q, &k, &v};
-    Operand operands[3];
-    for (std::size_t i = 0; i < 3; ++i) {
-      for (const float x : *floats[i]) halves[i].push_back(clipon::float_to_bf16(x));
-      const void* data = type == DataType::f32 ? static_cast<const void*>(floats[i]->data()) : halves[i].data();
-      operands[i] = {data, width, type};
-    }
-    std::vector<float> scratch(static_cast<std::size_t>(table.attention_scratch(keys, width)));
-    std::vector<float> found(q.size());
-    AttentionHead head;
-    head.q = operands[0];
-    head.k = operands[1];
-    head.v = operands[2];
-    head.queries = keys;
-    head.keys = keys;
-    head.head_width = width;
-    head.scale = 0.125f;
-    head.scratch = scratch.data();
-    head.out = {found.data(), width};
-    table.attention_head(head);
+    AttentionInputs inputs(table, type, q, kv, 2 * width, width);
+    std::vector<float> found(keys * width);
+    inputs.head.out = {found.data(), width};
+    table.attention_head(inputs.head);
     for (std::size_t i = 0; i < found.size(); ++i) {
-      const std::size_t last = (keys - 1) * width + i % width;
+      const float last = kv[kv.size() - width + i % width];
       // 2^0 is known to 2^-13 in bf16, and is what the weights' sum is, too
-      REQUIRE(found[i] == doctest::Approx(type == DataType::f32 ? v[last] : clipon::bf16_to_float(halves[2][last]))
-                              .epsilon(type == DataType::f32 ? 1e-6 : 1.0 / 4096));
+      const bool bf16 = type == DataType::bf16;
+      REQUIRE(found[i] == doctest::Approx(bf16 ? clipon::bf16_to_float(clipon::float_to_bf16(last)) : last)
+                              .epsilon(bf16 ? 1.0 / 4096 : 1e-6));
     }
   }
 }

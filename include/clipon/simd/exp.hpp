@@ -37,25 +37,13 @@ CLIPON_ALWAYS_INLINE typename F32<Arch>::Batch exp2_by(typename F32<Arch>::Batch
   return V::scale(polynomial<Arch>(x - n, coefficients...), n);
 }
 
-// 2^x, relative error below 2^-22: the polynomial of degree 5 that has the least greatest relative error.
-template <class Arch>
-CLIPON_ALWAYS_INLINE typename F32<Arch>::Batch exp2_in_range(typename F32<Arch>::Batch x) {
-  return exp2_by<Arch>(x, 0.00132764726f, 0.00967554134f, 0.0555071327f, 0.240221197f, 0.693146967f, 1.00000007f);
-}
-
 /// 2^x, relative error below 2^-22, for x in [-126, 126]; x beyond gives the end's value.
+/// The polynomial of degree 5 that has the least greatest relative error.
 template <class Arch>
 CLIPON_ALWAYS_INLINE typename F32<Arch>::Batch exp2(typename F32<Arch>::Batch x) {
   using V = F32<Arch>;
-  return exp2_in_range<Arch>(V::max(V::min(x, V::set(126.0f)), V::set(-126.0f)));
-}
-
-/// The same for a softmax's weights, x about 0 or below; x below -126 gives 2^-126 or less.
-template <class Arch>
-CLIPON_ALWAYS_INLINE typename F32<Arch>::Batch exp2_of_weight(typename F32<Arch>::Batch x) {
-  using V = F32<Arch>;
-  if constexpr (Arch::vector_bits < 512) x = V::max(x, V::set(-126.0f));  // VSCALEF takes any
-  return exp2_in_range<Arch>(x);
+  x = V::max(V::min(x, V::set(126.0f)), V::set(-126.0f));
+  return exp2_by<Arch>(x, 0.00132764726f, 0.00967554134f, 0.0555071327f, 0.240221197f, 0.693146967f, 1.00000007f);
 }
 
 /// 2^x, relative error below 2^-13, for results that are rounded to bf16, whose own error is 2^-8.  The same with a

@@ -6,22 +6,10 @@
 
 #include "clipon/kernels/micro/attention_pack.hpp"
 #include "clipon/kernels/micro/element.hpp"
+#include "clipon/kernels/micro/row_exp.hpp"
 #include "clipon/simd/exp.hpp"
 
 namespace clipon::inline CLIPON_ABI::kernels {
-
-// Below what is in a row: its exponential adds nothing to a sum of 1 or more, and its product with any scale is finite.
-constexpr float kNoScore = -1e38f;
-
-/// The greatest of scores[0 .. n).
-template <class Arch>
-CLIPON_ALWAYS_INLINE float greatest_score(const float* scores, index_t n) {
-  using V = simd::F32<Arch>;
-  const index_t whole = n / V::width * V::width;
-  auto top = V::load_part_or(scores + whole, n - whole, kNoScore);
-  for (index_t i = 0; i < whole; i += V::width) top = V::max(top, V::load(scores + i));
-  return V::greatest(top);
-}
 
 /// weights[0 .. n) = 2^(factor (score - most)), in the type that the product with the values computes in; weights
 /// [n .. depth) = 0.  Writes whole registers.  Returns their sums by lane.  weights may be scores.
@@ -33,7 +21,7 @@ CLIPON_ALWAYS_INLINE typename simd::F32<Arch>::Batch weights_of(const float* sco
       [ factor = V::set(factor), most = V::set(most) ](typename V::Batch x) __attribute__((always_inline)) {
     x = (x - most) * factor;  // not one multiply-add, whose rounding would count where scores are large
     if constexpr (std::is_same_v<T, float>) {
-      return simd::exp2_of_weight<Arch>(x);
+      return simd::exp2<Arch>(x);
     } else {
       return simd::exp2_for_bf16<Arch>(x);
     }
@@ -72,7 +60,7 @@ inline void softmax_rows(const AttentionHead& head, index_t row, index_t rows, i
     float most[few];
     typename V::Batch total[few];
     for (index_t r = first; r < end; ++r) {
-      most[r - first] = greatest_score<Arch>(scores + r * padded, head.seen(row + r));
+      most[r - first] = greatest_of<Arch>(scores + r * padded, head.seen(row + r));
     }
     for (index_t r = first; r < end; ++r) {
       total[r - first] = weights_of<Arch>(scores + r * padded, head.seen(row + r), depth, factor, most[r - first],

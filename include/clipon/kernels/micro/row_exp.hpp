@@ -1,5 +1,6 @@
 // What softmax and ranking need of one row of products: its greatest, the sum of its exponentials, the best few.
-// Called by zero_shot/ranking.hpp and similarity/contrastive.hpp through the table.  Per ISA.
+// Called by zero_shot/ranking.hpp and similarity/contrastive.hpp through the table, and by attention_tile.hpp.  Per
+// ISA.
 #pragma once
 
 #include "clipon/kernels/types.hpp"
@@ -7,20 +8,27 @@
 
 namespace clipon::inline CLIPON_ABI::kernels {
 
+/// The greatest of x[0 .. n), n >= 1.
+template <class Arch>
+CLIPON_ALWAYS_INLINE float greatest_of(const float* x, index_t n) {
+  using V = simd::F32<Arch>;
+  constexpr float none = -3e38f;  // below what is in a row
+  const index_t whole = n / V::width * V::width;
+  auto top = V::load_part_or(x + whole, n - whole, none);
+  for (index_t i = 0; i < whole; i += V::width) top = V::max(top, V::load(x + i));
+  return V::greatest(top);
+}
+
 /// The greatest x, and the sum of exp(scale (x - greatest)).  n >= 1; scale >= 0.
 template <class Arch>
 inline RowExp row_exp(const float* x, index_t n, float scale) {
   using V = simd::F32<Arch>;
-  constexpr float none = -3e38f;  // below what is in a row; its exponential adds nothing to a sum of 1 or more
-  const index_t whole = n / V::width * V::width;
-  const auto last = V::load_part_or(x + whole, n - whole, none);
-  auto top = last;
-  for (index_t i = 0; i < whole; i += V::width) top = V::max(top, V::load(x + i));
-  const float most = V::greatest(top);
-
+  const float most = greatest_of<Arch>(x, n);
   const auto factor = V::set(scale);
   const auto shift = V::set(most);
-  auto total = simd::exp<Arch>((last - shift) * factor);
+  const index_t whole = n / V::width * V::width;
+  const auto last = V::load_part(x + whole, n - whole);
+  auto total = V::keep(simd::exp<Arch>((last - shift) * factor), n - whole);
   for (index_t i = 0; i < whole; i += V::width) {
     total = total + simd::exp<Arch>((V::load(x + i) - shift) * factor);
   }
