@@ -2,8 +2,10 @@
 #include <clipon/kernels/gemm.hpp>
 #include <clipon/kernels/reference.hpp>
 #include <cmath>
+#include <numeric>
 
 #include "support.hpp"
+#include "winograd_growth.hpp"
 
 using namespace clipon;
 using namespace clipon::kernels;
@@ -187,4 +189,37 @@ TEST_CASE("winograd_output is relu(A^T s A + bias), pooled or not: random sums, 
       }
     }
   });
+}
+
+TEST_CASE("the points of 4 outputs keep rounding small, and the matrices are a convolution") {
+  // the variance of an error over that of the outputs, both directions, mean of a tile's outputs
+  const auto growth = [](const reference::WinogradMatrices& matrices) {
+    const auto outputs = support::winograd_growth(matrices);
+    const double sum = std::accumulate(outputs.begin(), outputs.end(), 0.0);
+    return std::pow(sum / static_cast<double>(3 * outputs.size()), 2);
+  };
+  const auto of = [&](const std::vector<double>& points) { return growth(reference::winograd_matrices(points)); };
+  CHECK(of({0, 1, -1, 2, -2}) == doctest::Approx(116.05).epsilon(1e-4));
+  CHECK(of({0, 0.65, -0.65, 1.53, -1.53}) == doctest::Approx(22.49).epsilon(1e-3));
+  for (const index_t m : {2, 4}) {
+    const auto matrices = reference::winograd_matrices(m);
+    CHECK(growth(matrices) < (m == 2 ? 2.78 : 22.86));
+    support::Random random(23);
+    const auto d = random.normals(m + 2);
+    const auto g = random.normals(3);
+    for (index_t y = 0; y < m; ++y) {
+      const auto dot = [](const std::vector<double>& row, const std::vector<float>& x) {
+        return std::inner_product(row.begin(), row.end(), x.begin(), 0.0);
+      };
+      double found = 0.0;
+      for (std::size_t i = 0; i < d.size(); ++i) {
+        found += matrices.at[static_cast<std::size_t>(y)][i] * dot(matrices.bt[i], d) * dot(matrices.g[i], g);
+      }
+      double expected = 0.0;
+      for (index_t k = 0; k < 3; ++k) {
+        expected += double{d[static_cast<std::size_t>(y + k)]} * double{g[static_cast<std::size_t>(k)]};
+      }
+      CHECK(found == doctest::Approx(expected).epsilon(1e-12));
+    }
+  }
 }

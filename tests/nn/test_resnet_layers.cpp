@@ -8,6 +8,7 @@
 
 #include "kernels/operands.hpp"
 #include "kernels/tiles_in_cpp.hpp"
+#include "kernels/winograd_growth.hpp"
 
 using namespace clipon;
 using namespace clipon::nn;
@@ -63,7 +64,7 @@ TEST_CASE(
       const Context context{&table, {static_cast<int>(random.whole(1, 3))}};
       const auto weights = random.normals(out * in * 9);
       const auto bias = random.normals(out);
-      const Winograd conv = make_winograd(context, weights.data(), out, in, bias, m, type);
+      const Winograd conv = make_winograd(context, weights.data(), out, in, bias, {type, m});
       const auto maps = support::rounded(map_type, random.normals(size.pixels() * in));
       const auto bytes = stored(map_type, maps);
       const MapSize out_size = pool ? size.half() : size;
@@ -76,9 +77,8 @@ TEST_CASE(
         reference::convolution_3x3(maps.data() + p * pixels * in, size.height, size.width, in, weights.data(),
                                    bias.data(), out, expected.data() + p * pixels * out);
       }
-      // Each of the n^2 products of a channel errs by a few roundings, as if random; what reaches output (y, x) of a
-      // tile is, for maps and weights of variance 1, the root of the sum of A^2 G^2 B^2 over the positions, each way.
-      const std::vector<double> growth = m == 2 ? std::vector{2.24, 2.24} : std::vector{3.01, 2.93, 4.17, 9.72};
+      // Each of the n^2 products of a channel errs by a few roundings, as if random; maps and weights have variance 1.
+      const auto growth = support::winograd_growth(reference::winograd_matrices(m));
       const double root = std::sqrt(static_cast<double>(in));
       // As bytes, a row of 8 deviations from end to end has 255 steps and a row of weights 127 for 4.5 deviations; the
       // error is anywhere within a step.
@@ -98,8 +98,9 @@ TEST_CASE(
           const index_t column = x + k % step;
           const index_t at = ((p * size.height + row) * size.width + column) * out + i % out;
           want += expected[static_cast<std::size_t>(at)] / static_cast<double>(step * step);
-          limit = std::max(limit, 6 * growth[static_cast<std::size_t>(row % m)] *
-                                      growth[static_cast<std::size_t>(column % m)] * root * unit);
+          const double variance =
+              growth[static_cast<std::size_t>(row % m)] * growth[static_cast<std::size_t>(column % m)];
+          limit = std::max(limit, 6 * std::sqrt(variance) * root * unit);
         }
         limit += (type == DataType::f32 ? 0x1p-22 : 0x1p-8) * std::fabs(want);
         REQUIRE(std::fabs(loaded(map_type, found, static_cast<std::size_t>(i)) - want) <= limit);
@@ -203,7 +204,7 @@ TEST_CASE("a residual block gives a picture the same bits alone, in a batch and 
       Bottleneck block;
       block.conv1 = {random_linear(serial, random, planes, in, type), in, 1};
       block.conv2 = make_winograd(serial, random.normals(planes * planes * 9, 0.1f).data(), planes, planes,
-                                  random.normals(planes), 4, type);
+                                  random.normals(planes), {type, 4});
       block.conv3 = {random_linear(serial, random, 4 * planes, planes, type), planes, 1};
       block.downsample = Conv2d{random_linear(serial, random, 4 * planes, in, type), in, 1};
       block.pool = true;

@@ -2,6 +2,7 @@
 """What each way of computing a ModifiedResNet costs in accuracy, in plain PyTorch, before and beside clipon's kernels.
 
     resnet_precision.py RN50 --clipon build/release/clipon [--work DIR] [--schemes NAME...]
+    resnet_precision.py convolution       # the error of one, by the points of its transforms
 
 The reference's pictures (golden/inputs) through made-up weights (golden/make_checkpoint.py), with maps, weights and
 Winograd's intermediate values rounded as the scheme says; against golden/features: relative L2 error of the worst
@@ -16,8 +17,9 @@ picture, its cosine, and the cosine after the mean embedding is removed. Schemes
     int8-winograd2, int8-winograd4   1 x 1 as int8-pixel, 3 x 3 as bf16-winograd
     int8-tiles2, int8-tiles4   the same, but transformed tiles of 128 channels and more as bytes with a scale a tile and
                    position, and their weights with a scale an output channel and position
-    int8-balanced  as int8-tiles4 (2 outputs a tile below 14 pixels a side), weights rounded so that the errors of an
-                   output channel cancel: what clipon computes
+    int8-balanced  what clipon computes: as int8-tiles4, but 2 outputs a tile below 14 pixels a side; in a tower of more
+                   than 26 bottlenecks bf16 from 28 pixels a side on and 2 outputs below; and weights rounded so that
+                   the errors of an output channel cancel
 """
 
 from __future__ import annotations
@@ -43,21 +45,8 @@ SCHEMES = [
     "int8-winograd2", "int8-winograd4", "int8-tiles2", "int8-tiles4", "int8-balanced",
 ]  # fmt: skip
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
-# Lavin and Gray 2016, 4.1; for 4 outputs the points 0, 1, -1, 2, -2
-BT = {
-    2: [[1, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, 1, 0, -1]],
-    4: [[4, 0, -5, 0, 1, 0], [0, -4, -4, 1, 1, 0], [0, 4, -4, -1, 1, 0], [0, -2, -1, 2, 1, 0], [0, 2, -1, -2, 1, 0],
-        [0, 4, 0, -5, 0, 1]],
-}  # fmt: skip
-G = {
-    2: [[1, 0, 0], [1 / 2, 1 / 2, 1 / 2], [1 / 2, -1 / 2, 1 / 2], [0, 0, 1]],
-    4: [[1 / 4, 0, 0], [-1 / 6, -1 / 6, -1 / 6], [-1 / 6, 1 / 6, -1 / 6], [1 / 24, 1 / 12, 1 / 6],
-        [1 / 24, -1 / 12, 1 / 6], [0, 0, 1]],
-}  # fmt: skip
-AT = {
-    2: [[1, 1, 1, 0], [0, 1, -1, -1]],
-    4: [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]],
-}
+POINTS = {2: (0, 1, -1), 4: (0, 0.625, -0.625, 1.5, -1.5)}  # of Winograd's transforms, by outputs; and infinity
+MOST_BOTTLENECKS = 26  # kMostBottlenecksInt8
 
 Rounding = Callable[[torch.Tensor], torch.Tensor]
 
@@ -97,9 +86,26 @@ def to_signed_bytes(w: torch.Tensor, balanced: bool = False) -> torch.Tensor:
     return steps * scale
 
 
-def winograd(x: torch.Tensor, w: torch.Tensor, m: int, rounded: Rounding, weights_rounded: Rounding) -> torch.Tensor:
+def matrices(points: tuple[float, ...]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """B^T, G and A^T of Winograd's convolution of 3 taps by its finite points: kernels/reference.hpp, in numpy."""
+    others = [[q for q in points if q != p] for p in points]
+    bt = [np.poly(rest)[::-1] for rest in others]
+    g = [[p**k / np.prod([p - q for q in rest]) for k in range(3)] for p, rest in zip(points, others, strict=True)]
+    at = [[float(p) ** k for p in points] + [float(k == len(points) - 2)] for k in range(len(points) - 1)]
+    rows = np.stack([*(np.append(row, 0) for row in bt), np.poly(points)[::-1]])
+    return torch.tensor(rows).float(), torch.tensor([*g, [0, 0, 1]]).double(), torch.tensor(at).float()
+
+
+def winograd(
+    x: torch.Tensor,
+    w: torch.Tensor,
+    m: int,
+    rounded: Rounding,
+    weights_rounded: Rounding,
+    points: tuple[float, ...] | None = None,
+) -> torch.Tensor:
     n = m + 2
-    bt, g, at = torch.tensor(BT[m]).float(), torch.tensor(G[m]).double(), torch.tensor(AT[m]).float()
+    bt, g, at = matrices(points or POINTS[m])
     weights = weights_rounded(torch.einsum("ai,bj,ocij->aboc", g, g, w.double()).float()).reshape(n * n, *w.shape[:2])
     pictures, channels, height, width = x.shape
     down, across = (height + m - 1) // m, (width + m - 1) // m
@@ -114,6 +120,7 @@ def winograd(x: torch.Tensor, w: torch.Tensor, m: int, rounded: Rounding, weight
 class ModifiedResNet:
     def __init__(self, weights: dict[str, torch.Tensor], scheme: str) -> None:
         self.weights, self.scheme = weights, scheme
+        self.bottlenecks = sum(name.endswith(".conv3.weight") for name in weights)
         self.rounded = exact if scheme in ("f32", "winograd2", "winograd4") else bf16
 
     def product(self, x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
@@ -124,9 +131,10 @@ class ModifiedResNet:
             return to_signed_bytes(weights, balanced)
 
         if kernel == 3 and ("tiles" in self.scheme or balanced):
-            m = (4 if x.shape[2] >= 14 else 2) if balanced else int(self.scheme[-1])
-            if w.shape[1] < 128:
-                return winograd(x, w, m, self.rounded, self.rounded)
+            deep, large = balanced and self.bottlenecks > MOST_BOTTLENECKS, x.shape[2] >= 28
+            if w.shape[1] < 128 or (deep and large):
+                return winograd(x, w, 4 if large else 2, self.rounded, self.rounded)
+            m = (4 if x.shape[2] >= 14 and not deep else 2) if balanced else int(self.scheme[-1])
             return winograd(x, w, m, to_bytes_with_zero, signed)
         if kernel == 3 and "winograd" in self.scheme:
             return winograd(x, w, int(self.scheme[-1]), self.rounded, self.rounded)
@@ -182,13 +190,33 @@ class ModifiedResNet:
         return self.attention_pool(x)
 
 
+def one_convolution() -> None:
+    """Relative error of a 3 x 3 convolution of smooth noise after a ReLU, 128 maps of 28 x 28: bf16 and bytes."""
+    torch.manual_seed(1)
+    noise = F.avg_pool2d(torch.randn(4, 128, 28, 28), 3, stride=1, padding=1, count_include_pad=False)
+    x, w = bf16(F.relu(noise)), torch.randn(128, 128, 3, 3)
+    exactly = F.conv2d(x.double(), w.double(), padding=1)
+    for points in (POINTS[2], (0, 1, -1, 2, -2), POINTS[4]):
+        m = len(points) - 1
+        found = {
+            "bf16": winograd(x, w, m, bf16, bf16, points),
+            "bytes": winograd(x, w, m, to_bytes_with_zero, lambda rows: to_signed_bytes(rows, True), points),
+        }
+        errors = (f"{name} {(y - exactly).norm() / exactly.norm():.1e}" for name, y in found.items())
+        print(f"{m} x {m} outputs, points {points}: {', '.join(errors)}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("architecture")
-    parser.add_argument("--clipon", type=Path, required=True)
+    parser.add_argument("--clipon", type=Path)
     parser.add_argument("--work", type=Path, help="where the checkpoint is kept; a temporary folder when absent")
     parser.add_argument("--schemes", nargs="+", choices=SCHEMES, default=SCHEMES)
     options = parser.parse_args()
+    if options.architecture == "convolution":
+        return one_convolution()
+    if options.clipon is None:
+        parser.error("--clipon: where the command is")
     golden = np.load(GOLDEN / "features" / f"{options.architecture}.npz")
     with tempfile.TemporaryDirectory() as temporary:
         work = options.work or Path(temporary)

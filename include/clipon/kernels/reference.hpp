@@ -233,34 +233,43 @@ inline std::vector<Candidate> dot_topk(const StoredMatrix& vectors, const float*
   return all;
 }
 
-/// The matrices of Winograd's convolution: Lavin and Gray 2016, 4.1; and for m = 4 their points 0, 1, -1, 2, -2.
+/// The matrices of Winograd's convolution of 3 taps by its points p, which are m + 1 numbers and infinity: Toom and
+/// Cook's multiplication of polynomials, transposed (Lavin and Gray 2016, 4.1, give those of 0, 1, -1).
 struct WinogradMatrices {
   using Matrix = std::vector<std::vector<double>>;
-  Matrix bt;  // [n, n], n = m + 2
-  Matrix g;   // [n, 3]
-  Matrix at;  // [m, n]
+  Matrix bt;  // [n, n], n = m + 2: the coefficients of the product of (x - q) over all points q but p; of all
+  Matrix g;   // [n, 3]: the powers of p, over the product of (p - q); the last power
+  Matrix at;  // [m, n]: the powers of p; the last power
 };
 
-inline WinogradMatrices winograd_matrices(index_t m) {
-  if (m == 2) {
-    return {{{1, 0, -1, 0}, {0, 1, 1, 0}, {0, -1, 1, 0}, {0, 1, 0, -1}},
-            {{1, 0, 0}, {0.5, 0.5, 0.5}, {0.5, -0.5, 0.5}, {0, 0, 1}},
-            {{1, 1, 1, 0}, {0, 1, -1, -1}}};
+inline WinogradMatrices winograd_matrices(const std::vector<double>& points) {
+  const std::size_t n = points.size() + 1;
+  WinogradMatrices matrices{{}, {}, WinogradMatrices::Matrix(n - 2, std::vector<double>(n))};
+  for (std::size_t i = 0; i < n; ++i) {
+    std::vector<double> product(n);  // coefficients, that of x^0 first
+    product[0] = 1.0;
+    double value = 1.0;  // of the product at points[i]
+    for (std::size_t j = 0; j < points.size(); ++j) {
+      if (j == i) continue;
+      for (std::size_t k = n; k-- > 0;) product[k] = (k == 0 ? 0.0 : product[k - 1]) - points[j] * product[k];
+      if (i < points.size()) value *= points[i] - points[j];
+    }
+    matrices.bt.push_back(product);
+    const auto power = [&](std::size_t k, std::size_t most) {
+      if (i == points.size()) return k == most ? 1.0 : 0.0;
+      return std::pow(points[i], static_cast<double>(k));
+    };
+    matrices.g.push_back({power(0, 2) / value, power(1, 2) / value, power(2, 2) / value});
+    for (std::size_t k = 0; k < n - 2; ++k) matrices.at[k][i] = power(k, n - 3);
   }
-  constexpr double sixth = 1.0 / 6.0;
-  return {{{4, 0, -5, 0, 1, 0},
-           {0, -4, -4, 1, 1, 0},
-           {0, 4, -4, -1, 1, 0},
-           {0, -2, -1, 2, 1, 0},
-           {0, 2, -1, -2, 1, 0},
-           {0, 4, 0, -5, 0, 1}},
-          {{0.25, 0, 0},
-           {-sixth, -sixth, -sixth},
-           {-sixth, sixth, -sixth},
-           {sixth / 4, sixth / 2, sixth},
-           {sixth / 4, -sixth / 2, sixth},
-           {0, 0, 1}},
-          {{1, 1, 1, 1, 1, 0}, {0, 1, -1, 2, -2, 0}, {0, 1, 1, 4, 4, 0}, {0, 1, -1, 8, -8, 1}}};
+  return matrices;
+}
+
+/// The same by the outputs of a tile, each way: 2 or 4.
+inline WinogradMatrices winograd_matrices(index_t m) {
+  const double a = double{kWinogradNear};
+  const double b = double{kWinogradFar};
+  return winograd_matrices(m == 2 ? std::vector<double>{0, 1, -1} : std::vector<double>{0, a, -a, b, -b});
 }
 
 /// X d X^T: x [rows, n], d [n, n] -> [rows, rows].

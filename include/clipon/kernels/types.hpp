@@ -148,6 +148,13 @@ struct LayerNormRows {
   OperandRows out;  // [rows, width]; f32 rows may be x itself
 };
 
+/// The points of Winograd's transforms for 4 outputs are 0, these, their negatives, and infinity.  Where each position
+/// is rounded by a share of its own size, as bf16 and bytes are, an output's error grows by 23 in variance, with Lavin
+/// and Gray's 1 and 2 by 116 (tests/kernels/test_winograd.cpp).  The least, 22.5, is at 0.65 and 1.53; these two and
+/// what is made of them are exact in f32.
+constexpr float kWinogradNear = 0.625f;
+constexpr float kWinogradFar = 1.5f;
+
 /// Tiles of maps for Winograd's convolution (kernels/micro/winograd.hpp): m x m outputs each, counted along the rows of
 /// each map and from map to map.
 struct WinogradTiles {

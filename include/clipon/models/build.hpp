@@ -87,13 +87,12 @@ struct Builder {
     return {channels_last(name, out, in, kernel, compute, true), in, kernel};
   }
 
-  /// A 3 x 3 convolution of stride 1 on maps of side x side pixels.
-  nn::Winograd winograd(const std::string& name, index_t out, index_t in, index_t side, DataType compute) {
+  /// A 3 x 3 convolution of stride 1.
+  nn::Winograd winograd(const std::string& name, index_t out, index_t in, nn::WinogradKind kind) {
     const AlignedBuffer<float> wide = widened(name, {out, in, 3, 3});
     auto offsets = weights.get_vector(name + ".bias", {out});
     if (weights.only_shapes()) out = 0;
-    const DataType type = nn::winograd_type(compute, in);
-    return nn::make_winograd(context, wide.data(), out, in, std::move(offsets), nn::winograd_tile(type, side), type);
+    return nn::make_winograd(context, wide.data(), out, in, std::move(offsets), kind);
   }
 
   /// NAMEq, NAMEk and NAMEv, each [width, width]; what comes out of the heads goes through another layer.

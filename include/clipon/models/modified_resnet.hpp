@@ -5,7 +5,8 @@
 //
 // Precisions: f32 in everything; bf16 maps and products (the first convolution, on three channels, stays f32); for int8
 // the 1 x 1 convolutions take bytes with a scale a pixel, and those of 3 x 3 bytes with a scale a transformed tile and
-// position, but for narrow ones (nn/winograd.hpp) and in towers so deep that the error would add up.
+// position, but for narrow ones and, in towers so deep that the error would add up, those on large maps
+// (nn/winograd.hpp).
 #pragma once
 
 #include <algorithm>
@@ -39,12 +40,15 @@ class ModifiedResNet {
     // a pair of bf16 may not straddle two pixels
     const DataType type = config.width % 4 == 0 ? build.type : DataType::f32;
     const DataType map_type = nn::between(type);
-    const DataType tile_type = config.bottlenecks() <= kMostBottlenecksInt8 ? type : map_type;
+    const bool deep = config.bottlenecks() > kMostBottlenecksInt8;
+    const auto convolution = [&](const std::string& name, index_t out, index_t in, index_t side) {
+      return build.winograd(name, out, in, nn::winograd_kind(type, in, side, deep));
+    };
     const index_t width = config.width;
     index_t side = config.image_size / 2;
     weights_.stem_1 = build.conv2d("v.stem.0", width / 2, 3, 3, DataType::f32);
-    weights_.stem_2 = build.winograd("v.stem.1", width / 2, width / 2, side, tile_type);
-    weights_.stem_3 = build.winograd("v.stem.2", width, width / 2, side, tile_type);
+    weights_.stem_2 = convolution("v.stem.1", width / 2, width / 2, side);
+    weights_.stem_3 = convolution("v.stem.2", width, width / 2, side);
     side /= 2;
     index_t in = width;
     for (std::size_t stage = 0; stage < 4; ++stage) {
@@ -54,7 +58,7 @@ class ModifiedResNet {
         const bool together = stage == 3 || (stage > 0 && side <= kTogether);
         nn::Bottleneck& block = (together ? weights_.last_blocks : weights_.first_blocks).emplace_back();
         block.conv1 = build.conv2d(prefix + "conv1", planes, in, 1, type);
-        block.conv2 = build.winograd(prefix + "conv2", planes, planes, side, tile_type);
+        block.conv2 = convolution(prefix + "conv2", planes, planes, side);
         block.conv3 = build.conv2d(prefix + "conv3", 4 * planes, planes, 1, type);
         if (n == 0) block.downsample = build.conv2d(prefix + "downsample", 4 * planes, in, 1, type);
         block.pool = n == 0 && stage > 0;

@@ -24,36 +24,47 @@ struct Winograd {
   [[nodiscard]] DataType map_type() const { return between(type()); }
 };
 
-/// What the products compute in, for a tower of `type`.  Bytes where a row has enough channels: a scale a row and
-/// position costs as much for 32 channels as for 512, and short sums wait for their epilogue.
-constexpr DataType winograd_type(DataType type, index_t channels) {
-  constexpr index_t least = 128;  // 64 took as long in bytes as in bf16, 32 longer
-  return channels >= least ? type : between(type);
+/// What the products of a convolution compute in, and the outputs of a tile, each way.
+struct WinogradKind {
+  DataType type = DataType::f32;
+  index_t m = 4;
+};
+
+/// Of `channels` inputs and maps of `side` pixels in a tower of `type`.  Bytes where a row has enough channels: a scale
+/// a row and position costs as much for 32 channels as for 512, and short sums wait for their epilogue.
+///
+/// 4 outputs save more, but have 36 matrices of weights for 16: on the small maps of the last stages reading them takes
+/// as long as the products, in bytes later than in wider types.  And they let rounding grow: 4 of bytes have three to
+/// four times the error of 2 of bytes or 4 of bf16 (docs/precision.md).  So in a `deep` tower, where errors add up,
+/// large maps are bf16, and bytes have 2 outputs.
+constexpr WinogradKind winograd_kind(DataType type, index_t channels, index_t side, bool deep) {
+  constexpr index_t least = 128;  // channels: 64 took as long in bytes as in bf16, 32 longer
+  const bool large = side >= 28;
+  if (type != DataType::i8 || channels < least || (deep && large)) return {between(type), large ? 4 : 2};
+  return {type, side >= 14 && !deep ? 4 : 2};
 }
 
-/// Outputs of a tile, each way, for maps of `side` pixels and products of `type`.  4 saves more, but has 36 matrices of
-/// weights for 16: on the small maps of the last stages reading them takes as long as the products, in bytes later than
-/// in wider types.
-constexpr index_t winograd_tile(DataType type, index_t side) {
-  return side >= (type == DataType::i8 ? 14 : 28) ? 4 : 2;
-}
-
-// G for the points of kernels/micro/winograd.hpp.
+// G: for each of the points of kernels/micro/winograd.hpp its powers, over the product of its distances from the
+// others.
 inline std::vector<std::array<double, 3>> winograd_weight_transform(index_t m) {
-  if (m == 2) return {{1, 0, 0}, {0.5, 0.5, 0.5}, {0.5, -0.5, 0.5}, {0, 0, 1}};
-  return {{1.0 / 4, 0, 0},
-          {-1.0 / 6, -1.0 / 6, -1.0 / 6},
-          {-1.0 / 6, 1.0 / 6, -1.0 / 6},
-          {1.0 / 24, 1.0 / 12, 1.0 / 6},
-          {1.0 / 24, -1.0 / 12, 1.0 / 6},
-          {0, 0, 1}};
+  const double a = double{kernels::kWinogradNear};
+  const double b = double{kernels::kWinogradFar};
+  const std::vector<double> points = m == 2 ? std::vector<double>{0, 1, -1} : std::vector<double>{0, a, -a, b, -b};
+  std::vector<std::array<double, 3>> g;
+  for (const double p : points) {
+    double distances = 1.0;
+    for (const double q : points) distances *= q == p ? 1.0 : p - q;
+    g.push_back({1.0 / distances, p / distances, p * p / distances});
+  }
+  g.push_back({0, 0, 1});  // of infinity
+  return g;
 }
 
-/// weights [out, in, 3, 3], transformed in double, then rounded to `type`.
+/// weights [out, in, 3, 3], transformed in double, then rounded to kind.type.
 inline Winograd make_winograd(const Context& context, const float* weights, index_t out, index_t in,
-                              std::vector<float> bias, index_t m, DataType type) {
-  Winograd conv{m, {}, std::move(bias)};
-  const auto g = winograd_weight_transform(m);
+                              std::vector<float> bias, WinogradKind kind) {
+  Winograd conv{kind.m, {}, std::move(bias)};
+  const auto g = winograd_weight_transform(kind.m);
   AlignedBuffer<float> planes(static_cast<std::size_t>(9 * out * in));  // [9, out, in]
   for (index_t i = 0; i < 9 * out * in; ++i) planes.data()[i % 9 * out * in + i / 9] = weights[i];
   AlignedBuffer<float> matrix(static_cast<std::size_t>(out * in));  // of one position
@@ -69,7 +80,8 @@ inline Winograd make_winograd(const Context& context, const float* weights, inde
         for (index_t i = 0; i < in; ++i)
           matrix.data()[o * in + i] = static_cast<float>(sum[static_cast<std::size_t>(i)]);
       });
-      conv.positions.emplace_back(context, kernels::StoredMatrix{matrix.data(), nullptr, DataType::f32, out, in}, type);
+      conv.positions.emplace_back(context, kernels::StoredMatrix{matrix.data(), nullptr, DataType::f32, out, in},
+                                  kind.type);
     }
   }
   return conv;

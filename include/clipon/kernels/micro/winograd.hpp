@@ -5,7 +5,8 @@
 // m x m outputs from n x n inputs, n = m + 2, is A^T [(G g G^T) * (B^T d B)] A, summed over the channels between the
 // brackets: n^2 matrix products of (tiles) x (channels in) x (channels out) instead of 9 m^2 multiplications a tile.
 //   m = 2: 16 for 36, the points 0, 1, -1
-//   m = 4: 36 for 144, the points 0, 1, -1, 2, -2
+//   m = 4: 36 for 144, the points 0, a, -a, b, -b, chosen so that rounding grows little (kernels/types.hpp)
+// kernels/reference.hpp has the matrices.
 #pragma once
 
 #include "clipon/kernels/micro/element.hpp"
@@ -17,49 +18,53 @@ namespace clipon::inline CLIPON_ABI::kernels {
 // B^T d of one row or column.
 template <class Arch, class Batch>
 CLIPON_ALWAYS_INLINE void winograd_input_row(const Batch (&d)[4], Batch (&out)[4]) {
-  out[0] = d[0] - d[2];
+  out[0] = d[2] - d[0];
   out[1] = d[1] + d[2];
   out[2] = d[2] - d[1];
-  out[3] = d[1] - d[3];
+  out[3] = d[3] - d[1];
 }
 
 template <class Arch, class Batch>
 CLIPON_ALWAYS_INLINE void winograd_input_row(const Batch (&d)[6], Batch (&out)[6]) {
   using V = simd::F32<Arch>;
-  const auto two = V::set(2.0f);
-  const auto four = V::set(4.0f);
-  const auto minus_four = V::set(-4.0f);
-  const auto minus_five = V::set(-5.0f);
-  const Batch even = V::fma(minus_four, d[2], d[4]);
-  const Batch odd = V::fma(minus_four, d[1], d[3]);
-  const Batch even_2 = d[4] - d[2];
-  const Batch odd_2 = (d[3] - d[1]) * two;
-  out[0] = V::fma(four, d[0], V::fma(minus_five, d[2], d[4]));
-  out[1] = even + odd;
-  out[2] = even - odd;
-  out[3] = even_2 + odd_2;
-  out[4] = even_2 - odd_2;
-  out[5] = V::fma(four, d[1], V::fma(minus_five, d[3], d[5]));
+  constexpr float a = kWinogradNear;
+  constexpr float b = kWinogradFar;
+  const auto minus_aa = V::set(-a * a);
+  const auto minus_bb = V::set(-b * b);
+  const auto minus_both = V::set(-(a * a + b * b));
+  const auto aabb = V::set(a * a * b * b);
+  const Batch even_a = V::fma(minus_bb, d[2], d[4]);
+  const Batch odd_a = V::fma(minus_bb, d[1], d[3]);
+  const Batch even_b = V::fma(minus_aa, d[2], d[4]);
+  const Batch odd_b = V::fma(minus_aa, d[1], d[3]);
+  out[0] = V::fma(aabb, d[0], V::fma(minus_both, d[2], d[4]));
+  out[1] = V::fma(V::set(a), odd_a, even_a);
+  out[2] = V::fma(V::set(-a), odd_a, even_a);
+  out[3] = V::fma(V::set(b), odd_b, even_b);
+  out[4] = V::fma(V::set(-b), odd_b, even_b);
+  out[5] = V::fma(aabb, d[1], V::fma(minus_both, d[3], d[5]));
 }
 
 // A^T s of one row or column.
 template <class Arch, class Batch>
 CLIPON_ALWAYS_INLINE void winograd_output_row(const Batch (&s)[4], Batch (&out)[2]) {
   out[0] = s[0] + s[1] + s[2];
-  out[1] = s[1] - s[2] - s[3];
+  out[1] = s[1] - s[2] + s[3];
 }
 
 template <class Arch, class Batch>
 CLIPON_ALWAYS_INLINE void winograd_output_row(const Batch (&s)[6], Batch (&out)[4]) {
   using V = simd::F32<Arch>;
-  const Batch sum_1 = s[1] + s[2];
-  const Batch difference_1 = s[1] - s[2];
-  const Batch sum_2 = s[3] + s[4];
-  const Batch difference_2 = s[3] - s[4];
-  out[0] = s[0] + sum_1 + sum_2;
-  out[1] = V::fma(V::set(2.0f), difference_2, difference_1);
-  out[2] = V::fma(V::set(4.0f), sum_2, sum_1);
-  out[3] = V::fma(V::set(8.0f), difference_2, difference_1) + s[5];
+  constexpr float a = kWinogradNear;
+  constexpr float b = kWinogradFar;
+  const Batch sum_a = s[1] + s[2];
+  const Batch difference_a = s[1] - s[2];
+  const Batch sum_b = s[3] + s[4];
+  const Batch difference_b = s[3] - s[4];
+  out[0] = s[0] + sum_a + sum_b;
+  out[1] = V::fma(V::set(b), difference_b, V::set(a) * difference_a);
+  out[2] = V::fma(V::set(b * b), sum_b, V::set(a * a) * sum_a);
+  out[3] = V::fma(V::set(b * b * b), difference_b, V::fma(V::set(a * a * a), difference_a, s[5]));
 }
 
 // Where a tile lies: its map, and the row and column of its first output.
