@@ -3,7 +3,7 @@
 
     cmake --preset bench && cmake --build build/bench
     python3 bench/compare.py --quick               # makes a venv with the peers first, then under 8 minutes
-    python3 bench/compare.py --full                # ViT-L/14, RN50x4, PyTorch compiled, AMX pinned off, too
+    python3 bench/compare.py --full                # ViT-L/14, more ResNets, PyTorch compiled, AMX pinned off, too
     python3 bench/compare.py --rows "B/32.*int8"   # the rows that match
 
 Prints a row for each mark with the ratio (median over rounds of clipon's rate over the best peer's of that round) and

@@ -94,6 +94,9 @@ def rows() -> list[Row]:
     table += other_image_rows("ViT-L/14", 8, large_marks, large_peers)
     table += other_image_rows("RN50", 16, resnet_marks, resnet_peers)
     table += other_image_rows("RN50x4", 8, resnet_marks, resnet_peers)
+    for arch in ("RN101", "RN50x16"):  # no mark but to be ahead
+        ahead = {p: both(1.0) for p in resnet_marks}
+        table += other_image_rows(arch, 8, ahead, {p: (f"openvino:{p}",) for p in ahead})
 
     def labels(precision: str, peers: tuple[str, ...], ratio: Marks) -> Row:
         return Row(f"64 labels, {precision}", "ViT-B/32", "text", precision, 64, peers, ratio)
