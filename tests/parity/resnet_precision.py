@@ -97,15 +97,10 @@ def matrices(points: tuple[float, ...]) -> tuple[torch.Tensor, torch.Tensor, tor
 
 
 def winograd(
-    x: torch.Tensor,
-    w: torch.Tensor,
-    m: int,
-    rounded: Rounding,
-    weights_rounded: Rounding,
-    points: tuple[float, ...] | None = None,
+    x: torch.Tensor, w: torch.Tensor, points: tuple[float, ...], rounded: Rounding, weights_rounded: Rounding
 ) -> torch.Tensor:
-    n = m + 2
-    bt, g, at = matrices(points or POINTS[m])
+    m, n = len(points) - 1, len(points) + 1
+    bt, g, at = matrices(points)
     weights = weights_rounded(torch.einsum("ai,bj,ocij->aboc", g, g, w.double()).float()).reshape(n * n, *w.shape[:2])
     pictures, channels, height, width = x.shape
     down, across = (height + m - 1) // m, (width + m - 1) // m
@@ -132,12 +127,14 @@ class ModifiedResNet:
 
         if kernel == 3 and ("tiles" in self.scheme or balanced):
             deep, large = balanced and self.bottlenecks > MOST_BOTTLENECKS, x.shape[2] >= 28
-            if w.shape[1] < 128 or (deep and large):
-                return winograd(x, w, 4 if large else 2, self.rounded, self.rounded)
-            m = (4 if x.shape[2] >= 14 and not deep else 2) if balanced else int(self.scheme[-1])
-            return winograd(x, w, m, to_bytes_with_zero, signed)
+            in_bytes = w.shape[1] >= 128 and not (deep and large)
+            least = 14 if in_bytes and not deep else 28  # pixels a side, for 4 outputs
+            m = (4 if x.shape[2] >= least else 2) if balanced else int(self.scheme[-1])
+            if in_bytes:
+                return winograd(x, w, POINTS[m], to_bytes_with_zero, signed)
+            return winograd(x, w, POINTS[m], self.rounded, self.rounded)
         if kernel == 3 and "winograd" in self.scheme:
-            return winograd(x, w, int(self.scheme[-1]), self.rounded, self.rounded)
+            return winograd(x, w, POINTS[int(self.scheme[-1])], self.rounded, self.rounded)
         if self.scheme.startswith("int8"):
             by_pixel = kernel == 1 and self.scheme != "int8-map"
             weights = signed(w.flatten(1)).reshape(w.shape)
@@ -199,8 +196,8 @@ def one_convolution() -> None:
     for points in (POINTS[2], (0, 1, -1, 2, -2), POINTS[4]):
         m = len(points) - 1
         found = {
-            "bf16": winograd(x, w, m, bf16, bf16, points),
-            "bytes": winograd(x, w, m, to_bytes_with_zero, lambda rows: to_signed_bytes(rows, True), points),
+            "bf16": winograd(x, w, points, bf16, bf16),
+            "bytes": winograd(x, w, points, to_bytes_with_zero, lambda rows: to_signed_bytes(rows, True)),
         }
         errors = (f"{name} {(y - exactly).norm() / exactly.norm():.1e}" for name, y in found.items())
         print(f"{m} x {m} outputs, points {points}: {', '.join(errors)}")
