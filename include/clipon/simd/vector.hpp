@@ -343,7 +343,8 @@ struct F32<Arch, 512> {
   }
   static CLIPON_ALWAYS_INLINE Batch from_difference(const std::int32_t* sums, std::int32_t zero,
                                                     const std::int32_t* columns) {
-    return from_difference(_mm512_loadu_si512(sums), zero, columns);
+    const __m512i loaded = _mm512_loadu_si512(sums);
+    return zero == 0 ? from_integers(loaded) : from_difference(loaded, zero, columns);  // 0: after every ReLU
   }
   static CLIPON_ALWAYS_INLINE Batch from_u8(const std::uint8_t* p) {
     return _mm512_maskz_cvtepi32_ps(
@@ -376,15 +377,5 @@ struct F32<Arch, 512> {
   }
 };
 #endif
-
-/// The first n lanes as bf16.
-template <class Arch>
-CLIPON_ALWAYS_INLINE void store_bf16_part(std::uint16_t* p, typename F32<Arch>::Batch v, index_t n) {
-  std::uint16_t lane[F32<Arch>::width];
-  F32<Arch>::store_bf16(lane, v);
-  for (index_t i = 0; i < F32<Arch>::width; ++i) {
-    if (i < n) p[i] = lane[i];
-  }
-}
 
 }  // namespace clipon::inline CLIPON_ABI::simd

@@ -1,7 +1,7 @@
 // Elements of a map or a row, f32 or bf16, as registers of floats.  Used by what reads either type.  Per ISA.
 #pragma once
 
-#include "clipon/simd/vector.hpp"
+#include "clipon/simd/store_bf16.hpp"
 
 namespace clipon::inline CLIPON_ABI::kernels {
 

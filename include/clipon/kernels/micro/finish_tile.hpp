@@ -108,6 +108,41 @@ CLIPON_ALWAYS_INLINE void finish_register(typename simd::F32<Arch>::Batch x, con
   }
 }
 
+// The same of two neighbours, all of whose columns are wanted.
+template <class Arch, Activation activation>
+CLIPON_ALWAYS_INLINE void finish_registers(typename simd::F32<Arch>::Batch x, typename simd::F32<Arch>::Batch y,
+                                           const Epilogue& to, index_t at, index_t residual_at) {
+  using V = simd::F32<Arch>;
+  if (to.residual != nullptr) {
+    x = x + V::load(to.residual + residual_at);
+    y = y + V::load(to.residual + residual_at + V::width);
+  } else if (to.residual_bf16 != nullptr) {
+    x = x + V::from_bf16(to.residual_bf16 + residual_at);
+    y = y + V::from_bf16(to.residual_bf16 + residual_at + V::width);
+  }
+  if (to.out_bf16 != nullptr) {
+    x = activate<Arch, activation, std::uint16_t>(x);
+    y = activate<Arch, activation, std::uint16_t>(y);
+    simd::store_bf16_two<Arch>(to.out_bf16 + at, x, y);
+  } else {
+    V::store(to.out + at, activate<Arch, activation, float>(x));
+    V::store(to.out + at + V::width, activate<Arch, activation, float>(y));
+  }
+}
+
+// Two registers of columns from `c` on of every row: what belongs to a row is loaded, and its line stored, once.
+template <class Arch, Activation activation, class Sums>
+CLIPON_ALWAYS_INLINE void finish_two_columns(const Sums& sums, index_t rows, index_t c, const Epilogue& epilogue) {
+  using V = simd::F32<Arch>;
+  const Epilogue to = epilogue;  // a copy, whose members stay in registers: stores could change the caller's
+  const auto zero = V::set(0.0f);
+  const auto left = sums.column(c, to.bias == nullptr ? zero : V::load(to.bias + c));
+  const auto right = sums.column(c + V::width, to.bias == nullptr ? zero : V::load(to.bias + c + V::width));
+  for (index_t r = 0, at = c, residual_at = c; r < rows; ++r, at += to.out_stride, residual_at += to.residual_stride) {
+    finish_registers<Arch, activation>(left.row(r), right.row(r), to, at, residual_at);
+  }
+}
+
 // A register of columns from `c` on, of which `left` are wanted, of every row.  Rows pass in the inner loop: what
 // belongs to the columns is loaded once, and no row waits for another's activation.
 template <class Arch, Activation activation, bool whole, class Sums>
@@ -127,8 +162,10 @@ template <class Arch, Activation activation, class Sums>
 inline void finish_rows(const Sums& sums, index_t rows, index_t columns, const Epilogue& epilogue) {
   constexpr index_t width = simd::F32<Arch>::width;
   index_t c = 0;
-  for (; columns - c >= width; c += width) {
+  for (; columns - c >= 2 * width; c += 2 * width) finish_two_columns<Arch, activation>(sums, rows, c, epilogue);
+  if (columns - c >= width) {
     finish_column<Arch, activation, true>(sums, rows, c, width, epilogue);
+    c += width;
   }
   if (c < columns) finish_column<Arch, activation, false>(sums, rows, c, columns - c, epilogue);
 }
