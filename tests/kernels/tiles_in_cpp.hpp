@@ -31,6 +31,7 @@ inline const clipon::kernels::KernelTable& tiles_table() {
   static const clipon::kernels::KernelTable table = [] {
     using namespace clipon::kernels;
     KernelTable scalar = *built_table(clipon::Isa::scalar);
+    scalar.windows = true;
     scalar.panel_columns = panel_columns<TilesInCpp>;
     scalar.pack_panel = pack_panel<TilesInCpp>;
     scalar.gemm = gemm_on_tiles;

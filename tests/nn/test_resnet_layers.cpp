@@ -109,6 +109,84 @@ TEST_CASE(
   });
 }
 
+TEST_CASE("the convolution on tiles is the convolution: random shapes, pooled or not, with weights large and small") {
+  support::for_each_isa_and_tiles([](const kernels::KernelTable& table) {
+    if (!table.windows) return;
+    support::Random random(35);
+    for (int round = 0; round < 24; ++round) {
+      const DataType type = round % 2 == 0 ? DataType::bf16 : DataType::i8;
+      const bool pool = round % 4 >= 2;
+      const bool large = round >= 22;  // weights of more than a MiB are divided by columns
+      const index_t in = large ? 256 : 4 * random.whole(1, 40);
+      const index_t out = large ? 512 : 2 * random.whole(1, 50);
+      const MapSize size{random.whole(1, 3), random.whole(2, large ? 4 : 17), random.whole(2, large ? 4 : 17)};
+      CAPTURE(in);
+      CAPTURE(out);
+      CAPTURE(size.pictures);
+      CAPTURE(size.height);
+      CAPTURE(size.width);
+      const Context context{&table, {static_cast<int>(random.whole(1, 3))}};
+      const auto weights = random.normals(out * in * 9);
+      const auto bias = random.normals(out);
+      const TileConv conv = make_tile_conv(context, weights.data(), out, in, bias, type);
+      auto maps = support::rounded(DataType::bf16, random.normals(size.pixels() * in));
+      const index_t pixels = size.height * size.width;
+      for (std::size_t i = 0; i < maps.size();
+           ++i) {  // as after a ReLU; each picture twice as bright as the one before
+        const auto picture = static_cast<index_t>(i) / (pixels * in);
+        maps[i] = std::fabs(maps[i]) * static_cast<float>(1 << picture);
+      }
+      const auto bytes = stored(DataType::bf16, maps);
+      const MapSize out_size = pool ? size.half() : size;
+      std::vector<unsigned char> found(static_cast<std::size_t>(out_size.pixels() * out) * 2);
+      std::vector<unsigned char> scratch(static_cast<std::size_t>(tile_conv_scratch_bytes(conv, size, pool)), 0xff);
+      forward(context, conv, bytes.data(), size, pool, found.data(), scratch.data());
+      std::vector<double> expected(static_cast<std::size_t>(size.pixels() * out));
+      for (index_t p = 0; p < size.pictures; ++p) {
+        reference::convolution_3x3(maps.data() + p * pixels * in, size.height, size.width, in, weights.data(),
+                                   bias.data(), out, expected.data() + p * pixels * out);
+      }
+      // 9 in products whose errors are as if random.  As bytes, maps of up to 5 deviations have 255 steps and a row of
+      // weights 127 for 4.5 deviations; the error is anywhere within a step.
+      const double unit = type == DataType::bf16 ? 0x1p-9 : std::hypot(5.0 / 255, 4.5 / 127) / std::sqrt(12.0);
+      for (index_t i = 0; i < out_size.pixels() * out; ++i) {
+        const index_t pixel = i / out;
+        const index_t step = pool ? 2 : 1;
+        const index_t p = pixel / (out_size.width * out_size.height);
+        double want = 0.0;
+        for (index_t k = 0; k < step * step; ++k) {
+          const index_t y = pixel / out_size.width % out_size.height * step + k / step;
+          const index_t x = pixel % out_size.width * step + k % step;
+          const index_t at = ((p * size.height + y) * size.width + x) * out + i % out;
+          want += expected[static_cast<std::size_t>(at)] / static_cast<double>(step * step);
+        }
+        const double limit = 6 * std::sqrt(9.0 * static_cast<double>(in)) * unit * static_cast<double>(1 << p) +
+                             0x1p-8 * std::fabs(want);
+        REQUIRE(std::fabs(loaded(DataType::bf16, found, static_cast<std::size_t>(i)) - want) <= limit);
+      }
+    }
+  });
+}
+
+TEST_CASE("a convolution is one product on tiles in bytes, but for deep towers, and where it is narrow") {
+  support::for_each_isa_and_tiles([](const kernels::KernelTable& table) {
+    support::Random random(36);
+    const Context context{&table, {1}};
+    const auto on_tiles = [&](DataType type, index_t channels, bool deep) {
+      const auto weights = random.normals(channels * channels * 9);
+      const auto conv = make_conv3x3(context, weights.data(), channels, channels,
+                                     std::vector<float>(static_cast<std::size_t>(channels)), type, 14, deep);
+      return std::holds_alternative<TileConv>(conv.algorithm);
+    };
+    CHECK(on_tiles(DataType::i8, 128, false) == table.windows);
+    CHECK(on_tiles(DataType::i8, 64, true) == table.windows);
+    CHECK(on_tiles(DataType::bf16, 64, false) == table.windows);
+    CHECK(!on_tiles(DataType::i8, 128, true));
+    CHECK(!on_tiles(DataType::bf16, 128, false));
+    CHECK(!on_tiles(DataType::f32, 64, false));
+  });
+}
+
 TEST_CASE("the strided convolution is the convolution at every second pixel, on every ISA and tiles") {
   support::for_each_isa_and_tiles([](const kernels::KernelTable& table) {
     support::Random random(32);
@@ -203,8 +281,12 @@ TEST_CASE("a residual block gives a picture the same bits alone, in a batch and 
       const index_t pictures = 3;
       Bottleneck block;
       block.conv1 = {random_linear(serial, random, planes, in, type), in, 1};
-      block.conv2 = make_winograd(serial, random.normals(planes * planes * 9, 0.1f).data(), planes, planes,
-                                  random.normals(planes), {type, 4});
+      const auto weights = random.normals(planes * planes * 9, 0.1f);
+      if (table.windows && type != DataType::f32) {
+        block.conv2 = {make_tile_conv(serial, weights.data(), planes, planes, random.normals(planes), type)};
+      } else {
+        block.conv2 = {make_winograd(serial, weights.data(), planes, planes, random.normals(planes), {type, 4})};
+      }
       block.conv3 = {random_linear(serial, random, 4 * planes, planes, type), planes, 1};
       block.downsample = Conv2d{random_linear(serial, random, 4 * planes, in, type), in, 1};
       block.pool = true;

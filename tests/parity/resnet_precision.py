@@ -17,9 +17,11 @@ picture, its cosine, and the cosine after the mean embedding is removed. Schemes
     int8-winograd2, int8-winograd4   1 x 1 as int8-pixel, 3 x 3 as bf16-winograd
     int8-tiles2, int8-tiles4   the same, but transformed tiles of 128 channels and more as bytes with a scale a tile and
                    position, and their weights with a scale an output channel and position
-    int8-balanced  what clipon computes: as int8-tiles4, but 2 outputs a tile below 14 pixels a side; in a tower of more
-                   than 26 bottlenecks bf16 from 28 pixels a side on and 2 outputs below; and weights rounded so that
-                   the errors of an output channel cancel
+    int8-balanced  what clipon computes without AMX: as int8-tiles4, but 2 outputs a tile below 14 pixels a side; in a
+                   tower of more than 26 bottlenecks bf16 from 28 pixels a side on and 2 outputs below; and weights
+                   rounded so that the errors of an output channel cancel
+    int8-amx       what clipon computes on AMX's tiles in a tower of at most 26 bottlenecks: where int8-balanced has
+                   bytes by Winograd direct ones with one scale a picture, where it has bf16 the same direct
 """
 
 from __future__ import annotations
@@ -42,7 +44,7 @@ from check_reference import GOLDEN, convert  # noqa: E402
 
 SCHEMES = [
     "f32", "winograd2", "winograd4", "bf16", "bf16-winograd2", "bf16-winograd4", "int8-map", "int8-pixel",
-    "int8-winograd2", "int8-winograd4", "int8-tiles2", "int8-tiles4", "int8-balanced",
+    "int8-winograd2", "int8-winograd4", "int8-tiles2", "int8-tiles4", "int8-balanced", "int8-amx",
 ]  # fmt: skip
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 POINTS = {2: (0, 1, -1), 4: (0, 0.625, -0.625, 1.5, -1.5)}  # of Winograd's transforms, by outputs; and infinity
@@ -120,7 +122,8 @@ class ModifiedResNet:
 
     def product(self, x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
         kernel = w.shape[-1]
-        balanced = self.scheme == "int8-balanced"
+        amx = self.scheme == "int8-amx"
+        balanced = amx or self.scheme == "int8-balanced"
 
         def signed(weights: torch.Tensor) -> torch.Tensor:
             return to_signed_bytes(weights, balanced)
@@ -130,6 +133,9 @@ class ModifiedResNet:
             in_bytes = w.shape[1] >= 128 and not (deep and large)
             least = 14 if in_bytes and not deep else 28  # pixels a side, for 4 outputs
             m = (4 if x.shape[2] >= least else 2) if balanced else int(self.scheme[-1])
+            if amx:
+                kept = signed(w.flatten(1)).reshape(w.shape) if in_bytes else self.rounded(w)
+                return F.conv2d(to_bytes(x, (1, 2, 3)) if in_bytes else x, kept, padding=1)
             if in_bytes:
                 return winograd(x, w, POINTS[m], to_bytes_with_zero, signed)
             return winograd(x, w, POINTS[m], self.rounded, self.rounded)
@@ -193,6 +199,12 @@ def one_convolution() -> None:
     noise = F.avg_pool2d(torch.randn(4, 128, 28, 28), 3, stride=1, padding=1, count_include_pad=False)
     x, w = bf16(F.relu(noise)), torch.randn(128, 128, 3, 3)
     exactly = F.conv2d(x.double(), w.double(), padding=1)
+    signed = to_signed_bytes(w.flatten(1), True).reshape(w.shape)
+    direct = {
+        "bf16": F.conv2d(x, bf16(w), padding=1),
+        "bytes, a scale a picture": F.conv2d(to_bytes(x, (1, 2, 3)), signed, padding=1),
+    }
+    print("direct:", ", ".join(f"{name} {(y - exactly).norm() / exactly.norm():.1e}" for name, y in direct.items()))
     for points in (POINTS[2], (0, 1, -1, 2, -2), POINTS[4]):
         m = len(points) - 1
         found = {

@@ -11,6 +11,7 @@ struct KernelTable {
   Isa isa;
   bool fast_bf16;                           // bf16 products by an instruction of their own
   bool fast_i8;                             // the same for int8
+  bool windows;                             // gemm takes the windows of a convolution for A
   index_t gemm_rows;                        // MR: rows of a register tile
   index_t (*panel_columns)(DataType type);  // NR: columns of a packed panel
   index_t block_bytes;                      // of A that pass each panel of W: see kernels/micro/blocking.hpp
@@ -19,6 +20,8 @@ struct KernelTable {
   void (*gemm)(const GemmBlock& block);
   double (*peak)(DataType type, index_t steps);
   void (*quantise)(const Operand& x, index_t rows, index_t n, const OperandRows& out);
+  RowScale (*scale_of_row)(const Operand& row, index_t n);
+  void (*row_to_bytes)(const Operand& row, index_t n, const RowScale& scale, std::uint8_t* out);
   void (*layer_norm)(const LayerNormRows& job);
   index_t (*attention_scratch)(index_t keys, index_t head_width);
   void (*attention_head)(const AttentionHead& head);

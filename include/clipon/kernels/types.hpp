@@ -104,6 +104,16 @@ CLIPON_ALWAYS_INLINE Epilogue store_to(void* data, index_t stride, DataType type
   return epilogue;
 }
 
+/// Where the rows of A are the windows of a 3 x 3 convolution's padded maps (nn/tile_conv.hpp), which overlap: window q
+/// begins at pixel q and consists of three parts, of three pixels and what fills a tile, a line of the maps apart.  The
+/// lines have a pixel more than `width`, the maps a line more than `height`: windows that begin there are no outputs.
+struct Windows {
+  index_t part_stride = 0;  // elements from a part to the next; 0: A has rows as any other matrix
+  index_t height = 0;       // of a map
+  index_t width = 0;
+  index_t first = 0;  // the window that is row 0
+};
+
 /// out = epilogue(A W^T) for some rows of A and some panels of W.
 struct GemmBlock {
   Operand a;                                 // [rows, depth]
@@ -114,7 +124,8 @@ struct GemmBlock {
   index_t columns = 0;
   index_t depth = 0;
   const void* panels_after = nullptr;  // the panel that is wanted next, most often; null: not known
-  Epilogue epilogue;
+  Epilogue epilogue;                   // with windows its rows are the pixels of the maps that come out
+  Windows windows;                     // only where the table says `windows`
 };
 
 /// softmax(scale Q K^T) V of one head of one sequence; q, k and v are f32 or bf16, all three the same.

@@ -9,8 +9,8 @@
 #include "clipon/models/config.hpp"
 #include "clipon/nn/attention_pool.hpp"
 #include "clipon/nn/conv2d.hpp"
+#include "clipon/nn/conv3x3.hpp"
 #include "clipon/nn/transformer.hpp"
-#include "clipon/nn/winograd.hpp"
 
 namespace clipon::inline CLIPON_ABI::models {
 
@@ -87,12 +87,12 @@ struct Builder {
     return {channels_last(name, out, in, kernel, compute, true), in, kernel};
   }
 
-  /// A 3 x 3 convolution of stride 1.
-  nn::Winograd winograd(const std::string& name, index_t out, index_t in, nn::WinogradKind kind) {
+  /// A 3 x 3 convolution of stride 1 on maps of `side` pixels in a tower of `compute`.
+  nn::Conv3x3 conv3x3(const std::string& name, index_t out, index_t in, index_t side, DataType compute, bool deep) {
     const AlignedBuffer<float> wide = widened(name, {out, in, 3, 3});
     auto offsets = weights.get_vector(name + ".bias", {out});
     if (weights.only_shapes()) out = 0;
-    return nn::make_winograd(context, wide.data(), out, in, std::move(offsets), kind);
+    return nn::make_conv3x3(context, wide.data(), out, in, std::move(offsets), compute, side, deep);
   }
 
   /// NAMEq, NAMEk and NAMEv, each [width, width]; what comes out of the heads goes through another layer.

@@ -5,8 +5,8 @@
 //
 // Precisions: f32 in everything; bf16 maps and products (the first convolution, on three channels, stays f32); for int8
 // the 1 x 1 convolutions take bytes with a scale a pixel, and those of 3 x 3 bytes with a scale a transformed tile and
-// position, but for narrow ones and, in towers so deep that the error would add up, those on large maps
-// (nn/winograd.hpp).
+// position (on AMX's tiles a picture), but for narrow ones and, in towers so deep that the error would add up, those on
+// large maps (nn/winograd.hpp, nn/conv3x3.hpp).
 #pragma once
 
 #include <algorithm>
@@ -29,8 +29,8 @@ class ModifiedResNet {
 
   struct Weights {
     nn::Conv2d stem_1;  // 3 x 3, stride 2, from RGB
-    nn::Winograd stem_2;
-    nn::Winograd stem_3;
+    nn::Conv3x3 stem_2;
+    nn::Conv3x3 stem_3;
     std::vector<nn::Bottleneck> first_blocks;  // run picture by picture: their maps are large
     std::vector<nn::Bottleneck> last_blocks;   // run for all pictures of a pass: their weights are large, maps small
     nn::AttentionPool pool;
@@ -42,7 +42,7 @@ class ModifiedResNet {
     const DataType map_type = nn::between(type);
     const bool deep = config.bottlenecks() > kMostBottlenecksInt8;
     const auto convolution = [&](const std::string& name, index_t out, index_t in, index_t side) {
-      return build.winograd(name, out, in, nn::winograd_kind(type, in, side, deep));
+      return build.conv3x3(name, out, in, side, type, deep);
     };
     const index_t width = config.width;
     index_t side = config.image_size / 2;
@@ -165,8 +165,8 @@ class ModifiedResNet {
     Sizes sizes;
     sizes.picture = config_.image_size * config_.image_size * 3;
     sizes.conv_bytes = std::max({nn::conv_scratch_bytes(context, weights_.stem_1),
-                                 nn::winograd_scratch_bytes(context, weights_.stem_2),
-                                 nn::winograd_scratch_bytes(context, weights_.stem_3)});
+                                 nn::conv3x3_scratch_bytes(context, weights_.stem_2, {1, half, half}, false),
+                                 nn::conv3x3_scratch_bytes(context, weights_.stem_3, {1, half, half}, true)});
     nn::MapSize size{1, half / 2, half / 2};
     sizes.first = {size.pixels() * config_.width, half * half * config_.width / 2, half * half * config_.width / 2};
     const auto include = [&](const std::vector<nn::Bottleneck>& blocks, MapSizes& maps) {

@@ -4,14 +4,15 @@
 
 #include <optional>
 
+#include "clipon/nn/average_pool.hpp"
 #include "clipon/nn/conv2d.hpp"
-#include "clipon/nn/winograd.hpp"
+#include "clipon/nn/conv3x3.hpp"
 
 namespace clipon::inline CLIPON_ABI::nn {
 
 struct Bottleneck {
   Conv2d conv1;                      // 1 x 1, in -> planes
-  Winograd conv2;                    // 3 x 3, planes -> planes
+  Conv3x3 conv2;                     // 3 x 3, planes -> planes
   Conv2d conv3;                      // 1 x 1, planes -> 4 planes
   std::optional<Conv2d> downsample;  // 1 x 1, in -> 4 planes, after pooling; the first block of each stage
   bool pool = false;                 // 2 x 2 average pooling before conv3 and downsample: the antialiased stride
@@ -38,7 +39,7 @@ inline BottleneckSizes bottleneck_sizes(const Context& context, const Bottleneck
   const index_t down = block.downsample ? conv_scratch_bytes(context, *block.downsample) : 0;
   return {size.pixels() * in, out_pixels * block.out_channels(),
           std::max(size.pixels() * planes, block.pool ? out_pixels * in : 0), out_pixels * planes,
-          std::max({narrow, down, winograd_scratch_bytes(context, block.conv2)})};
+          std::max({narrow, down, conv3x3_scratch_bytes(context, block.conv2, size, block.pool)})};
 }
 
 struct BottleneckScratch {
@@ -46,18 +47,6 @@ struct BottleneckScratch {
   void* b = nullptr;
   unsigned char* conv = nullptr;
 };
-
-inline void average_pool(const Context& context, const void* in, DataType type, MapSize size, index_t channels,
-                         void* out) {
-  const MapSize half = size.half();
-  const index_t element = static_cast<index_t>(size_of(type));
-  parallel::parallel_for(context.threads, half.pictures * half.height, [&](index_t row) {
-    const index_t first = row / half.height * size.height + row % half.height * 2;  // of the two rows that are pooled
-    context.kernels->average_pool_2x2(static_cast<const unsigned char*>(in) + first * size.width * channels * element,
-                                      type, 2, size.width, channels,
-                                      static_cast<unsigned char*>(out) + row * half.width * channels * element);
-  });
-}
 
 /// x [size, in] -> out [output_size(size), 4 planes], f32 or bf16; `out` may be x where there is no downsample.
 inline void forward(const Context& context, const Bottleneck& block, const void* x, MapSize size, void* out,

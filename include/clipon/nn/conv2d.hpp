@@ -1,6 +1,6 @@
 // Convolutions of NHWC maps that are one matrix product: 1 x 1 as they stand, and the stem's 3 x 3 of stride 2
 // (padding 1) on rows gathered from the picture.  Layer 3; used by ModifiedResNet.  torch.nn.Conv2d with the BatchNorm
-// that follows it folded in by the converter.  Those of 3 x 3 and stride 1 are nn/winograd.hpp's.
+// that follows it folded in by the converter.  Those of 3 x 3 and stride 1 are nn/conv3x3.hpp's.
 #pragma once
 
 #include <algorithm>

@@ -1,5 +1,5 @@
 // 3 x 3 convolution of stride 1 and padding 1 with ReLU on NHWC maps, by Winograd's transforms: 2.25 or 4 times fewer
-// multiplications.  Layer 3; used by ModifiedResNet.  Lavin and Gray 2016, Fast algorithms for convolutional neural
+// multiplications.  Layer 3; used by nn/conv3x3.hpp.  Lavin and Gray 2016, Fast algorithms for convolutional neural
 // networks; the transforms of the maps are kernels/micro/winograd.hpp's, those of the weights are here.
 #pragma once
 
@@ -24,6 +24,9 @@ struct Winograd {
   [[nodiscard]] DataType map_type() const { return between(type()); }
 };
 
+/// Channels from which products of bytes are worth their scales: 64 took as long in bytes as in bf16, 32 longer.
+constexpr index_t kNarrow = 128;
+
 /// What the products of a convolution compute in, and the outputs of a tile, each way.
 struct WinogradKind {
   DataType type = DataType::f32;
@@ -38,9 +41,8 @@ struct WinogradKind {
 /// four times the error of 2 of bytes or 4 of bf16 (docs/precision.md).  So in a `deep` tower, where errors add up,
 /// large maps are bf16, and bytes have 2 outputs.
 constexpr WinogradKind winograd_kind(DataType type, index_t channels, index_t side, bool deep) {
-  constexpr index_t least = 128;  // channels: 64 took as long in bytes as in bf16, 32 longer
   const bool large = side >= 28;
-  if (type != DataType::i8 || channels < least || (deep && large)) return {between(type), large ? 4 : 2};
+  if (type != DataType::i8 || channels < kNarrow || (deep && large)) return {between(type), large ? 4 : 2};
   return {type, side >= 14 && !deep ? 4 : 2};
 }
 

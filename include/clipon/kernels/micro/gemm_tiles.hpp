@@ -6,6 +6,8 @@
 // the vector units idle.
 #pragma once
 
+#include <algorithm>
+
 #include "clipon/kernels/micro/finish_tile.hpp"
 #include "clipon/kernels/micro/gemm.hpp"
 #include "clipon/kernels/micro/tile_pair.hpp"
@@ -99,6 +101,12 @@ inline void multiply_panels(const GemmBlock& block, Sums& sums) {
   pair.panel = static_cast<const unsigned char*>(block.panels);
   pair.steps = depth_bytes / simd::kTileBytes;
   pair.left = depth_bytes % simd::kTileBytes;
+  pair.part_steps = pair.steps;
+  if (block.windows.part_stride > 0) {
+    pair.parts = 3;
+    pair.part_steps = pair.steps / 3;
+    pair.part_stride = block.windows.part_stride * static_cast<index_t>(size_of(type));
+  }
   pair.last = last;
   pair.sums_stride = sums.bytes_a_row();
   if (pair.left > 0) std::memset(last, 0, sizeof last);
@@ -130,18 +138,40 @@ inline void multiply_panels(const GemmBlock& block, Sums& sums) {
   sums.finish();
 }
 
+// each(row, rows, out): the runs of rows row .. end of A that are outputs, and where these begin.
+template <class Each>
+inline void for_each_run(const Windows& windows, index_t row, index_t end, const Each& each) {
+  if (windows.part_stride == 0) return each(row, end - row, row);
+  while (row < end) {
+    const index_t window = windows.first + row;
+    const index_t line = window / (windows.width + 1);
+    const index_t x = window % (windows.width + 1);
+    const index_t map = line / (windows.height + 1);
+    const index_t y = line % (windows.height + 1);
+    const index_t rows = y == windows.height ? 0 : std::min(windows.width - x, end - row);
+    if (rows > 0) each(row, rows, (map * windows.height + y) * windows.width + x);
+    row += windows.width + 1 - x;
+  }
+}
+
 /// The block of one thread, as in gemm.hpp.
 template <class Arch, class Tiles, DataType type>
 inline void gemm_block_tiles(const GemmBlock& block) {
   using Stored = std::conditional_t<type == DataType::i8, std::int32_t, float>;
-  const auto finish = [&](const Stored* sums, index_t row, index_t rows, index_t column, index_t columns) {
-    const Epilogue epilogue = block.epilogue.from(row, column);
+  const auto finish_run = [&](const Stored* sums, index_t row, index_t rows, index_t out, index_t column,
+                              index_t columns) {
+    const Epilogue epilogue = block.epilogue.from(out, column);
     if constexpr (type == DataType::i8) {
       const IntegerScales scales{block.a.scales + row, block.column_scale + column, block.column_sum + column};
       finish_tile<Arch>(ScaledSums<Arch>{sums, kTilePanel, scales}, rows, columns, epilogue);
     } else {
       finish_tile<Arch>(FloatSums<Arch>{sums, kTilePanel}, rows, columns, epilogue);
     }
+  };
+  const auto finish = [&](const Stored* sums, index_t first, index_t count, index_t column, index_t columns) {
+    for_each_run(block.windows, first, first + count, [&](index_t row, index_t rows, index_t out) {
+      finish_run(sums + (row - first) * kTilePanel, row, rows, out, column, columns);
+    });
   };
   WaitingSums<Stored, decltype(finish)> sums(finish);
   multiply_panels<Tiles, type>(block, sums);

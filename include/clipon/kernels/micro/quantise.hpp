@@ -111,18 +111,31 @@ CLIPON_ALWAYS_INLINE void write_operand_row(const Row& row, index_t n, const Ope
   }
 }
 
+// does(row): x's first row, in its type.
+template <class Arch, class Does>
+CLIPON_ALWAYS_INLINE auto with_row(const Operand& x, const Does& does) {
+  if (x.type == DataType::f32) return does(RowOf<Arch, float>{static_cast<const float*>(x.data)});
+  return does(RowOf<Arch, std::uint16_t>{static_cast<const std::uint16_t*>(x.data)});
+}
+
 /// x [rows, n], f32 or bf16 -> out [rows, n], bf16 or i8.
 template <class Arch>
 inline void quantise(const Operand& x, index_t rows, index_t n, const OperandRows& out) {
   for (index_t r = 0; r < rows; ++r) {
-    if (x.type == DataType::f32) {
-      const RowOf<Arch, float> row{static_cast<const float*>(x.data) + r * x.stride};
-      write_operand_row<Arch>(row, n, out, r);
-    } else {
-      const RowOf<Arch, std::uint16_t> row{static_cast<const std::uint16_t*>(x.data) + r * x.stride};
-      write_operand_row<Arch>(row, n, out, r);
-    }
+    with_row<Arch>(x.from_row(r), [&](const auto& row) { write_operand_row<Arch>(row, n, out, r); });
   }
+}
+
+/// The scale that quantise would give n values, f32 or bf16.
+template <class Arch>
+inline RowScale scale_of_row(const Operand& x, index_t n) {
+  return with_row<Arch>(x, [&](const auto& row) { return scale_of<Arch>(row, n); });
+}
+
+/// n values, f32 or bf16, as the bytes of a scale that may be another's; zeros to a multiple of four.
+template <class Arch>
+inline void row_to_bytes(const Operand& x, index_t n, const RowScale& scale, std::uint8_t* out) {
+  with_row<Arch>(x, [&](const auto& row) { store_bytes<Arch>(row, n, scale, out); });
 }
 
 }  // namespace clipon::inline CLIPON_ABI::kernels

@@ -33,10 +33,13 @@ CLIPON_ALWAYS_INLINE void add_tile(Tiles& tiles) {
 struct TilePair {
   const unsigned char* a = nullptr;  // [rows, depth], rows `stride` bytes apart
   index_t stride = 0;
+  index_t parts = 1;       // of a row of A, `part_stride` bytes apart
+  index_t part_steps = 0;  // whole tiles along the depth of a part
+  index_t part_stride = 0;
   index_t rows = 0;
   index_t lower = 0;                     // the row where the second half starts
   const unsigned char* panel = nullptr;  // [steps][16][32] of 32 bits
-  index_t steps = 0;                     // whole tiles along the depth
+  index_t steps = 0;                     // whole tiles along the depth, of all parts
   index_t left = 0;                      // bytes of a row of A past those
   const unsigned char* last = nullptr;   // the panel's tile for those, zeros at its end
   unsigned char* sums = nullptr;         // [rows, 32] of 32 bits, rows `sums_stride` bytes apart
@@ -83,15 +86,19 @@ inline void multiply_pair(Tiles& tiles, const TilePair& pair, const Between& bet
   const unsigned char* lower = pair.a + pair.lower * pair.stride;
   const unsigned char* right = pair.panel;
   const unsigned char* next = pair.next;
-  for (index_t k = 0; k < pair.steps; ++k) {
-    for (index_t i = 0; i < pair.lines; ++i, next += 64) __builtin_prefetch(next, 0, 2);  // into L2
-    add_step<Tiles, type, columns, two>(tiles, upper, lower, pair.stride, right);
-    between();
-    upper += simd::kTileBytes;
-    lower += simd::kTileBytes;
-    right += kPanelTile;
+  const index_t gap = pair.part_stride - pair.part_steps * simd::kTileBytes;
+  for (index_t part = 0; part < pair.parts; ++part, upper += gap, lower += gap) {
+    for (index_t k = 0; k < pair.part_steps; ++k) {
+      for (index_t i = 0; i < pair.lines; ++i, next += 64) __builtin_prefetch(next, 0, 2);  // into L2
+      add_step<Tiles, type, columns, two>(tiles, upper, lower, pair.stride, right);
+      between();
+      upper += simd::kTileBytes;
+      lower += simd::kTileBytes;
+      right += kPanelTile;
+    }
   }
-  if (pair.left > 0) {  // depth that fills no whole tile
+  if (pair.left > 0) {  // depth that fills no whole tile; of one part
+    upper = pair.a + pair.steps * simd::kTileBytes;
     alignas(64) unsigned char padded[kPairRows * simd::kTileBytes] = {};
     for (index_t r = 0; r < pair.rows; ++r) {
       std::memcpy(padded + r * simd::kTileBytes, upper + r * pair.stride, static_cast<std::size_t>(pair.left));

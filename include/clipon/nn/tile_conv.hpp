@@ -1,0 +1,184 @@
+// 3 x 3 convolution of stride 1 and padding 1 with ReLU on NHWC maps, as one product on tiles (AMX): bf16, and int8
+// with a scale a picture.  Layer 3; used by nn/conv3x3.hpp where the kernels take windows.  torch.nn.Conv2d with the
+// BatchNorm that follows it folded in by the converter.
+//
+// No rows are gathered: a tile is loaded by rows that lie a stride apart and may overlap, so windows are read where the
+// map lies.  Tiles multiply 8 times as fast as vectors, and what Winograd's transforms save in products they cost in
+// loads, stores and epilogues, which are no faster than anywhere else.
+//
+// A map is copied, with zeros around it: lines of width + 1 pixels, of which the last is zero and stands at the right
+// of its own and at the left of the next line; a line of zeros between pictures, above the first and below the last.
+#pragma once
+
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+#include "clipon/nn/average_pool.hpp"
+#include "clipon/nn/operand.hpp"
+
+namespace clipon::inline CLIPON_ABI::nn {
+
+struct TileConv {
+  kernels::PackedMatrix weight;  // [out, 3 parts of (3, in)]: a line of the kernel each, zeros to a whole tile
+  std::vector<float> bias;       // [out]
+  index_t in_channels = 0;       // a multiple of 4
+
+  [[nodiscard]] index_t inputs() const { return in_channels; }
+  [[nodiscard]] index_t outputs() const { return weight.rows(); }
+  [[nodiscard]] DataType type() const { return weight.type(); }  // of the product
+  [[nodiscard]] static DataType map_type() { return DataType::bf16; }
+};
+
+// Elements of a part of a window: whole tiles of 64 bytes.
+inline index_t window_part(DataType type, index_t channels) {
+  const index_t tile = 64 / static_cast<index_t>(size_of(type));
+  return (3 * channels + tile - 1) / tile * tile;
+}
+
+/// weights [out, in, 3, 3]; type: bf16 or i8.
+inline TileConv make_tile_conv(const Context& context, const float* weights, index_t out, index_t in,
+                               std::vector<float> bias, DataType type) {
+  const index_t part = window_part(type, in);
+  AlignedBuffer<float> parts(static_cast<std::size_t>(out * 3 * part));  // [out, 3, part]
+  for (index_t o = 0; o < out; ++o) {
+    float* row = parts.data() + o * 3 * part;
+    std::fill_n(row, 3 * part, 0.0f);
+    for (index_t i = 0; i < 9 * in; ++i) {
+      const index_t ky = i % 9 / 3;
+      const index_t kx = i % 3;
+      row[ky * part + kx * in + i / 9] = weights[o * in * 9 + i];
+    }
+  }
+  return {kernels::PackedMatrix(context, {parts.data(), nullptr, DataType::f32, out, 3 * part}, type), std::move(bias),
+          in};
+}
+
+// The padded maps in scratch, and where the convolution's output goes before pooling.
+struct PaddedMaps {
+  MapSize size;
+  unsigned char* pixels = nullptr;      // [1 + lines * (width + 1), in] of the product's type, and a tile more
+  kernels::RowScale* scales = nullptr;  // i8: [windows]
+  float* line_scales = nullptr;         // i8: [pictures, height]
+  unsigned char* unpooled = nullptr;    // bf16 [size, out]
+  index_t bytes = 0;
+
+  [[nodiscard]] index_t across() const { return size.width + 1; }
+  [[nodiscard]] index_t lines() const { return size.pictures * (size.height + 1) + 1; }
+  /// Up to the last that is an output.
+  [[nodiscard]] index_t windows() const { return (lines() - 2) * across() - 1; }
+};
+
+inline PaddedMaps padded_maps(const TileConv& conv, MapSize size, bool pool, unsigned char* scratch) {
+  PaddedMaps maps{size};
+  const auto take = [&](index_t bytes) {
+    unsigned char* part = scratch == nullptr ? nullptr : scratch + maps.bytes;
+    maps.bytes += Scratch::size_for<unsigned char>(bytes);
+    return part;
+  };
+  const auto element = static_cast<index_t>(size_of(conv.type()));
+  maps.pixels = take((1 + maps.lines() * maps.across()) * conv.in_channels * element + 64);
+  if (conv.type() == DataType::i8) {
+    maps.scales =
+        reinterpret_cast<kernels::RowScale*>(take(maps.windows() * static_cast<index_t>(sizeof(kernels::RowScale))));
+    maps.line_scales = reinterpret_cast<float*>(take(size.pictures * size.height * 4));
+  }
+  if (pool) maps.unpooled = take(size.pixels() * conv.outputs() * 2);
+  return maps;
+}
+
+inline index_t tile_conv_scratch_bytes(const TileConv& conv, MapSize size, bool pool) {
+  return padded_maps(conv, size, pool, nullptr).bytes;
+}
+
+// One scale for all of a picture, which its windows share; NaN where a line has one.
+inline void find_scales(const Context& context, const TileConv& conv, const std::uint16_t* in, const PaddedMaps& maps) {
+  const MapSize size = maps.size;
+  const index_t n = size.width * conv.in_channels;
+  parallel::parallel_for(context.threads, size.pictures * size.height, [&](index_t line) {
+    maps.line_scales[line] = context.kernels->scale_of_row({in + line * n, n, DataType::bf16}, n).scale;
+  });
+  for (index_t p = 0; p < size.pictures; ++p) {
+    float greatest = 0.0f;
+    for (index_t y = 0; y < size.height; ++y) {
+      const float scale = maps.line_scales[p * size.height + y];
+      if (scale > greatest || scale != scale) greatest = scale;
+    }
+    const index_t first = p * (size.height + 1) * maps.across();
+    std::fill_n(maps.scales + first, std::min((size.height + 1) * maps.across(), maps.windows() - first),
+                kernels::RowScale{greatest, 0});
+  }
+}
+
+// The lines of the maps, in the product's type, with zeros around them.
+inline void pad_lines(const Context& context, const TileConv& conv, const std::uint16_t* in, const PaddedMaps& maps) {
+  const MapSize size = maps.size;
+  const index_t n = size.width * conv.in_channels;
+  const auto element = static_cast<index_t>(size_of(conv.type()));
+  const index_t pixel = conv.in_channels * element;
+  const auto clear = [](unsigned char* from, index_t bytes) { std::memset(from, 0, static_cast<std::size_t>(bytes)); };
+  parallel::parallel_for(context.threads, size.pictures * size.height, [&](index_t line) {
+    const index_t p = line / size.height;
+    const index_t y = line % size.height;
+    const index_t window = (p * (size.height + 1) + y) * maps.across();  // of the line's first pixel
+    unsigned char* out = maps.pixels + (window + maps.across() + 1) * pixel;
+    if (conv.type() == DataType::i8) {
+      context.kernels->row_to_bytes({in + line * n, n, DataType::bf16}, n, maps.scales[window], out);
+    } else {
+      std::memcpy(out, in + line * n, static_cast<std::size_t>(n * element));
+    }
+    clear(out + n * element, pixel);
+    if (y == 0) clear(maps.pixels + (window + 1) * pixel, maps.across() * pixel);
+    if (line == 0) clear(maps.pixels, pixel);
+    if (line + 1 == size.pictures * size.height) clear(out + maps.across() * pixel, maps.across() * pixel + 64);
+  });
+}
+
+// relu(windows W^T + bias) -> out [size, outputs] in bf16.
+inline void multiply_windows(const Context& context, const TileConv& conv, const PaddedMaps& maps, void* out) {
+  constexpr index_t large = 1 << 20;  // bytes of weights that don't stay in L2 beside a share of the maps
+  constexpr index_t least = 128;      // windows that are worth reading the weights once more
+  const kernels::PackedMatrix& w = conv.weight;
+  const bool by_columns = static_cast<index_t>(w.bytes()) > large;
+  const index_t most = 4 * context.threads.count;
+  const index_t pieces = by_columns ? std::min(w.panels(), most) : std::clamp<index_t>(maps.windows() / least, 1, most);
+  kernels::Epilogue epilogue = kernels::store_to(out, conv.outputs(), DataType::bf16);
+  epilogue.bias = conv.bias.data();
+  epilogue.activation = kernels::Activation::relu;
+  const Operand windows{maps.pixels, conv.in_channels, conv.type(), maps.scales};
+  parallel::parallel_for(context.threads, pieces, [&](index_t piece) {
+    const auto share = [&](index_t n, index_t i) { return i * n / pieces; };
+    const index_t column = by_columns ? share(w.panels(), piece) * w.panel_rows() : 0;
+    const index_t end = by_columns ? share(w.panels(), piece + 1) * w.panel_rows() : w.rows();
+    const index_t row = by_columns ? 0 : share(maps.windows(), piece);
+    kernels::GemmBlock block = w.block_from(column);
+    block.a = windows.from_row(row);
+    block.rows = (by_columns ? maps.windows() : share(maps.windows(), piece + 1)) - row;
+    block.columns = std::min(end, w.rows()) - column;
+    block.epilogue = epilogue.from(0, column);
+    block.windows = {maps.across() * conv.in_channels, maps.size.height, maps.size.width, row};
+    context.kernels->gemm(block);
+  });
+}
+
+/// in [size, inputs], not negative -> relu(convolution + bias) [size, outputs], or with `pool` 2 x 2 averages of that,
+/// [size / 2, outputs]; bf16.  scratch: tile_conv_scratch_bytes().
+inline void forward(const Context& context, const TileConv& conv, const void* in, MapSize size, bool pool, void* out,
+                    unsigned char* scratch) {
+  const PaddedMaps maps = padded_maps(conv, size, pool, scratch);
+  const auto* pixels = static_cast<const std::uint16_t*>(in);
+  const auto rows = static_cast<double>(size.pixels());
+  {
+    const auto span = context.timed({"pad", conv.type(), conv.inputs(), 0, 0, rows});
+    if (conv.type() == DataType::i8) find_scales(context, conv, pixels, maps);
+    pad_lines(context, conv, pixels, maps);
+  }
+  {
+    const double operations = 18.0 * rows * static_cast<double>(conv.inputs() * conv.outputs());
+    const auto span = context.timed({"conv3x3", conv.type(), conv.outputs(), 9 * conv.inputs(), 0, rows, operations});
+    multiply_windows(context, conv, maps, pool ? maps.unpooled : out);
+  }
+  if (pool) average_pool(context, maps.unpooled, DataType::bf16, size, conv.outputs(), out);
+}
+
+}  // namespace clipon::inline CLIPON_ABI::nn
