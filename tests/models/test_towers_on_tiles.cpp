@@ -1,0 +1,102 @@
+// Whole image towers on AMX's tiles in plain C++: what a CPU that has them computes, anywhere.
+#include <clipon/models/modified_resnet.hpp>
+#include <clipon/models/vision_transformer.hpp>
+
+#include "kernels/tiles_in_cpp.hpp"
+#include "tiny_model.hpp"
+
+using namespace clipon;
+using namespace clipon::models;
+
+namespace {
+
+constexpr index_t kPictures = 3;
+
+template <class Tower>
+struct Built {
+  nn::Context context;
+  Tower tower;
+
+  Built(const typename Tower::Config& config, const format::Gguf& file, const kernels::KernelTable& table,
+        DataType type, int threads)
+      : context{&table, {threads}}, tower(make(config, file, context, type)) {}
+
+  static Tower make(const typename Tower::Config& config, const format::Gguf& file, const nn::Context& context,
+                    DataType type) {
+    format::Weights weights(file, {});
+    Builder build{weights, context, type};
+    return Tower(config, build);
+  }
+
+  // Pictures first .. first + n in one pass.
+  [[nodiscard]] std::vector<float> embed(const std::vector<float>& pixels, index_t first, index_t n) const {
+    const index_t size = tower.image_size();
+    ImageInput input;
+    input.floats = pixels.data() + first * 3 * size * size;
+    input.size = size;
+    std::vector<float> out(static_cast<std::size_t>(n * tower.embed_dim()));
+    Scratch scratch;
+    scratch.reset(tower.scratch_bytes(context, n));
+    tower.forward(context, input, n, out.data(), scratch);
+    return out;
+  }
+};
+
+// The least cosine of a picture with f32's, and the same bits one by one and on two threads.
+template <class Tower>
+double check(const typename Tower::Config& config, const format::Gguf& file, DataType type) {
+  support::Random random(51);
+  const auto pixels = random.normals(kPictures * 3 * config.image_size * config.image_size);
+  const Built<Tower> exact(config, file, *kernels::built_table(Isa::scalar), DataType::f32, 1);
+  const Built<Tower> tiles(config, file, support::tiles_table(), type, 1);
+  const Built<Tower> shared(config, file, support::tiles_table(), type, 2);
+  const auto expected = exact.embed(pixels, 0, kPictures);
+  const auto found = tiles.embed(pixels, 0, kPictures);
+  CHECK(shared.embed(pixels, 0, kPictures) == found);
+  const auto n = static_cast<std::size_t>(config.embed_dim);
+  double least = 1.0;
+  for (std::size_t p = 0; p < kPictures; ++p) {
+    const auto begin = found.begin() + static_cast<std::ptrdiff_t>(p * n);
+    CHECK(tiles.embed(pixels, static_cast<index_t>(p), 1) ==
+          std::vector<float>(begin, begin + static_cast<std::ptrdiff_t>(n)));
+    double dot = 0.0;
+    double square = 0.0;
+    double other = 0.0;
+    for (std::size_t i = p * n; i < (p + 1) * n; ++i) {
+      dot += double{found[i]} * double{expected[i]};
+      square += double{found[i]} * double{found[i]};
+      other += double{expected[i]} * double{expected[i]};
+    }
+    least = std::min(least, dot / std::sqrt(square * other));
+  }
+  return least;
+}
+
+}  // namespace
+
+TEST_CASE("tiles: a ModifiedResNet with wide and narrow convolutions is within the marks of its precision") {
+  support::TinyShape shape;
+  shape.resnet = true;
+  shape.stem = 32;  // 32 to 256 channels: bf16 and, from 128 on, bytes
+  shape.image_size = 64;
+  shape.embed_dim = 32;
+  const auto bytes = support::tiny_model(shape).bytes();
+  const format::Gguf file(bytes, {});
+  const auto config = read_modified_resnet_config(file);
+  CHECK(check<ModifiedResNet>(config, file, DataType::bf16) >= 0.9999);  // docs/precision.md
+  CHECK(check<ModifiedResNet>(config, file, DataType::i8) >= 0.9995);
+}
+
+TEST_CASE("tiles: a VisionTransformer is within the marks of its precision") {
+  support::TinyShape shape;
+  shape.width = 64;
+  shape.feed_forward = 256;
+  shape.layers = 2;
+  shape.image_size = 32;
+  shape.embed_dim = 32;
+  const auto bytes = support::tiny_model(shape).bytes();
+  const format::Gguf file(bytes, {});
+  const auto config = read_vision_transformer_config(file);
+  CHECK(check<VisionTransformer>(config, file, DataType::bf16) >= 0.9999);
+  CHECK(check<VisionTransformer>(config, file, DataType::i8) >= 0.998);  // what any ViT must reach
+}
