@@ -53,21 +53,14 @@ double check(const typename Tower::Config& config, const format::Gguf& file, Dat
   const auto expected = exact.embed(pixels, 0, kPictures);
   const auto found = tiles.embed(pixels, 0, kPictures);
   CHECK(shared.embed(pixels, 0, kPictures) == found);
-  const auto n = static_cast<std::size_t>(config.embed_dim);
+  const index_t n = config.embed_dim;
   double least = 1.0;
-  for (std::size_t p = 0; p < kPictures; ++p) {
-    const auto begin = found.begin() + static_cast<std::ptrdiff_t>(p * n);
-    CHECK(tiles.embed(pixels, static_cast<index_t>(p), 1) ==
-          std::vector<float>(begin, begin + static_cast<std::ptrdiff_t>(n)));
-    double dot = 0.0;
-    double square = 0.0;
-    double other = 0.0;
-    for (std::size_t i = p * n; i < (p + 1) * n; ++i) {
-      dot += double{found[i]} * double{expected[i]};
-      square += double{found[i]} * double{found[i]};
-      other += double{expected[i]} * double{expected[i]};
-    }
-    least = std::min(least, dot / std::sqrt(square * other));
+  for (index_t p = 0; p < kPictures; ++p) {
+    CHECK(tiles.embed(pixels, p, 1) == std::vector<float>(found.begin() + p * n, found.begin() + (p + 1) * n));
+    const auto unit = [&](const std::vector<float>& rows) {
+      return Eigen::Map<const Eigen::VectorXf>(rows.data() + p * n, n).cast<double>().normalized().eval();
+    };
+    least = std::min(least, unit(found).dot(unit(expected)));
   }
   return least;
 }

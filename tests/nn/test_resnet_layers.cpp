@@ -131,8 +131,8 @@ TEST_CASE("the convolution on tiles is the convolution: random shapes, pooled or
       const TileConv conv = make_tile_conv(context, weights.data(), out, in, bias, type);
       auto maps = support::rounded(DataType::bf16, random.normals(size.pixels() * in));
       const index_t pixels = size.height * size.width;
-      for (std::size_t i = 0; i < maps.size();
-           ++i) {  // as after a ReLU; each picture twice as bright as the one before
+      // as after a ReLU; each picture twice as bright as the one before
+      for (std::size_t i = 0; i < maps.size(); ++i) {
         const auto picture = static_cast<index_t>(i) / (pixels * in);
         maps[i] = std::fabs(maps[i]) * static_cast<float>(1 << picture);
       }

@@ -14,9 +14,6 @@ namespace clipon::inline CLIPON_ABI::nn {
 struct Conv3x3 {
   std::variant<Winograd, TileConv> algorithm;
 
-  [[nodiscard]] index_t outputs() const {
-    return std::visit([](const auto& conv) { return conv.outputs(); }, algorithm);
-  }
   [[nodiscard]] DataType map_type() const {
     return std::visit([](const auto& conv) { return conv.map_type(); }, algorithm);
   }

@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 #include <vector>
 
 #include "clipon/nn/average_pool.hpp"
@@ -19,21 +20,21 @@
 
 namespace clipon::inline CLIPON_ABI::nn {
 
+constexpr index_t kTileRow = static_cast<index_t>(kAlignment);  // bytes
+
 struct TileConv {
   kernels::PackedMatrix weight;  // [out, 3 parts of (3, in)]: a line of the kernel each, zeros to a whole tile
   std::vector<float> bias;       // [out]
   index_t in_channels = 0;       // a multiple of 4
 
-  [[nodiscard]] index_t inputs() const { return in_channels; }
   [[nodiscard]] index_t outputs() const { return weight.rows(); }
   [[nodiscard]] DataType type() const { return weight.type(); }  // of the product
   [[nodiscard]] static DataType map_type() { return DataType::bf16; }
 };
 
-// Elements of a part of a window: whole tiles of 64 bytes.
+// Elements of a part of a window: whole rows of a tile.
 inline index_t window_part(DataType type, index_t channels) {
-  const index_t tile = 64 / static_cast<index_t>(size_of(type));
-  return (3 * channels + tile - 1) / tile * tile;
+  return whole(3 * channels, kAlignment / size_of(type));
 }
 
 /// weights [out, in, 3, 3]; type: bf16 or i8.
@@ -57,33 +58,29 @@ inline TileConv make_tile_conv(const Context& context, const float* weights, ind
 // The padded maps in scratch, and where the convolution's output goes before pooling.
 struct PaddedMaps {
   MapSize size;
-  unsigned char* pixels = nullptr;      // [1 + lines * (width + 1), in] of the product's type, and a tile more
+  unsigned char* pixels = nullptr;      // [1 + lines * (width + 1), in] of the product's type, and a tile's row more
   kernels::RowScale* scales = nullptr;  // i8: [windows]
-  float* line_scales = nullptr;         // i8: [pictures, height]
-  unsigned char* unpooled = nullptr;    // bf16 [size, out]
+  std::uint16_t* unpooled = nullptr;    // bf16 [size, out]
   index_t bytes = 0;
 
   [[nodiscard]] index_t across() const { return size.width + 1; }
   [[nodiscard]] index_t lines() const { return size.pictures * (size.height + 1) + 1; }
   /// Up to the last that is an output.
   [[nodiscard]] index_t windows() const { return (lines() - 2) * across() - 1; }
+  /// The window of the first pixel of a picture's line.
+  [[nodiscard]] index_t window(index_t picture, index_t y) const {
+    return (picture * (size.height + 1) + y) * across();
+  }
 };
 
 inline PaddedMaps padded_maps(const TileConv& conv, MapSize size, bool pool, unsigned char* scratch) {
   PaddedMaps maps{size};
-  const auto take = [&](index_t bytes) {
-    unsigned char* part = scratch == nullptr ? nullptr : scratch + maps.bytes;
-    maps.bytes += Scratch::size_for<unsigned char>(bytes);
-    return part;
-  };
-  const auto element = static_cast<index_t>(size_of(conv.type()));
-  maps.pixels = take((1 + maps.lines() * maps.across()) * conv.in_channels * element + 64);
-  if (conv.type() == DataType::i8) {
-    maps.scales =
-        reinterpret_cast<kernels::RowScale*>(take(maps.windows() * static_cast<index_t>(sizeof(kernels::RowScale))));
-    maps.line_scales = reinterpret_cast<float*>(take(size.pictures * size.height * 4));
-  }
-  if (pool) maps.unpooled = take(size.pixels() * conv.outputs() * 2);
+  ScratchPart part(scratch);
+  const index_t pixel = conv.in_channels * static_cast<index_t>(size_of(conv.type()));
+  maps.pixels = part.take<unsigned char>((1 + maps.lines() * maps.across()) * pixel + kTileRow);
+  if (conv.type() == DataType::i8) maps.scales = part.take<kernels::RowScale>(maps.windows());
+  if (pool) maps.unpooled = part.take<std::uint16_t>(size.pixels() * conv.outputs());
+  maps.bytes = part.bytes();
   return maps;
 }
 
@@ -96,15 +93,16 @@ inline void find_scales(const Context& context, const TileConv& conv, const std:
   const MapSize size = maps.size;
   const index_t n = size.width * conv.in_channels;
   parallel::parallel_for(context.threads, size.pictures * size.height, [&](index_t line) {
-    maps.line_scales[line] = context.kernels->scale_of_row({in + line * n, n, DataType::bf16}, n).scale;
+    maps.scales[maps.window(line / size.height, line % size.height)] =
+        context.kernels->scale_of_row({in + line * n, n, DataType::bf16}, n);
   });
   for (index_t p = 0; p < size.pictures; ++p) {
     float greatest = 0.0f;
     for (index_t y = 0; y < size.height; ++y) {
-      const float scale = maps.line_scales[p * size.height + y];
+      const float scale = maps.scales[maps.window(p, y)].scale;
       if (scale > greatest || scale != scale) greatest = scale;
     }
-    const index_t first = p * (size.height + 1) * maps.across();
+    const index_t first = maps.window(p, 0);
     std::fill_n(maps.scales + first, std::min((size.height + 1) * maps.across(), maps.windows() - first),
                 kernels::RowScale{greatest, 0});
   }
@@ -120,7 +118,7 @@ inline void pad_lines(const Context& context, const TileConv& conv, const std::u
   parallel::parallel_for(context.threads, size.pictures * size.height, [&](index_t line) {
     const index_t p = line / size.height;
     const index_t y = line % size.height;
-    const index_t window = (p * (size.height + 1) + y) * maps.across();  // of the line's first pixel
+    const index_t window = maps.window(p, y);
     unsigned char* out = maps.pixels + (window + maps.across() + 1) * pixel;
     if (conv.type() == DataType::i8) {
       context.kernels->row_to_bytes({in + line * n, n, DataType::bf16}, n, maps.scales[window], out);
@@ -130,7 +128,7 @@ inline void pad_lines(const Context& context, const TileConv& conv, const std::u
     clear(out + n * element, pixel);
     if (y == 0) clear(maps.pixels + (window + 1) * pixel, maps.across() * pixel);
     if (line == 0) clear(maps.pixels, pixel);
-    if (line + 1 == size.pictures * size.height) clear(out + maps.across() * pixel, maps.across() * pixel + 64);
+    if (line + 1 == size.pictures * size.height) clear(out + maps.across() * pixel, maps.across() * pixel + kTileRow);
   });
 }
 
@@ -169,13 +167,14 @@ inline void forward(const Context& context, const TileConv& conv, const void* in
   const auto* pixels = static_cast<const std::uint16_t*>(in);
   const auto rows = static_cast<double>(size.pixels());
   {
-    const auto span = context.timed({"pad", conv.type(), conv.inputs(), 0, 0, rows});
+    const auto span = context.timed({"pad", conv.type(), conv.in_channels, 0, 0, rows});
     if (conv.type() == DataType::i8) find_scales(context, conv, pixels, maps);
     pad_lines(context, conv, pixels, maps);
   }
   {
-    const double operations = 18.0 * rows * static_cast<double>(conv.inputs() * conv.outputs());
-    const auto span = context.timed({"conv3x3", conv.type(), conv.outputs(), 9 * conv.inputs(), 0, rows, operations});
+    const double operations = 18.0 * rows * static_cast<double>(conv.in_channels * conv.outputs());
+    const auto span =
+        context.timed({"conv3x3", conv.type(), conv.outputs(), 9 * conv.in_channels, 0, rows, operations});
     multiply_windows(context, conv, maps, pool ? maps.unpooled : out);
   }
   if (pool) average_pool(context, maps.unpooled, DataType::bf16, size, conv.outputs(), out);

@@ -108,19 +108,15 @@ inline WinogradBlock winograd_block(const Winograd& conv, MapSize size, index_t 
   block.rows.rows = {nullptr, kernels::padded_depth(conv.type(), conv.inputs()), conv.type(), nullptr};
   block.rows.position_stride = stride_of(block.rows.rows.stride);
   block.sum_stride = stride_of(conv.outputs());
-  const auto take = [&](index_t bytes) {
-    unsigned char* part = scratch == nullptr ? nullptr : scratch + block.bytes;
-    block.bytes += Scratch::size_for<unsigned char>(bytes);
-    return part;
-  };
+  ScratchPart part(scratch);
   const auto element = static_cast<index_t>(size_of(conv.type()));
-  block.rows.rows.data = take(positions * block.rows.position_stride * element);
-  block.sums = reinterpret_cast<float*>(take(positions * block.sum_stride * 4));
+  block.rows.rows.data = part.take<unsigned char>(positions * block.rows.position_stride * element);
+  block.sums = part.take<float>(positions * block.sum_stride);
   if (conv.type() == DataType::i8) {
-    const auto scale = static_cast<index_t>(sizeof(kernels::RowScale));
-    block.rows.rows.scales = reinterpret_cast<kernels::RowScale*>(take(positions * count * scale));
-    block.rows.scratch = reinterpret_cast<float*>(take(positions * conv.inputs() * 4));
+    block.rows.rows.scales = part.take<kernels::RowScale>(positions * count);
+    block.rows.scratch = part.take<float>(positions * conv.inputs());
   }
+  block.bytes = part.bytes();
   return block;
 }
 

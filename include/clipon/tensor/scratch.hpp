@@ -47,6 +47,25 @@ class Scratch {
   index_t used_ = 0;
 };
 
+/// Memory that a caller holds, handed out as Scratch does; of no memory only the size is counted.
+class ScratchPart {
+ public:
+  explicit ScratchPart(unsigned char* memory) : memory_(memory) {}
+
+  template <class T>
+  T* take(index_t n) {
+    unsigned char* start = memory_ == nullptr ? nullptr : memory_ + bytes_;
+    bytes_ += Scratch::size_for<T>(n);
+    return reinterpret_cast<T*>(start);
+  }
+  /// Handed out so far.
+  [[nodiscard]] index_t bytes() const { return bytes_; }
+
+ private:
+  unsigned char* memory_;
+  index_t bytes_ = 0;
+};
+
 /// Scratches that are not in use; a loaded model's only mutable part, behind a mutex.
 class ScratchPool {
  public:

@@ -78,19 +78,29 @@ struct ScaledSums {
   }
 };
 
+// x and what lies at residual_at, if there is a residual.
+template <class Arch, bool whole>
+CLIPON_ALWAYS_INLINE typename simd::F32<Arch>::Batch with_residual(typename simd::F32<Arch>::Batch x,
+                                                                   const Epilogue& to, index_t residual_at,
+                                                                   index_t left) {
+  using V = simd::F32<Arch>;
+  if (to.residual != nullptr) {
+    return x + (whole ? V::load(to.residual + residual_at) : V::load_part(to.residual + residual_at, left));
+  }
+  if (to.residual_bf16 != nullptr) {
+    const std::uint16_t* residual = to.residual_bf16 + residual_at;
+    return x + (whole ? V::from_bf16(residual) : Element<Arch, std::uint16_t>::load_part(residual, left));
+  }
+  return x;
+}
+
 // One register of sums with their bias: residual, activation, rounding.  `at` and `residual_at`: where it lies in the
 // epilogue's matrices.  `whole`: all of its columns are wanted, else `left` of them.
 template <class Arch, Activation activation, bool whole>
 CLIPON_ALWAYS_INLINE void finish_register(typename simd::F32<Arch>::Batch x, const Epilogue& to, index_t at,
                                           index_t residual_at, index_t left) {
   using V = simd::F32<Arch>;
-  using Bf16 = Element<Arch, std::uint16_t>;
-  if (to.residual != nullptr) {
-    x = x + (whole ? V::load(to.residual + residual_at) : V::load_part(to.residual + residual_at, left));
-  } else if (to.residual_bf16 != nullptr) {
-    const std::uint16_t* residual = to.residual_bf16 + residual_at;
-    x = x + (whole ? V::from_bf16(residual) : Bf16::load_part(residual, left));
-  }
+  x = with_residual<Arch, whole>(x, to, residual_at, left);
   if (to.out_bf16 != nullptr) {
     x = activate<Arch, activation, std::uint16_t>(x);
     if constexpr (whole) {
@@ -113,13 +123,8 @@ template <class Arch, Activation activation>
 CLIPON_ALWAYS_INLINE void finish_registers(typename simd::F32<Arch>::Batch x, typename simd::F32<Arch>::Batch y,
                                            const Epilogue& to, index_t at, index_t residual_at) {
   using V = simd::F32<Arch>;
-  if (to.residual != nullptr) {
-    x = x + V::load(to.residual + residual_at);
-    y = y + V::load(to.residual + residual_at + V::width);
-  } else if (to.residual_bf16 != nullptr) {
-    x = x + V::from_bf16(to.residual_bf16 + residual_at);
-    y = y + V::from_bf16(to.residual_bf16 + residual_at + V::width);
-  }
+  x = with_residual<Arch, true>(x, to, residual_at, V::width);
+  y = with_residual<Arch, true>(y, to, residual_at + V::width, V::width);
   if (to.out_bf16 != nullptr) {
     x = activate<Arch, activation, std::uint16_t>(x);
     y = activate<Arch, activation, std::uint16_t>(y);

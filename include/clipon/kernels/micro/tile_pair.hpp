@@ -82,12 +82,11 @@ inline void multiply_pair(Tiles& tiles, const TilePair& pair, const Between& bet
   tiles.template zero<1>();
   tiles.template zero<2>();
   tiles.template zero<3>();
-  const unsigned char* upper = pair.a;
-  const unsigned char* lower = pair.a + pair.lower * pair.stride;
   const unsigned char* right = pair.panel;
   const unsigned char* next = pair.next;
-  const index_t gap = pair.part_stride - pair.part_steps * simd::kTileBytes;
-  for (index_t part = 0; part < pair.parts; ++part, upper += gap, lower += gap) {
+  for (index_t part = 0; part < pair.parts; ++part) {
+    const unsigned char* upper = pair.a + part * pair.part_stride;
+    const unsigned char* lower = upper + pair.lower * pair.stride;
     for (index_t k = 0; k < pair.part_steps; ++k) {
       for (index_t i = 0; i < pair.lines; ++i, next += 64) __builtin_prefetch(next, 0, 2);  // into L2
       add_step<Tiles, type, columns, two>(tiles, upper, lower, pair.stride, right);
@@ -98,7 +97,7 @@ inline void multiply_pair(Tiles& tiles, const TilePair& pair, const Between& bet
     }
   }
   if (pair.left > 0) {  // depth that fills no whole tile; of one part
-    upper = pair.a + pair.steps * simd::kTileBytes;
+    const unsigned char* upper = pair.a + pair.steps * simd::kTileBytes;
     alignas(64) unsigned char padded[kPairRows * simd::kTileBytes] = {};
     for (index_t r = 0; r < pair.rows; ++r) {
       std::memcpy(padded + r * simd::kTileBytes, upper + r * pair.stride, static_cast<std::size_t>(pair.left));
