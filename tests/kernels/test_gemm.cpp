@@ -97,7 +97,7 @@ TEST_CASE("float weights become bytes near their row's scale, and the errors of 
         sum += byte;
       }
       CHECK(std::fabs(scale - greatest / 127.0f) <= 1e-6f * scale);
-      CHECK(block.column_sum[r % nr] == sum);
+      CHECK(block.column_sum[r % nr] == static_cast<float>(sum));
       CHECK(std::fabs(error) <= 0.501 * double{scale});
       CHECK(changed <= 19);  // four deviations of a sum of 256 errors anywhere within half a step
     }

@@ -75,9 +75,9 @@ class PackedMatrix {
   index_t columns_ = 0;
   index_t panel_rows_ = 1;
   DataType type_ = DataType::f32;
-  WeightBytes values_;                    // [rows / NR][padded columns / k_step][NR][k_step]
-  std::vector<float> column_scale_;       // i8: [rows], padded to whole panels
-  std::vector<std::int32_t> column_sum_;  // i8: [rows], padded to whole panels
+  WeightBytes values_;               // [rows / NR][padded columns / k_step][NR][k_step]
+  std::vector<float> column_scale_;  // i8: [rows], padded to whole panels
+  std::vector<float> column_sum_;    // i8: [rows], padded to whole panels
 };
 
 /// Rows of A that gemm computes at a time, of `columns` values each.
@@ -86,8 +86,40 @@ inline index_t block_rows(const KernelTable& kernels, index_t columns, DataType 
   return std::max(rows / kernels.gemm_rows, index_t{1}) * kernels.gemm_rows;
 }
 
-/// out [rows, w.rows()] from A [rows, w.columns()], which has w's type.  next: the matrix of the product after this
-/// one, whose first panel is asked for already; or null.
+/// The pieces of a product: blocks of rows times parts of the columns, the latter of whole panels.
+struct Pieces {
+  index_t blocks = 1;
+  index_t parts = 1;
+};
+
+/// Computes the pieces of a product on all threads.  place(block, row, column): gives the block that starts there its
+/// rows of A and its epilogue.  next: the matrix of the product after this one, whose first panel is asked for already;
+/// or null.
+template <class Place>
+void multiply(const Context& context, index_t rows, const PackedMatrix& w, const Pieces& pieces, const Place& place,
+              const PackedMatrix* next = nullptr) {
+  const index_t parts = pieces.parts;
+  const parallel::Split shares(pieces.blocks * parts, context.threads);
+  const auto row_of = [&](index_t block) { return block * rows / pieces.blocks; };
+  const auto column_of = [&](index_t part) { return part * w.panels() / parts * w.panel_rows(); };
+  parallel::parallel_for(context.threads, shares.n, [&](index_t piece) {
+    const index_t row = row_of(piece / parts);
+    const index_t column = column_of(piece % parts);
+    GemmBlock block = w.block_from(column);
+    block.rows = row_of(piece / parts + 1) - row;
+    block.columns = std::min(column_of(piece % parts + 1), w.rows()) - column;
+    const index_t share = shares.of(piece);  // whose thread goes on with the next piece of it, most often
+    if (piece + 1 < shares.first(share + 1)) {
+      block.panels_after = w.block_from(column_of((piece + 1) % parts)).panels;
+    } else if (next != nullptr) {
+      block.panels_after = next->block_from(next->panels() * share / shares.count * next->panel_rows()).panels;
+    }
+    place(block, row, column);
+    context.kernels->gemm(block);
+  });
+}
+
+/// out [rows, w.rows()] from A [rows, w.columns()], which has w's type.  next: see multiply.
 inline void gemm(const Context& context, const Operand& a, index_t rows, const PackedMatrix& w,
                  const Epilogue& epilogue, const PackedMatrix* next = nullptr) {
   if (rows <= 0) return;
@@ -95,32 +127,14 @@ inline void gemm(const Context& context, const Operand& a, index_t rows, const P
   const double operations = 2.0 * m * static_cast<double>(w.rows()) * static_cast<double>(w.columns());
   const auto span = context.timed({"gemm", w.type(), w.rows(), w.columns(), 0, m, operations});
   const index_t height = block_rows(*context.kernels, w.columns(), w.type());
-  const index_t blocks = (rows + height - 1) / height;
-  // Enough pieces for the threads: whole row blocks where there are many, else panels of columns as well.
-  const index_t parts = context.threads.count <= 1 || blocks >= 4 * context.threads.count
-                            ? 1
-                            : std::min<index_t>(w.panels(), 4 * context.threads.count);
-  const index_t pieces = blocks * parts;
-  const parallel::Split shares(pieces, context.threads);
-  const auto column_of = [&](index_t part) { return part * w.panels() / parts * w.panel_rows(); };
-  parallel::parallel_for(context.threads, pieces, [&](index_t piece) {
-    const index_t row = (piece / parts) * rows / blocks;
-    const index_t last_row = (piece / parts + 1) * rows / blocks;
-    const index_t column = column_of(piece % parts);
-    const index_t last_column = std::min(column_of(piece % parts + 1), w.rows());
-    GemmBlock block = w.block_from(column);
+  const index_t enough = 4 * context.threads.count;
+  Pieces pieces{(rows + height - 1) / height, 1};  // whole row blocks where there are many, else columns as well
+  if (context.threads.count > 1 && pieces.blocks < enough) pieces.parts = std::min(w.panels(), enough);
+  const auto place = [&](GemmBlock& block, index_t row, index_t column) {
     block.a = a.from_row(row);
-    block.rows = last_row - row;
-    block.columns = last_column - column;
-    const index_t share = shares.of(piece);  // whose thread goes on with the next piece of it, most often
-    if (piece + 1 < shares.first(share + 1)) {
-      block.panels_after = w.block_from(column_of((piece + 1) % parts)).panels;
-    } else if (next != nullptr) {
-      block.panels_after = next->block_from(next->panels() * share / shares.count * next->panel_rows()).panels;
-    }
     block.epilogue = epilogue.from(row, column);
-    context.kernels->gemm(block);
-  });
+  };
+  multiply(context, rows, w, pieces, place, next);
 }
 
 }  // namespace clipon::inline CLIPON_ABI::kernels

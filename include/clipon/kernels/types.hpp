@@ -18,7 +18,7 @@ enum class Activation : std::uint8_t {
 /// A row of int8 activations: byte u stands for scale * (u - zero).
 struct RowScale {
   float scale = 0.0f;
-  std::int32_t zero = 0;
+  float zero = 0.0f;  // a whole number
 };
 
 /// Rows that a product reads, in the type that it computes in: f32, bf16, or i8, which are bytes 0..255 with a RowScale
@@ -116,10 +116,10 @@ struct Windows {
 
 /// out = epilogue(A W^T) for some rows of A and some panels of W.
 struct GemmBlock {
-  Operand a;                                 // [rows, depth]
-  const void* panels = nullptr;              // packed W of a's type, see pack_panel: [columns / NR][padded depth][NR]
-  const float* column_scale = nullptr;       // i8: [columns] scales of W's rows
-  const std::int32_t* column_sum = nullptr;  // i8: [columns] sums of W's rows
+  Operand a;                            // [rows, depth]
+  const void* panels = nullptr;         // packed W of a's type, see pack_panel: [columns / NR][padded depth][NR]
+  const float* column_scale = nullptr;  // i8: [columns] scales of W's rows
+  const float* column_sum = nullptr;    // i8: [columns] sums of W's rows
   index_t rows = 0;
   index_t columns = 0;
   index_t depth = 0;
@@ -187,9 +187,9 @@ struct WinogradRows {
 
 /// A panel of W in the type that is computed in.
 struct PanelRows {
-  void* panel = nullptr;               // [padded depth / k_step][NR][k_step]
-  float* column_scale = nullptr;       // i8: [NR]
-  std::int32_t* column_sum = nullptr;  // i8: [NR]
+  void* panel = nullptr;          // [padded depth / k_step][NR][k_step]
+  float* column_scale = nullptr;  // i8: [NR]
+  float* column_sum = nullptr;    // i8: [NR]
   DataType type = DataType::f32;
 };
 

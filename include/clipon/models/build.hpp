@@ -67,19 +67,11 @@ struct Builder {
   /// A convolution's weight [out, in, k, k] with its inputs in the order (ky, kx, channel) of NHWC maps and RGB pixels.
   nn::Linear channels_last(const std::string& name, index_t out, index_t in, index_t kernel, DataType compute,
                            bool bias) {
-    const index_t area = kernel * kernel;
     const AlignedBuffer<float> wide = widened(name, {out, in, kernel, kernel});
     auto offsets = bias ? weights.get_vector(name + ".bias", {out}) : std::vector<float>{};
     if (weights.only_shapes()) out = 0;
-    AlignedBuffer<float> permuted(wide.size());  // [out, area, in]
-    for (index_t o = 0; o < out; ++o) {
-      const float* row = wide.data() + o * in * area;  // [in, area]
-      float* target = permuted.data() + o * in * area;
-      for (index_t c = 0; c < in; ++c) {
-        for (index_t a = 0; a < area; ++a) target[a * in + c] = row[c * area + a];
-      }
-    }
-    const kernels::StoredMatrix matrix{permuted.data(), nullptr, DataType::f32, out, in * area};
+    const AlignedBuffer<float> lines = nn::channels_last(wide.data(), out, in, kernel, kernel * in);
+    const kernels::StoredMatrix matrix{lines.data(), nullptr, DataType::f32, out, kernel * kernel * in};
     return {kernels::PackedMatrix(context, matrix, compute), std::move(offsets)};
   }
 

@@ -1,6 +1,10 @@
-// Feature maps of a ResNet: [pictures, height, width, channels], f32 or bf16.  Layer 3; used by the convolutions.
+// Feature maps of a ResNet, [pictures, height, width, channels], f32 or bf16, and the order of a convolution's weights
+// that suits them.  Layer 3; used by the convolutions.
 #pragma once
 
+#include <algorithm>
+
+#include "clipon/core/aligned.hpp"
 #include "clipon/core/types.hpp"
 
 namespace clipon::inline CLIPON_ABI::nn {
@@ -13,5 +17,21 @@ struct MapSize {
   [[nodiscard]] index_t pixels() const { return pictures * height * width; }
   [[nodiscard]] MapSize half() const { return {pictures, height / 2, width / 2}; }
 };
+
+/// weights [out, in, kernel, kernel] -> [out, kernel, line]: of each line of the kernel its inputs in the order
+/// (kx, channel), which is how a line of a map lies, and zeros where `line` is more than kernel * in.
+inline AlignedBuffer<float> channels_last(const float* weights, index_t out, index_t in, index_t kernel, index_t line) {
+  AlignedBuffer<float> lines(static_cast<std::size_t>(out * kernel * line));
+  std::fill_n(lines.data(), lines.size(), 0.0f);
+  for (index_t o = 0; o < out; ++o) {
+    for (index_t c = 0; c < in; ++c) {
+      for (index_t ky = 0; ky < kernel; ++ky) {
+        float* target = lines.data() + (o * kernel + ky) * line + c;
+        for (index_t kx = 0; kx < kernel; ++kx) target[kx * in] = *weights++;
+      }
+    }
+  }
+  return lines;
+}
 
 }  // namespace clipon::inline CLIPON_ABI::nn

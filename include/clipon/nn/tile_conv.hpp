@@ -41,16 +41,7 @@ inline index_t window_part(DataType type, index_t channels) {
 inline TileConv make_tile_conv(const Context& context, const float* weights, index_t out, index_t in,
                                std::vector<float> bias, DataType type) {
   const index_t part = window_part(type, in);
-  AlignedBuffer<float> parts(static_cast<std::size_t>(out * 3 * part));  // [out, 3, part]
-  for (index_t o = 0; o < out; ++o) {
-    float* row = parts.data() + o * 3 * part;
-    std::fill_n(row, 3 * part, 0.0f);
-    for (index_t i = 0; i < 9 * in; ++i) {
-      const index_t ky = i % 9 / 3;
-      const index_t kx = i % 3;
-      row[ky * part + kx * in + i / 9] = weights[o * in * 9 + i];
-    }
-  }
+  const AlignedBuffer<float> parts = channels_last(weights, out, in, 3, part);
   return {kernels::PackedMatrix(context, {parts.data(), nullptr, DataType::f32, out, 3 * part}, type), std::move(bias),
           in};
 }
@@ -104,7 +95,7 @@ inline void find_scales(const Context& context, const TileConv& conv, const std:
     }
     const index_t first = maps.window(p, 0);
     std::fill_n(maps.scales + first, std::min((size.height + 1) * maps.across(), maps.windows() - first),
-                kernels::RowScale{greatest, 0});
+                kernels::RowScale{greatest, 0.0f});
   }
 }
 
@@ -137,26 +128,23 @@ inline void multiply_windows(const Context& context, const TileConv& conv, const
   constexpr index_t large = 1 << 20;  // bytes of weights that don't stay in L2 beside a share of the maps
   constexpr index_t least = 128;      // windows that are worth reading the weights once more
   const kernels::PackedMatrix& w = conv.weight;
-  const bool by_columns = static_cast<index_t>(w.bytes()) > large;
   const index_t most = 4 * context.threads.count;
-  const index_t pieces = by_columns ? std::min(w.panels(), most) : std::clamp<index_t>(maps.windows() / least, 1, most);
+  kernels::Pieces pieces;
+  if (static_cast<index_t>(w.bytes()) > large) {
+    pieces.parts = std::min(w.panels(), most);
+  } else {
+    pieces.blocks = std::clamp<index_t>(maps.windows() / least, 1, most);
+  }
   kernels::Epilogue epilogue = kernels::store_to(out, conv.outputs(), DataType::bf16);
   epilogue.bias = conv.bias.data();
   epilogue.activation = kernels::Activation::relu;
   const Operand windows{maps.pixels, conv.in_channels, conv.type(), maps.scales};
-  parallel::parallel_for(context.threads, pieces, [&](index_t piece) {
-    const auto share = [&](index_t n, index_t i) { return i * n / pieces; };
-    const index_t column = by_columns ? share(w.panels(), piece) * w.panel_rows() : 0;
-    const index_t end = by_columns ? share(w.panels(), piece + 1) * w.panel_rows() : w.rows();
-    const index_t row = by_columns ? 0 : share(maps.windows(), piece);
-    kernels::GemmBlock block = w.block_from(column);
+  const auto place = [&](kernels::GemmBlock& block, index_t row, index_t column) {
     block.a = windows.from_row(row);
-    block.rows = (by_columns ? maps.windows() : share(maps.windows(), piece + 1)) - row;
-    block.columns = std::min(end, w.rows()) - column;
-    block.epilogue = epilogue.from(0, column);
     block.windows = {maps.across() * conv.in_channels, maps.size.height, maps.size.width, row};
-    context.kernels->gemm(block);
-  });
+    block.epilogue = epilogue.from(0, column);
+  };
+  kernels::multiply(context, maps.windows(), w, pieces, place);
 }
 
 /// in [size, inputs], not negative -> relu(convolution + bias) [size, outputs], or with `pool` 2 x 2 averages of that,

@@ -36,6 +36,7 @@ struct F32<Arch, 32> {  // portable: a vector of one
   static CLIPON_ALWAYS_INLINE Batch keep(Batch v, index_t n) { return n > 0 ? v : 0.0f; }  // the first n lanes, else 0
   static CLIPON_ALWAYS_INLINE Batch set(float x) { return x; }
   static CLIPON_ALWAYS_INLINE Batch fma(Batch a, Batch b, Batch c) { return a * b + c; }
+  static CLIPON_ALWAYS_INLINE Batch fnma(Batch a, Batch b, Batch c) { return c - a * b; }
   static CLIPON_ALWAYS_INLINE Batch max(Batch a, Batch b) { return a > b ? a : b; }
   static CLIPON_ALWAYS_INLINE Batch min(Batch a, Batch b) { return a < b ? a : b; }
   // x in the lanes where a > b, else y
@@ -55,11 +56,7 @@ struct F32<Arch, 32> {  // portable: a vector of one
   static CLIPON_ALWAYS_INLINE Batch from_f16(const std::uint16_t* p) { return f16_to_float(*p); }
   static CLIPON_ALWAYS_INLINE Batch from_bf16(const std::uint16_t* p) { return bf16_to_float(*p); }
   static CLIPON_ALWAYS_INLINE Batch from_i8(const std::int8_t* p) { return static_cast<float>(*p); }
-  // the float nearest to sums - zero * columns, a lane
-  static CLIPON_ALWAYS_INLINE Batch from_difference(const std::int32_t* sums, std::int32_t zero,
-                                                    const std::int32_t* columns) {
-    return static_cast<float>(*sums - zero * *columns);
-  }
+  static CLIPON_ALWAYS_INLINE Batch from_i32(const std::int32_t* p) { return static_cast<float>(*p); }
   static CLIPON_ALWAYS_INLINE Batch from_u8(const std::uint8_t* p) { return static_cast<float>(*p); }
   // the floats that the lower and the upper half of each 32 bits stand for as bf16
   static CLIPON_ALWAYS_INLINE Batch low_halves(const std::uint32_t* p) { return std::bit_cast<float>(*p << 16); }
@@ -100,6 +97,7 @@ struct F32<Arch, 128> {
   }
   static CLIPON_ALWAYS_INLINE Batch set(float x) { return _mm_set1_ps(x); }
   static CLIPON_ALWAYS_INLINE Batch fma(Batch a, Batch b, Batch c) { return a * b + c; }  // SSE2 has none
+  static CLIPON_ALWAYS_INLINE Batch fnma(Batch a, Batch b, Batch c) { return c - a * b; }
   static CLIPON_ALWAYS_INLINE Batch max(Batch a, Batch b) { return _mm_max_ps(a, b); }
   static CLIPON_ALWAYS_INLINE Batch min(Batch a, Batch b) { return _mm_min_ps(a, b); }
   static CLIPON_ALWAYS_INLINE Batch where_greater(Batch a, Batch b, Batch x, Batch y) {
@@ -137,11 +135,8 @@ struct F32<Arch, 128> {
     return _mm_setr_ps(static_cast<float>(p[0]), static_cast<float>(p[1]), static_cast<float>(p[2]),
                        static_cast<float>(p[3]));
   }
-  static CLIPON_ALWAYS_INLINE Batch from_difference(const std::int32_t* sums, std::int32_t zero,
-                                                    const std::int32_t* columns) {
-    alignas(16) std::int32_t lane[4];  // SSE2 has no product of 32-bit lanes
-    for (int i = 0; i < 4; ++i) lane[i] = sums[i] - zero * columns[i];
-    return _mm_cvtepi32_ps(_mm_load_si128(reinterpret_cast<const __m128i*>(lane)));
+  static CLIPON_ALWAYS_INLINE Batch from_i32(const std::int32_t* p) {
+    return _mm_cvtepi32_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
   }
   static CLIPON_ALWAYS_INLINE Batch from_u8(const std::uint8_t* p) {
     return _mm_setr_ps(static_cast<float>(p[0]), static_cast<float>(p[1]), static_cast<float>(p[2]),
@@ -187,6 +182,7 @@ struct F32<Arch, 256> {
   static CLIPON_ALWAYS_INLINE Batch keep(Batch v, index_t n) { return _mm256_and_ps(v, _mm256_castsi256_ps(first(n))); }
   static CLIPON_ALWAYS_INLINE Batch set(float x) { return _mm256_set1_ps(x); }
   static CLIPON_ALWAYS_INLINE Batch fma(Batch a, Batch b, Batch c) { return _mm256_fmadd_ps(a, b, c); }
+  static CLIPON_ALWAYS_INLINE Batch fnma(Batch a, Batch b, Batch c) { return _mm256_fnmadd_ps(a, b, c); }
   static CLIPON_ALWAYS_INLINE Batch max(Batch a, Batch b) { return _mm256_max_ps(a, b); }
   static CLIPON_ALWAYS_INLINE Batch min(Batch a, Batch b) { return _mm256_min_ps(a, b); }
   static CLIPON_ALWAYS_INLINE Batch where_greater(Batch a, Batch b, Batch x, Batch y) {
@@ -232,11 +228,8 @@ struct F32<Arch, 256> {
   static CLIPON_ALWAYS_INLINE Batch from_i8(const std::int8_t* p) {
     return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
   }
-  static CLIPON_ALWAYS_INLINE Batch from_difference(const std::int32_t* sums, std::int32_t zero,
-                                                    const std::int32_t* columns) {
-    const __m256i column = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(columns));
-    const __m256i sum = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(sums));
-    return _mm256_cvtepi32_ps(_mm256_sub_epi32(sum, _mm256_mullo_epi32(_mm256_set1_epi32(zero), column)));
+  static CLIPON_ALWAYS_INLINE Batch from_i32(const std::int32_t* p) {
+    return _mm256_cvtepi32_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
   }
   static CLIPON_ALWAYS_INLINE Batch from_u8(const std::uint8_t* p) {
     return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
@@ -286,6 +279,7 @@ struct F32<Arch, 512> {
   static CLIPON_ALWAYS_INLINE Batch keep(Batch v, index_t n) { return _mm512_maskz_mov_ps(first(n), v); }
   static CLIPON_ALWAYS_INLINE Batch set(float x) { return _mm512_set1_ps(x); }
   static CLIPON_ALWAYS_INLINE Batch fma(Batch a, Batch b, Batch c) { return _mm512_fmadd_ps(a, b, c); }
+  static CLIPON_ALWAYS_INLINE Batch fnma(Batch a, Batch b, Batch c) { return _mm512_fnmadd_ps(a, b, c); }
   static CLIPON_ALWAYS_INLINE Batch max(Batch a, Batch b) { return _mm512_maskz_max_ps(kAll, a, b); }
   static CLIPON_ALWAYS_INLINE Batch min(Batch a, Batch b) { return _mm512_maskz_min_ps(kAll, a, b); }
   static CLIPON_ALWAYS_INLINE Batch where_greater(Batch a, Batch b, Batch x, Batch y) {
@@ -319,7 +313,7 @@ struct F32<Arch, 512> {
   static CLIPON_ALWAYS_INLINE Batch about_inverse(Batch x) { return _mm512_maskz_rcp14_ps(kAll, x); }
   static CLIPON_ALWAYS_INLINE Batch quotient(Batch x, Batch y) {  // VDIVPS takes 16 cycles on Intel, 10 on Zen
     const Batch about = about_inverse(y);                         // a step of Newton's method squares its error, 2^-14
-    return x * (about * Batch(_mm512_fnmadd_ps(y, about, set(2.0f))));
+    return x * (about * fnma(y, about, set(2.0f)));
   }
   static CLIPON_ALWAYS_INLINE Batch round(Batch v) {
     return _mm512_maskz_roundscale_ps(kAll, v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
@@ -337,15 +331,7 @@ struct F32<Arch, 512> {
         kAll, _mm512_maskz_cvtepi8_epi32(kAll, _mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
   }
   static CLIPON_ALWAYS_INLINE Batch from_integers(Integers v) { return _mm512_maskz_cvtepi32_ps(kAll, v); }
-  static CLIPON_ALWAYS_INLINE Batch from_difference(Integers sums, std::int32_t zero, const std::int32_t* columns) {
-    const __m512i product = _mm512_mullo_epi32(_mm512_set1_epi32(zero), _mm512_loadu_si512(columns));
-    return from_integers(_mm512_sub_epi32(sums, product));
-  }
-  static CLIPON_ALWAYS_INLINE Batch from_difference(const std::int32_t* sums, std::int32_t zero,
-                                                    const std::int32_t* columns) {
-    const __m512i loaded = _mm512_loadu_si512(sums);
-    return zero == 0 ? from_integers(loaded) : from_difference(loaded, zero, columns);  // 0: after every ReLU
-  }
+  static CLIPON_ALWAYS_INLINE Batch from_i32(const std::int32_t* p) { return from_integers(_mm512_loadu_si512(p)); }
   static CLIPON_ALWAYS_INLINE Batch from_u8(const std::uint8_t* p) {
     return _mm512_maskz_cvtepi32_ps(
         kAll, _mm512_maskz_cvtepu8_epi32(kAll, _mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));

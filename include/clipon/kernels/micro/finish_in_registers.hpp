@@ -21,23 +21,22 @@ CLIPON_ALWAYS_INLINE void finish_in_registers(const typename Product::Sum (&sum)
                                               const Epilogue& epilogue) {
   using V = simd::F32<Arch>;
   const Epilogue to = epilogue;  // a copy, whose members stay in registers: stores could change the caller's
-  bool any_zero_point = false;   // none after a ReLU
-  if constexpr (Product::type == DataType::i8) {
-    for (int r = 0; r < MR; ++r) any_zero_point = any_zero_point || scales.row[r].zero != 0;
-  }
 #pragma GCC unroll 4
   for (int v = 0; v < NV; ++v) {
     const index_t c = v * V::width;
     const auto bias = to.bias == nullptr ? V::set(0.0f) : V::load(to.bias + c);
     auto scale = V::set(1.0f);
-    if constexpr (Product::type == DataType::i8) scale = V::load(scales.column + c);
+    auto column_sum = V::set(0.0f);
+    if constexpr (Product::type == DataType::i8) {
+      scale = V::load(scales.column + c);
+      column_sum = V::load(scales.column_sum + c);
+    }
 #pragma GCC unroll 8
     for (int r = 0; r < MR; ++r) {
       typename V::Batch x;
       if constexpr (Product::type == DataType::i8) {
-        const auto integers = std::bit_cast<typename V::Integers>(sum[r][v]);
-        const auto product = any_zero_point ? V::from_difference(integers, scales.row[r].zero, scales.column_sum + c)
-                                            : V::from_integers(integers);
+        const auto integers = V::from_integers(std::bit_cast<typename V::Integers>(sum[r][v]));
+        const auto product = V::fnma(V::set(scales.row[r].zero), column_sum, integers);
         x = V::fma(product, V::set(scales.row[r].scale) * scale, bias);
       } else {
         x = typename V::Batch(sum[r][v]) + bias;

@@ -46,11 +46,11 @@ struct FactoredSums {
 };
 
 /// What turns integer sums into products.  Row r of A is s_r (u - z_r) and column c of W is t_c w, so
-/// A W^T = s_r t_c (sum u w - z_r sum w); the difference is taken in integers, where it is exact.
+// A W^T = s_r t_c (sum u w - z_r sum w).  Both sums are whole numbers: up to 2^24 a float holds them as they are.
 struct IntegerScales {
-  const RowScale* row = nullptr;             // [rows]
-  const float* column = nullptr;             // padded to whole panels
-  const std::int32_t* column_sum = nullptr;  // padded to whole panels
+  const RowScale* row = nullptr;      // [rows]
+  const float* column = nullptr;      // padded to whole panels
+  const float* column_sum = nullptr;  // padded to whole panels
 };
 
 /// Integer sums [rows, stride].
@@ -62,11 +62,11 @@ struct ScaledSums {
     const std::int32_t* sums;
     index_t stride;
     const RowScale* row_scales;
-    const std::int32_t* column_sum;
+    Batch column_sum;
     Batch scale;
     Batch bias;
     CLIPON_ALWAYS_INLINE Batch row(index_t r) const {
-      const auto product = V::from_difference(sums + r * stride, row_scales[r].zero, column_sum);
+      const auto product = V::fnma(V::set(row_scales[r].zero), column_sum, V::from_i32(sums + r * stride));
       return V::fma(product, V::set(row_scales[r].scale) * scale, bias);
     }
   };
@@ -74,7 +74,7 @@ struct ScaledSums {
   index_t stride;
   IntegerScales scales;
   CLIPON_ALWAYS_INLINE Column column(index_t c, Batch bias) const {
-    return {sums + c, stride, scales.row, scales.column_sum + c, V::load(scales.column + c), bias};
+    return {sums + c, stride, scales.row, V::load(scales.column_sum + c), V::load(scales.column + c), bias};
   }
 };
 

@@ -23,7 +23,7 @@ struct TileInput {
   index_t steps = 0;    // padded depth / k_step
   index_t columns = 0;  // wanted of NR
   const float* column_scale = nullptr;
-  const std::int32_t* column_sum = nullptr;
+  const float* column_sum = nullptr;
   const float* row_factor = nullptr;  // attention: what each row's sums are multiplied by
   const void* next = nullptr;         // memory that the next panel's tiles will want
   index_t next_step = 0;              // bytes of it to ask for a step

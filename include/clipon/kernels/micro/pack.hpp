@@ -84,7 +84,7 @@ inline void pack_panel(const StoredMatrix& w, index_t first, const PanelRows& ou
   const bool is_i8 = out.type == DataType::i8;
   for (index_t j = 0; is_i8 && j < nr; ++j) {
     out.column_scale[j] = first + j < w.rows ? weight_scale<Arch, block>(w, first + j) : 0.0f;
-    out.column_sum[j] = 0;
+    out.column_sum[j] = 0.0f;
   }
   auto* panel = static_cast<std::uint32_t*>(out.panel);
   for (index_t k = 0; k < w.columns; k += block) {
@@ -101,7 +101,8 @@ inline void pack_panel(const StoredMatrix& w, index_t first, const PanelRows& ou
         round_row<Arch>(RowOf<Arch, float>{wide}, block, reinterpret_cast<std::uint16_t*>(row));
       } else {
         const float scale = out.column_scale[j];
-        out.column_sum[j] += to_signed_bytes<Arch>(wide, block, scale > 0.0f ? 1.0f / scale : 0.0f, most, owed[j], row);
+        const auto sum = to_signed_bytes<Arch>(wide, block, scale > 0.0f ? 1.0f / scale : 0.0f, most, owed[j], row);
+        out.column_sum[j] += static_cast<float>(sum);
       }
     }
     for (index_t i = 0; i < steps; ++i) {

@@ -18,8 +18,8 @@ namespace clipon::inline CLIPON_ABI::kernels {
 template <class Arch>
 CLIPON_ALWAYS_INLINE RowScale row_scale(float least, float greatest) {
   const float scale = (greatest - least) / 255.0f;
-  if (scale < 1e-30f) return {0.0f, 0};  // the reciprocal of a smaller one could overflow: such a row becomes zeros
-  return {scale, static_cast<std::int32_t>(std::nearbyintf(-least / scale))};
+  if (scale < 1e-30f) return {0.0f, 0.0f};  // the reciprocal of a smaller one could overflow: such a row becomes zeros
+  return {scale, std::nearbyintf(-least / scale)};
 }
 
 /// n values of one row, handed out a register at a time: load(i) is whole, load_part(i, n) is not.
@@ -71,7 +71,7 @@ CLIPON_ALWAYS_INLINE simd::ValueRange range_of(const RowOf<Arch, std::uint16_t>&
 template <class Arch, class Row>
 CLIPON_ALWAYS_INLINE RowScale scale_of(const Row& row, index_t n) {
   const simd::ValueRange range = range_of<Arch>(row, n);
-  if (!range.finite) return {std::numeric_limits<float>::quiet_NaN(), 0};
+  if (!range.finite) return {std::numeric_limits<float>::quiet_NaN(), 0.0f};
   return row_scale<Arch>(range.least, range.greatest);
 }
 
@@ -81,7 +81,7 @@ CLIPON_ALWAYS_INLINE void store_bytes(const Row& row, index_t n, const RowScale&
   using V = simd::F32<Arch>;
   using Bytes = simd::Bytes<Arch>;
   const auto inverse = V::set(scale.scale > 0.0f ? 1.0f / scale.scale : 0.0f);
-  const auto zero = V::set(static_cast<float>(scale.zero));
+  const auto zero = V::set(scale.zero);
   index_t i = 0;
   for (constexpr index_t step = Bytes::registers * V::width; i + step <= n; i += step) {
     typename V::Batch x[Bytes::registers];
