@@ -4,6 +4,11 @@
 #include <fstream>
 #include <string>
 #include <utility>
+#include <vector>
+
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
 
 #include "support.hpp"
 
@@ -58,5 +63,21 @@ TEST_CASE("huge pages are asked for where the kernel knows them") {
   const std::string flags = mapping_flags(large.data());
   CAPTURE(flags);
   CHECK(flags.find(" hg ") != std::string::npos);
+}
+#endif
+
+#if defined(__GLIBC__) && !defined(CLIPON_ADDRESS_SANITIZER)
+TEST_CASE("freed memory serves the next buffer of the same size") {
+  constexpr std::size_t size = std::size_t{3} << 20;
+  constexpr int rounds = 12;
+  mallopt(M_MMAP_THRESHOLD, 1 << 25);  // as it is by itself in a process that has freed a large block
+  const auto free_bytes = [] { return mallinfo2().fordblks; };
+  const std::size_t before = free_bytes();
+  std::vector<std::vector<int>> kept;  // what a layer keeps lies between the buffers that it was made from
+  for (int i = 0; i < rounds; ++i) {
+    const clipon::AlignedBuffer<unsigned char> buffer(size);
+    kept.emplace_back(100);
+  }
+  CHECK(free_bytes() < before + 2 * size);
 }
 #endif
