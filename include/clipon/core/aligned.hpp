@@ -21,6 +21,13 @@ constexpr Size whole(Size bytes, std::size_t multiple) {
   return (bytes + step - 1) / step * step;
 }
 
+/// Whether memory must end where what lies in it does: there AddressSanitizer looks for accesses beyond.
+#if defined(CLIPON_ADDRESS_SANITIZER)
+constexpr bool kExactEnds = true;
+#else
+constexpr bool kExactEnds = false;
+#endif
+
 /// An owned, uninitialised, 64-byte aligned array of a trivial type.  Where huge pages are asked for, it lies on them
 /// from kLeastHuge bytes on.
 template <class T>
@@ -48,12 +55,6 @@ class AlignedBuffer {
   const T& operator[](std::size_t i) const noexcept { return data_.get()[i]; }
 
  private:
-#if defined(CLIPON_ADDRESS_SANITIZER)
-  static constexpr bool kExactEnd = true;  // the array ends where the sanitizer looks
-#else
-  static constexpr bool kExactEnd = false;
-#endif
-
   struct Free {
     void* memory = nullptr;     // what operator new gave
     std::size_t alignment = 0;  // that it was asked for; 0: none
@@ -69,7 +70,7 @@ class AlignedBuffer {
 
   static Array allocate(std::size_t bytes, Pages pages) {
     const bool huge = pages == Pages::huge && bytes >= kLeastHuge;
-    if (!huge && !kExactEnd) return allocate_aligned_here(bytes);
+    if (!huge && !kExactEnds) return allocate_aligned_here(bytes);
     const std::size_t alignment = huge ? kHugePage : kAlignment;
     if (huge) bytes = whole(bytes, kHugePage);
     void* const memory = ::operator new (bytes, std::align_val_t{alignment});
@@ -78,7 +79,7 @@ class AlignedBuffer {
   }
 
   // An aligned block is cut out of a larger one by glibc, which does not find it large enough for the next request of
-  // the same size: loading ViT-B/32 in bf16 left 60 MB of such blocks behind.  So the array is aligned here.
+  // the same size: loading ViT-B/32 in bf16 left 50 MB of such blocks behind.  So the array is aligned here.
   static Array allocate_aligned_here(std::size_t bytes) {
     std::size_t space = bytes + kAlignment;
     void* const memory = ::operator new(space);

@@ -22,8 +22,10 @@ struct MapSize {
 /// (kx, channel), which is how a line of a map lies, and zeros where `line` is more than kernel * in.
 inline AlignedBuffer<float> channels_last(const float* weights, index_t out, index_t in, index_t kernel, index_t line) {
   AlignedBuffer<float> lines(static_cast<std::size_t>(out * kernel * line));
-  std::fill_n(lines.data(), lines.size(), 0.0f);
   for (index_t o = 0; o < out; ++o) {
+    for (index_t ky = 0; ky < kernel; ++ky) {
+      std::fill_n(lines.data() + (o * kernel + ky) * line + kernel * in, line - kernel * in, 0.0f);
+    }
     for (index_t c = 0; c < in; ++c) {
       for (index_t ky = 0; ky < kernel; ++ky) {
         float* target = lines.data() + (o * kernel + ky) * line + c;

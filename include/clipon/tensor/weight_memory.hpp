@@ -20,7 +20,7 @@ class WeightMemory {
   WeightBytes take(std::size_t bytes) {
     if (bytes == 0) return {};
     const std::lock_guard lock(mutex_);
-    if (kSeparate || taken_ < kLeastHuge) {  // a small model has no use for huge pages
+    if (kExactEnds || taken_ < kLeastHuge) {  // a small model has no use for huge pages
       taken_ += bytes;
       return block_of(bytes);
     }
@@ -44,11 +44,6 @@ class WeightMemory {
 
  private:
   static constexpr std::size_t kMostBlock = std::size_t{64} << 20;  // what is left of one is never touched
-#if defined(CLIPON_ADDRESS_SANITIZER)
-  static constexpr bool kSeparate = true;  // each matrix ends where the sanitizer looks
-#else
-  static constexpr bool kSeparate = false;
-#endif
 
   std::mutex mutex_;
   WeightBytes next_;       // of the block that is being cut

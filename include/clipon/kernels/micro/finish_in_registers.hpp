@@ -36,8 +36,7 @@ CLIPON_ALWAYS_INLINE void finish_in_registers(const typename Product::Sum (&sum)
       typename V::Batch x;
       if constexpr (Product::type == DataType::i8) {
         const auto integers = V::from_integers(std::bit_cast<typename V::Integers>(sum[r][v]));
-        const auto product = V::fnma(V::set(scales.row[r].zero), column_sum, integers);
-        x = V::fma(product, V::set(scales.row[r].scale) * scale, bias);
+        x = scaled_sum<Arch>(integers, scales.row[r], column_sum, scale, bias);
       } else {
         x = typename V::Batch(sum[r][v]) + bias;
       }

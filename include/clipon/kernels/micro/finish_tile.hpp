@@ -46,12 +46,23 @@ struct FactoredSums {
 };
 
 /// What turns integer sums into products.  Row r of A is s_r (u - z_r) and column c of W is t_c w, so
-// A W^T = s_r t_c (sum u w - z_r sum w).  Both sums are whole numbers: up to 2^24 a float holds them as they are.
+/// A W^T = s_r t_c (sum u w - z_r sum w).  Both sums are whole numbers: up to 2^24 a float holds them as they are.
 struct IntegerScales {
   const RowScale* row = nullptr;      // [rows]
   const float* column = nullptr;      // padded to whole panels
   const float* column_sum = nullptr;  // padded to whole panels
 };
+
+// An integer sum of a row and a register of columns as products, plus bias.
+template <class Arch>
+CLIPON_ALWAYS_INLINE typename simd::F32<Arch>::Batch scaled_sum(typename simd::F32<Arch>::Batch sum,
+                                                                const RowScale& row,
+                                                                typename simd::F32<Arch>::Batch column_sum,
+                                                                typename simd::F32<Arch>::Batch column_scale,
+                                                                typename simd::F32<Arch>::Batch bias) {
+  using V = simd::F32<Arch>;
+  return V::fma(V::fnma(V::set(row.zero), column_sum, sum), V::set(row.scale) * column_scale, bias);
+}
 
 /// Integer sums [rows, stride].
 template <class Arch>
@@ -66,8 +77,7 @@ struct ScaledSums {
     Batch scale;
     Batch bias;
     CLIPON_ALWAYS_INLINE Batch row(index_t r) const {
-      const auto product = V::fnma(V::set(row_scales[r].zero), column_sum, V::from_i32(sums + r * stride));
-      return V::fma(product, V::set(row_scales[r].scale) * scale, bias);
+      return scaled_sum<Arch>(V::from_i32(sums + r * stride), row_scales[r], column_sum, scale, bias);
     }
   };
   const std::int32_t* sums;
