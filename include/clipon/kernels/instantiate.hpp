@@ -33,6 +33,8 @@ const KernelTable& kernel_table() {
       .panel_columns = panel_columns<Arch>,
       .block_bytes = block_bytes<Arch>,
       .rows_a_pass = rows_a_pass<Arch>,
+      .least_rows_alone = least_rows_alone<Arch>,
+      .least_row_share = least_row_share<Arch>,
       .pack_panel = pack_panel<Arch>,
       .gemm = gemm<Arch>,
       .peak = peak<Arch>,

@@ -9,13 +9,15 @@ namespace clipon::inline CLIPON_ABI::kernels {
 
 struct KernelTable {
   Isa isa;
-  bool fast_bf16;                           // bf16 products by an instruction of their own
-  bool fast_i8;                             // the same for int8
-  bool windows;                             // gemm takes the windows of a convolution for A
-  index_t gemm_rows;                        // MR: rows of a register tile
-  index_t (*panel_columns)(DataType type);  // NR: columns of a packed panel
-  index_t block_bytes;                      // of A that pass each panel of W: see kernels/micro/blocking.hpp
-  index_t (*rows_a_pass)(DataType type);    // of a Transformer's activations: see kernels/micro/blocking.hpp
+  bool fast_bf16;                              // bf16 products by an instruction of their own
+  bool fast_i8;                                // the same for int8
+  bool windows;                                // gemm takes the windows of a convolution for A
+  index_t gemm_rows;                           // MR: rows of a register tile
+  index_t (*panel_columns)(DataType type);     // NR: columns of a packed panel
+  index_t block_bytes;                         // of A that pass each panel of W: see kernels/micro/blocking.hpp
+  index_t (*rows_a_pass)(DataType type);       // of a Transformer's activations: see kernels/micro/blocking.hpp
+  index_t (*least_rows_alone)(DataType type);  // of a thread: the same
+  index_t (*least_row_share)(DataType type, index_t threads);
   void (*pack_panel)(const StoredMatrix& w, index_t first_row, const PanelRows& out);
   void (*gemm)(const GemmBlock& block);
   double (*peak)(DataType type, index_t steps);

@@ -70,14 +70,6 @@ inline Passes divide(std::span<const index_t> rows, const PassRows& limits, inde
   return {cut(rows, count), false};
 }
 
-/// A thread's least rows for layers whose weights count: with fewer, it waits for them more than all threads wait for
-/// each other.  Texts of 10 tokens on 2 threads (Zen 4, f32): 2 of them, 10 rows a thread, are 1.5 to 1.8 times as fast
-/// together, 4 were 0.94 times in one run and 1.26 in another, 8 are 0.90 times as fast.  Tiles are as much faster as
-/// their passes have more rows.
-inline index_t least_rows(const kernels::Context& context, DataType type) {
-  return context.kernels->rows_a_pass(type) / 6;
-}
-
 /// body(context, pass) for each pass.
 template <class Body>
 void for_each_pass(const kernels::Context& context, const Passes& all, const Body& body) {

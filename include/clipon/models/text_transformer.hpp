@@ -51,7 +51,7 @@ class TextTransformer {
     return std::max<index_t>(static_cast<index_t>(batch.text(i).size()) - batch.shared(i), 1);
   }
   [[nodiscard]] PassRows pass_rows(const nn::Context& context) const {
-    return {512, least_rows(context, weights_.transformer.type())};
+    return {512, context.kernels->least_rows_alone(weights_.transformer.type())};
   }
 
   [[nodiscard]] index_t scratch_bytes(const nn::Context& context, const TextBatch& batch) const {

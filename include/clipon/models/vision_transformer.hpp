@@ -45,7 +45,7 @@ class VisionTransformer {
   [[nodiscard]] index_t rows_a_picture() const { return config_.tokens(); }
   [[nodiscard]] PassRows pass_rows(const nn::Context& context) const {
     const DataType type = weights_.transformer.type();
-    return {context.kernels->rows_a_pass(type), least_rows(context, type)};
+    return {context.kernels->rows_a_pass(type), context.kernels->least_rows_alone(type)};
   }
 
   [[nodiscard]] index_t scratch_bytes(const nn::Context& context, index_t pictures) const {

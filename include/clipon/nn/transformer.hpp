@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "clipon/nn/row_shares.hpp"
 #include "clipon/nn/transformer_block.hpp"
 
 namespace clipon::inline CLIPON_ABI::nn {
@@ -37,10 +38,24 @@ inline void forward(const Context& context, const Transformer& transformer, floa
                     std::span<const Sequence> sequences, std::span<const index_t> pooled_rows, float* pooled,
                     const TransformerScratch& s) {
   const auto& blocks = transformer.blocks;
+  const index_t width = transformer.last_block.attention.width();
+  const index_t shares = row_shares(context, transformer.type(), rows);
+  const auto for_shares = [&](const auto& body) { for_row_shares(context, rows, shares, body); };
+  if (!blocks.empty()) {
+    for_shares([&](const Context& own, index_t first, index_t count) {
+      project(own, blocks[0], x + first * width, count, s.block.from_row(first));
+    });
+  }
   for (std::size_t b = 0; b < blocks.size(); ++b) {
-    const Linear& next =
-        b + 1 < blocks.size() ? blocks[b + 1].attention.query_key_value : transformer.last_block.attention.query;
-    forward(context, blocks[b], next, x, rows, sequences, s.block);
+    const TransformerBlock* after = b + 1 < blocks.size() ? &blocks[b + 1] : nullptr;
+    const Linear& next = after ? after->attention.query_key_value : transformer.last_block.attention.query;
+    attend(context, blocks[b].attention, s.block.query_key_value.read(), sequences, s.block.attended,
+           s.block.attention);
+    for_shares([&](const Context& own, index_t first, index_t count) {
+      const BlockScratch part = s.block.from_row(first);
+      add_attention_and_mlp(own, blocks[b], x + first * width, count, part, &next);
+      if (after) project(own, *after, x + first * width, count, part);
+    });
   }
   forward(context, transformer.last_block, x, rows, sequences, pooled_rows, pooled, s.block, s.heads);
 }

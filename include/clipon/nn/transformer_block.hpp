@@ -56,13 +56,24 @@ struct BlockScratch {
         quantised(take_operand(scratch, block.type(), quantised_rows(block.type(), rows), widest(block))),
         attention(context, block.attention.head_width(), longest, scratch) {}
 
+  /// The same from row `first` on, but for what attention works in.
+  [[nodiscard]] BlockScratch from_row(index_t first) const {
+    BlockScratch part = *this;
+    for (OperandRows* rows : {&part.normalised, &part.query_key_value, &part.attended, &part.hidden}) {
+      *rows = rows->from_row(first);
+    }
+    if (quantised.type == DataType::i8) part.quantised = quantised.from_row(first);  // else it has no rows
+    return part;
+  }
+
  private:
   // A file may say that the MLP is narrower than the block; quantised takes rows of either.
   static index_t widest(const PooledBlock& block) { return std::max(block.attention.width(), block.c_fc.outputs()); }
   static index_t quantised_rows(DataType type, index_t rows) { return type == DataType::i8 ? rows : 0; }
 };
 
-// The half of a block after attention, for `rows` rows: x += out(attended); x += mlp(ln_2(x)).
+// The half of a block after attention, for `rows` rows: x += out(attended); x += mlp(ln_2(x)).  next: the product after
+// this block.
 template <class Attention>
 inline void add_attention_and_mlp(const Context& context, const ResidualAttentionBlock<Attention>& block, float* x,
                                   index_t rows, const BlockScratch& s, const Linear* next = nullptr) {
@@ -79,14 +90,12 @@ inline void add_attention_and_mlp(const Context& context, const ResidualAttentio
   forward(context, block.c_proj, hidden, rows, {x, width, Activation::none, x, width}, next);
 }
 
-/// x [rows, width], in place.  next: the first product of the block after this one.
-inline void forward(const Context& context, const TransformerBlock& block, const Linear& next, float* x, index_t rows,
-                    std::span<const Sequence> sequences, const BlockScratch& s) {
+// The half before it: queries, keys and values of `rows` rows.
+inline void project(const Context& context, const TransformerBlock& block, const float* x, index_t rows,
+                    const BlockScratch& s) {
   forward(context, block.ln_1, x, rows, s.normalised);
   forward(context, block.attention.query_key_value, s.normalised.read(), rows, to_rows(s.query_key_value),
           &block.attention.out);
-  attend(context, block.attention, s.query_key_value.read(), sequences, s.attended, s.attention);
-  add_attention_and_mlp(context, block, x, rows, s, &next);
 }
 
 /// x [rows, width] is input only; pooled_rows[s] is the row of sequence s that is pooled (its last where the blocks are

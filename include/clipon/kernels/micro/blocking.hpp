@@ -22,4 +22,24 @@ constexpr index_t rows_a_pass(DataType type) {
   return Arch::has_amx && type != DataType::f32 ? 800 : 150;
 }
 
+/// A thread's least rows of a pass that it computes alone: with fewer, it waits for weights more than all threads wait
+/// for each other.  Texts of 10 tokens on 2 threads (Zen 4, f32): 2 of them, 10 rows a thread, are 1.5 to 1.8 times as
+/// fast together, 4 were 0.94 times in one run and 1.26 in another, 8 are 0.90 times as fast.  Tiles are as much faster
+/// as their passes have more rows.
+template <class Arch>
+constexpr index_t least_rows_alone(DataType type) {
+  return rows_a_pass<Arch>(type) / 6;
+}
+
+/// The same where threads keep rows of their own through a Transformer's layers (nn/row_shares.hpp); 0: they never do.
+/// Each reads all weights, so more threads need more rows each, at most what they need alone.  On 2 threads (Zen 4) 10
+/// rows were worth it in bf16 and int8, 5 only between cores far apart.  In f32, whose weights are largest, pictures of
+/// ViT-B/32 were 0.88 to 0.99 times as fast (docs/performance.md).
+template <class Arch>
+constexpr index_t least_row_share(DataType type, index_t threads) {
+  if (type == DataType::f32) return 0;
+  const index_t alone = least_rows_alone<Arch>(type);
+  return Arch::has_amx || 4 * threads > alone ? alone : 4 * threads;
+}
+
 }  // namespace clipon::inline CLIPON_ABI::kernels
