@@ -2,6 +2,7 @@
 #include <clipon/models/modified_resnet.hpp>
 #include <clipon/models/vision_transformer.hpp>
 
+#include "built_tower.hpp"
 #include "kernels/tiles_in_cpp.hpp"
 #include "tiny_model.hpp"
 
@@ -12,44 +13,14 @@ namespace {
 
 constexpr index_t kPictures = 3;
 
-template <class Tower>
-struct Built {
-  nn::Context context;
-  Tower tower;
-
-  Built(const typename Tower::Config& config, const format::Gguf& file, const kernels::KernelTable& table,
-        DataType type, int threads)
-      : context{&table, {threads}}, tower(make(config, file, context, type)) {}
-
-  static Tower make(const typename Tower::Config& config, const format::Gguf& file, const nn::Context& context,
-                    DataType type) {
-    format::Weights weights(file, {});
-    Builder build{weights, context, type};
-    return Tower(config, build);
-  }
-
-  // Pictures first .. first + n in one pass.
-  [[nodiscard]] std::vector<float> embed(const std::vector<float>& pixels, index_t first, index_t n) const {
-    const index_t size = tower.image_size();
-    ImageInput input;
-    input.floats = pixels.data() + first * 3 * size * size;
-    input.size = size;
-    std::vector<float> out(static_cast<std::size_t>(n * tower.embed_dim()));
-    Scratch scratch;
-    scratch.reset(tower.scratch_bytes(context, n));
-    tower.forward(context, input, n, out.data(), scratch);
-    return out;
-  }
-};
-
 // The least cosine of a picture with f32's, and the same bits one by one and on two threads.
 template <class Tower>
 double check(const typename Tower::Config& config, const format::Gguf& file, DataType type) {
   support::Random random(51);
   const auto pixels = random.normals(kPictures * 3 * config.image_size * config.image_size);
-  const Built<Tower> exact(config, file, *kernels::built_table(Isa::scalar), DataType::f32, 1);
-  const Built<Tower> tiles(config, file, support::tiles_table(), type, 1);
-  const Built<Tower> shared(config, file, support::tiles_table(), type, 2);
+  const support::BuiltTower<Tower> exact(config, file, *kernels::built_table(Isa::scalar), DataType::f32, 1);
+  const support::BuiltTower<Tower> tiles(config, file, support::tiles_table(), type, 1);
+  const support::BuiltTower<Tower> shared(config, file, support::tiles_table(), type, 2);
   const auto expected = exact.embed(pixels, 0, kPictures);
   const auto found = tiles.embed(pixels, 0, kPictures);
   CHECK(shared.embed(pixels, 0, kPictures) == found);

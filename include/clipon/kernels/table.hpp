@@ -16,8 +16,8 @@ struct KernelTable {
   index_t (*panel_columns)(DataType type);     // NR: columns of a packed panel
   index_t block_bytes;                         // of A that pass each panel of W: see kernels/micro/blocking.hpp
   index_t (*rows_a_pass)(DataType type);       // of a Transformer's activations: see kernels/micro/blocking.hpp
-  index_t (*least_rows_alone)(DataType type);  // of a thread: the same
-  index_t (*least_row_share)(DataType type, index_t threads);
+  index_t (*least_rows_alone)(DataType type);  // a thread's, of a pass that it computes alone: the same
+  index_t (*least_row_share)(DataType type, index_t threads);  // a thread's, of a pass that all compute: the same
   void (*pack_panel)(const StoredMatrix& w, index_t first_row, const PanelRows& out);
   void (*gemm)(const GemmBlock& block);
   double (*peak)(DataType type, index_t steps);

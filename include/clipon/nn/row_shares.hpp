@@ -10,22 +10,19 @@
 
 namespace clipon::inline CLIPON_ABI::nn {
 
-/// Into how many shares, one a thread, a pass of `rows` rows is divided; 1: all threads share each product.
-inline index_t row_shares(const kernels::Context& context, DataType type, index_t rows) {
+/// Whether each thread keeps a share of a pass's `rows` rows; else all threads share each product.
+inline bool shares_rows(const kernels::Context& context, DataType type, index_t rows) {
   const index_t threads = context.threads.count;
   const index_t least = context.kernels->least_row_share(type, threads);
-  return least > 0 && rows >= threads * least ? threads : 1;
+  return threads > 1 && least > 0 && rows >= threads * least;
 }
 
-/// body(context, first, count) for each share of the rows, on one thread each; of 1 share with all threads inside.
+/// body(context, first, count) for a share of the rows on each thread, or once for all of them with all threads inside.
 template <class Body>
-void for_row_shares(const kernels::Context& context, index_t rows, index_t shares, const Body& body) {
-  if (shares == 1) return body(context, index_t{0}, rows);
-  const kernels::Context alone = context.alone();
-  parallel::parallel_for(context.threads, shares, [&](index_t share) {
-    const index_t first = share * rows / shares;
-    body(alone, first, (share + 1) * rows / shares - first);
-  });
+void for_row_shares(const kernels::Context& context, index_t rows, bool shares, const Body& body) {
+  if (!shares) return body(context, index_t{0}, rows);
+  parallel::parallel_ranges(context.threads, rows, index_t{1},
+                            [&](index_t first, index_t count) { body(context.alone(), first, count); });
 }
 
 }  // namespace clipon::inline CLIPON_ABI::nn

@@ -39,7 +39,7 @@ inline void forward(const Context& context, const Transformer& transformer, floa
                     const TransformerScratch& s) {
   const auto& blocks = transformer.blocks;
   const index_t width = transformer.last_block.attention.width();
-  const index_t shares = row_shares(context, transformer.type(), rows);
+  const bool shares = shares_rows(context, transformer.type(), rows);
   const auto for_shares = [&](const auto& body) { for_row_shares(context, rows, shares, body); };
   if (!blocks.empty()) {
     for_shares([&](const Context& own, index_t first, index_t count) {

@@ -1,0 +1,42 @@
+// An image tower of a file, on the kernels and threads of one's choice.
+#pragma once
+
+#include <clipon/models/build.hpp>
+#include <clipon/models/image_input.hpp>
+
+#include "support.hpp"
+
+namespace support {
+
+template <class Tower>
+struct BuiltTower {
+  clipon::nn::Context context;
+  Tower tower;
+
+  BuiltTower(const typename Tower::Config& config, const clipon::format::Gguf& file,
+             const clipon::kernels::KernelTable& table, clipon::DataType type, int threads)
+      : context{&table, {threads}}, tower(make(config, file, context, type)) {}
+
+  static Tower make(const typename Tower::Config& config, const clipon::format::Gguf& file,
+                    const clipon::nn::Context& context, clipon::DataType type) {
+    clipon::format::Weights weights(file, {});
+    clipon::models::Builder build{weights, context, type};
+    return Tower(config, build);
+  }
+
+  // Pictures first .. first + n in one pass.
+  [[nodiscard]] std::vector<float> embed(const std::vector<float>& pixels, clipon::index_t first,
+                                         clipon::index_t n) const {
+    const clipon::index_t size = tower.image_size();
+    clipon::models::ImageInput input;
+    input.floats = pixels.data() + first * 3 * size * size;
+    input.size = size;
+    std::vector<float> out(static_cast<std::size_t>(n * tower.embed_dim()));
+    clipon::Scratch scratch;
+    scratch.reset(tower.scratch_bytes(context, n));
+    tower.forward(context, input, n, out.data(), scratch);
+    return out;
+  }
+};
+
+}  // namespace support
