@@ -14,13 +14,14 @@ struct BuiltTower {
   Tower tower;
 
   BuiltTower(const typename Tower::Config& config, const clipon::format::Gguf& file,
-             const clipon::kernels::KernelTable& table, clipon::DataType type, int threads)
-      : context{&table, {threads}}, tower(make(config, file, context, type)) {}
+             const clipon::kernels::KernelTable& table, clipon::DataType type, int threads,
+             clipon::kernels::Rows rows = clipon::kernels::Rows::in_pairs)
+      : context{&table, {threads}}, tower(make(config, file, context, type, rows)) {}
 
   static Tower make(const typename Tower::Config& config, const clipon::format::Gguf& file,
-                    const clipon::nn::Context& context, clipon::DataType type) {
+                    const clipon::nn::Context& context, clipon::DataType type, clipon::kernels::Rows rows) {
     clipon::format::Weights weights(file, {});
-    clipon::models::Builder build{weights, context, type};
+    clipon::models::Builder build{weights, context, type, rows};
     return Tower(config, build);
   }
 

@@ -17,6 +17,7 @@
 #include "clipon/kernels/micro/row_dots.hpp"
 #include "clipon/kernels/micro/row_exp.hpp"
 #include "clipon/kernels/micro/rows_of_few.hpp"
+#include "clipon/kernels/micro/strassen.hpp"
 #include "clipon/kernels/micro/winograd.hpp"
 #include "clipon/kernels/table.hpp"
 
@@ -37,6 +38,8 @@ const KernelTable& kernel_table() {
       .least_row_share = least_row_share<Arch>,
       .pack_panel = pack_panel<Arch>,
       .gemm = gemm<Arch>,
+      .strassen_sums = strassen_sums<Arch>,
+      .strassen_block = strassen_block<Arch>,
       .peak = peak<Arch>,
       .quantise = quantise<Arch>,
       .scale_of_row = scale_of_row<Arch>,

@@ -20,6 +20,8 @@ struct KernelTable {
   index_t (*least_row_share)(DataType type, index_t threads);  // a thread's, of a pass that all compute: the same
   void (*pack_panel)(const StoredMatrix& w, index_t first_row, const PanelRows& out);
   void (*gemm)(const GemmBlock& block);
+  void (*strassen_sums)(const StrassenSums& job);
+  void (*strassen_block)(const StrassenBlock& block);
   double (*peak)(DataType type, index_t steps);
   void (*quantise)(const Operand& x, index_t rows, index_t n, const OperandRows& out);
   RowScale (*scale_of_row)(const Operand& row, index_t n);

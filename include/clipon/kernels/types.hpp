@@ -85,11 +85,11 @@ struct Epilogue {
   }
 };
 
-/// Whether sums are stored as they are: attention's scores and Winograd's products, which take so few steps of k that
-/// an epilogue which changes nothing would be felt.
-CLIPON_ALWAYS_INLINE bool is_plain(const Epilogue& epilogue) {
+/// Whether sums are stored as they are or added to a residual: attention's scores, Winograd's and Strassen's products,
+/// which take so few steps of k that an epilogue which changes nothing would be felt.
+CLIPON_ALWAYS_INLINE bool is_sum(const Epilogue& epilogue) {
   return epilogue.activation == Activation::none && epilogue.out_bf16 == nullptr && epilogue.bias == nullptr &&
-         epilogue.residual == nullptr && epilogue.residual_bf16 == nullptr;
+         epilogue.residual_bf16 == nullptr;
 }
 
 /// The epilogue that stores sums as they are at [*, columns], f32 or bf16, rows `stride` elements apart.
@@ -126,6 +126,31 @@ struct GemmBlock {
   const void* panels_after = nullptr;  // the panel that is wanted next, most often; null: not known
   Epilogue epilogue;                   // with windows its rows are the pixels of the maps that come out
   Windows windows;                     // only where the table says `windows`
+};
+
+/// Pairs of rows, and the sums of them that Strassen's products read (kernels/micro/strassen.hpp); f32.
+struct StrassenSums {
+  const float* a = nullptr;  // [2 pairs, 2 half]
+  index_t a_stride = 0;
+  index_t pairs = 0;
+  index_t half = 0;
+  float* sums = nullptr;   // [4][pairs, half]
+  index_t sum_stride = 0;  // floats from one to the next
+};
+
+/// out = epilogue(A W^T) for some pairs of rows of A and a pair of panels of W.
+struct StrassenBlock {
+  const float* a = nullptr;  // [2 pairs, 2 half]
+  index_t a_stride = 0;
+  const float* sums = nullptr;  // [4][pairs, half]
+  index_t sum_stride = 0;
+  index_t pairs = 0;
+  index_t half = 0;
+  const float* panels = nullptr;        // [2][2 half, NR] of W
+  index_t columns = 0;                  // wanted of 2 NR
+  const float* panels_after = nullptr;  // the panels that are wanted next, most often; null: not known
+  Epilogue epilogue;
+  float* scratch = nullptr;  // half * NR + 4 * pairs * NR
 };
 
 /// softmax(scale Q K^T) V of one head of one sequence; q, k and v are f32 or bf16, all three the same.

@@ -14,6 +14,8 @@
 
 namespace clipon::inline CLIPON_ABI::models {
 
+using kernels::Rows;
+
 inline kernels::StoredMatrix stored(const format::TensorView& view) {
   return {view.data, view.scale, view.type, view.rows, view.columns};
 }
@@ -22,12 +24,14 @@ inline kernels::StoredMatrix stored(const format::TensorView& view) {
 /// file's tensors is known before any memory is taken for them.
 struct Builder {
   format::Weights& weights;
-  nn::Context context;            // the kernels and threads that pack
-  DataType type = DataType::f32;  // that the blocks compute in
+  nn::Context context;                 // the kernels and threads that pack
+  DataType type = DataType::f32;       // that the blocks compute in
+  Rows picture_rows = Rows::in_pairs;  // of a Vision Transformer's blocks; single: what pairs are compared with
 
   /// NAME.weight [outputs, inputs] and, where asked for, NAME.bias [outputs].
-  nn::Linear linear(const std::string& name, index_t outputs, index_t inputs, DataType compute, bool bias = true) {
-    return {kernels::PackedMatrix(context, stored(weights.get(name + ".weight", {outputs, inputs})), compute),
+  nn::Linear linear(const std::string& name, index_t outputs, index_t inputs, DataType compute, bool bias = true,
+                    Rows rows = Rows::single) {
+    return {kernels::PackedMatrix(context, stored(weights.get(name + ".weight", {outputs, inputs})), compute, rows),
             bias ? weights.get_vector(name + ".bias", {outputs}) : std::vector<float>{}};
   }
 
@@ -36,7 +40,7 @@ struct Builder {
   }
 
   /// NAMEq, NAMEk and NAMEv, [width, width] each, one above the other: one product.
-  nn::Linear query_key_value(const std::string& name, index_t width) {
+  nn::Linear query_key_value(const std::string& name, index_t width, Rows a) {
     const index_t rows = weights.only_shapes() ? 0 : width;
     AlignedBuffer<float> wide(static_cast<std::size_t>(3 * rows * width));  // [3 width, width]
     std::vector<float> bias;
@@ -47,7 +51,7 @@ struct Builder {
       bias.insert(bias.end(), offsets.begin(), offsets.end());
     }
     const kernels::StoredMatrix all{wide.data(), nullptr, DataType::f32, 3 * rows, width};
-    return {kernels::PackedMatrix(context, all, type), std::move(bias)};
+    return {kernels::PackedMatrix(context, all, type, a), std::move(bias)};
   }
 
   /// NAME.weight as floats, [rows, columns].
@@ -110,9 +114,9 @@ struct Builder {
     return pool;
   }
 
-  nn::AttentionWeights attention(const std::string& name, const TransformerConfig& config, bool causal) {
+  nn::AttentionWeights attention(const std::string& name, const TransformerConfig& config, bool causal, Rows rows) {
     nn::AttentionWeights attention;
-    attention.query_key_value = query_key_value(name, config.width);
+    attention.query_key_value = query_key_value(name, config.width, rows);
     attention.heads = config.heads;
     attention.causal = causal;
     return attention;
@@ -121,26 +125,28 @@ struct Builder {
   /// A block around its attention.  clip.cpp's names: ffn_down is the first layer of the MLP, ffn_up the second.
   template <class Attention>
   nn::ResidualAttentionBlock<Attention> block(const std::string& prefix, const TransformerConfig& config,
-                                              Attention attention) {
-    attention.out = linear(prefix + "attn_out", config.width, config.width, type);
+                                              Attention attention, Rows rows) {
+    attention.out = linear(prefix + "attn_out", config.width, config.width, type, true, rows);
     return {layer_norm(prefix + "ln1", config.width, config.layer_norm_epsilon),
             std::move(attention),
             layer_norm(prefix + "ln2", config.width, config.layer_norm_epsilon),
-            linear(prefix + "ffn_down", config.feed_forward, config.width, type),
-            linear(prefix + "ffn_up", config.width, config.feed_forward, type),
+            linear(prefix + "ffn_down", config.feed_forward, config.width, type, true, rows),
+            linear(prefix + "ffn_up", config.width, config.feed_forward, type, true, rows),
             config.activation};
   }
 
-  /// The blocks of tower "t" or "v".
-  nn::Transformer transformer(const std::string& tower, const TransformerConfig& config, bool causal) {
+  /// The blocks of tower "t" or "v".  rows: of all blocks but the last, whose are one a sequence.
+  nn::Transformer transformer(const std::string& tower, const TransformerConfig& config, bool causal, Rows rows) {
     nn::Transformer transformer;
     const index_t last = config.layers - 1;
     const auto prefix = [&](index_t index) { return tower + ".blk." + std::to_string(index) + "."; };
     for (index_t i = 0; i < last; ++i) {
-      transformer.blocks.push_back(block(prefix(i), config, attention(prefix(i) + "attn_", config, causal)));
+      transformer.blocks.push_back(
+          block(prefix(i), config, attention(prefix(i) + "attn_", config, causal, rows), rows));
     }
     transformer.last_block =
-        block(prefix(last), config, single_query_attention(prefix(last) + "attn_", config.width, config.heads, type));
+        block(prefix(last), config, single_query_attention(prefix(last) + "attn_", config.width, config.heads, type),
+              Rows::single);
     return transformer;
   }
 };

@@ -36,7 +36,7 @@ class TextTransformer {
     copy_token_embedding(stored(build.weights.get("t.token_embd.weight", {config.vocabulary, t.width})));
     weights_.positional_embedding =
         build.weights.get_vector("t.position_embd.weight", {config.context_length, t.width});
-    weights_.transformer = build.transformer("t", t, true);
+    weights_.transformer = build.transformer("t", t, true, Rows::single);
     weights_.ln_final = build.layer_norm("t.post_ln", t.width, t.layer_norm_epsilon);
     weights_.projection = build.linear("text_projection", config.embed_dim, t.width, DataType::f32, false);
   }

@@ -34,7 +34,7 @@ class VisionTransformer {
     weights_.class_embedding = build.weights.get_vector("v.class_embd", {t.width});
     weights_.positional_embedding = build.weights.get_vector("v.position_embd.weight", {config.tokens(), t.width});
     weights_.ln_pre = build.layer_norm("v.pre_ln", t.width, t.layer_norm_epsilon);
-    weights_.transformer = build.transformer("v", t, false);
+    weights_.transformer = build.transformer("v", t, false, build.picture_rows);
     weights_.ln_post = build.layer_norm("v.post_ln", t.width, t.layer_norm_epsilon);
     weights_.projection = build.linear("visual_projection", config.embed_dim, t.width, DataType::f32, false);
   }
@@ -49,7 +49,7 @@ class VisionTransformer {
   }
 
   [[nodiscard]] index_t scratch_bytes(const nn::Context& context, index_t pictures) const {
-    const index_t rows = pictures * config_.tokens();
+    const index_t rows = pictures * stride();
     const index_t width = config_.transformer.width;
     return Scratch::size_for<float>(patches() * patch_floats()) +
            nn::operand_bytes(weights_.patch_embedding.type(), patches(), patch_floats()) +
@@ -63,10 +63,10 @@ class VisionTransformer {
                Scratch& scratch) const {
     const index_t width = config_.transformer.width;
     const index_t tokens = config_.tokens();
-    const index_t rows = pictures * tokens;
+    const index_t rows = pictures * stride();
     auto* patch_rows = scratch.take<float>(patches() * patch_floats());  // [patches, patch * patch * 3]
     const auto quantised = nn::take_operand(scratch, weights_.patch_embedding.type(), patches(), patch_floats());
-    auto* x = scratch.take<float>(rows * width);             // [pictures, tokens, width]
+    auto* x = scratch.take<float>(rows * width);             // [pictures, stride, width]
     auto* pooled = scratch.take<float>(pictures * width);    // [pictures, width]
     auto* sequences = scratch.take<nn::Sequence>(pictures);  // [pictures]
     auto* class_rows = scratch.take<index_t>(pictures);      // [pictures]
@@ -74,7 +74,8 @@ class VisionTransformer {
     const auto count = static_cast<std::size_t>(pictures);
 
     for (index_t i = 0; i < pictures; ++i) {  // x = [class embedding; patches] + positional embedding
-      float* first = x + i * tokens * width;
+      const index_t row = i * stride();
+      float* first = x + row * width;
       const float* position = weights_.positional_embedding.data();
       for (index_t c = 0; c < width; ++c)
         first[c] = weights_.class_embedding[static_cast<std::size_t>(c)] + position[c];
@@ -83,8 +84,12 @@ class VisionTransformer {
                                                        weights_.patch_embedding.type(), quantised);
       nn::forward(context, weights_.patch_embedding, patch_operand, patches(),
                   {first + width, width, nn::Activation::none, position + width, width});
-      sequences[i] = {i * tokens, tokens, nullptr, tokens};
-      class_rows[i] = i * tokens;
+      if (tokens < stride()) {  // what nobody reads, but its pair is computed with it
+        std::fill_n(first + tokens * width, width, 0.0f);
+        buffers.block.clear_attended(row + tokens);
+      }
+      sequences[i] = {row, tokens, nullptr, tokens};
+      class_rows[i] = row;
     }
     nn::forward(context, weights_.ln_pre, x, rows);
     nn::forward(context, weights_.transformer, x, rows, {sequences, count}, {class_rows, count}, pooled, buffers);
@@ -93,6 +98,11 @@ class VisionTransformer {
   }
 
  private:
+  // Rows from one picture to the next: a row more where they must be in pairs and a picture's are odd.
+  [[nodiscard]] index_t stride() const {
+    const index_t tokens = config_.tokens();
+    return weights_.transformer.in_pairs() ? tokens + tokens % 2 : tokens;
+  }
   [[nodiscard]] index_t patches() const { return config_.grid() * config_.grid(); }
   [[nodiscard]] index_t patch_floats() const { return config_.patch_size * config_.patch_size * 3; }
 

@@ -2,6 +2,7 @@
 // towers.  openai/CLIP clip/model.py, Transformer.
 #pragma once
 
+#include <algorithm>
 #include <vector>
 
 #include "clipon/nn/row_shares.hpp"
@@ -14,29 +15,47 @@ struct Transformer {
   PooledBlock last_block;
 
   [[nodiscard]] DataType type() const { return last_block.type(); }
+  /// Whether rows must come in pairs: for some product of its blocks, which are alike.
+  [[nodiscard]] bool in_pairs() const {
+    if (blocks.empty()) return false;
+    const TransformerBlock& block = blocks.front();
+    return block.attention.query_key_value.weight.in_pairs() || block.attention.out.weight.in_pairs() ||
+           block.c_fc.weight.in_pairs() || block.c_proj.weight.in_pairs();
+  }
+  [[nodiscard]] index_t longest_input() const { return std::max(last_block.c_fc.inputs(), last_block.c_proj.inputs()); }
 };
 
 /// The buffers of one call, for `rows` rows in sequences of at most `longest`.
 struct TransformerScratch {
   BlockScratch block;
   SingleQueryScratch heads;
+  float* pair_memory = nullptr;  // where rows are in pairs
 
   static index_t bytes(const Context& context, const Transformer& transformer, index_t rows, index_t sequences,
                        index_t longest) {
     return BlockScratch::bytes(context, transformer.last_block, rows, longest) +
-           SingleQueryScratch::bytes(context, transformer.last_block.attention, sequences, longest);
+           SingleQueryScratch::bytes(context, transformer.last_block.attention, sequences, longest) +
+           Scratch::size_for<float>(pair_floats(context, transformer, rows));
   }
 
   TransformerScratch(const Context& context, const Transformer& transformer, index_t rows, index_t sequences,
                      index_t longest, Scratch& scratch)
       : block(context, transformer.last_block, rows, longest, scratch),
-        heads(context, transformer.last_block.attention, sequences, longest, scratch) {}
+        heads(context, transformer.last_block.attention, sequences, longest, scratch),
+        pair_memory(scratch.take<float>(pair_floats(context, transformer, rows))) {}
+
+ private:
+  static index_t pair_floats(const Context& context, const Transformer& transformer, index_t rows) {
+    return transformer.in_pairs() ? kernels::PairMemory::floats(context, rows, transformer.longest_input()) : 0;
+  }
 };
 
-/// x [rows, width] is overwritten; pooled_rows[s] is the row of sequence s that is pooled; pooled [sequences, width].
-inline void forward(const Context& context, const Transformer& transformer, float* x, index_t rows,
+/// x [rows, width] is overwritten; where rows must come in pairs, so do those of each sequence.  pooled_rows[s] is the
+/// row of sequence s that is pooled; pooled [sequences, width].
+inline void forward(Context context, const Transformer& transformer, float* x, index_t rows,
                     std::span<const Sequence> sequences, std::span<const index_t> pooled_rows, float* pooled,
                     const TransformerScratch& s) {
+  context.pair_memory = s.pair_memory;
   const auto& blocks = transformer.blocks;
   const index_t width = transformer.last_block.attention.width();
   const bool shares = shares_rows(context, transformer.type(), rows);

@@ -56,6 +56,11 @@ struct BlockScratch {
         quantised(take_operand(scratch, block.type(), quantised_rows(block.type(), rows), widest(block))),
         attention(context, block.attention.head_width(), longest, scratch) {}
 
+  /// Zeros in an f32 row that no sequence has, so that products of pairs find numbers there.
+  void clear_attended(index_t row) const {
+    std::fill_n(static_cast<float*>(attended.from_row(row).data), attended.stride, 0.0f);
+  }
+
   /// The same from row `first` on, but for what attention works in.
   [[nodiscard]] BlockScratch from_row(index_t first) const {
     BlockScratch part = *this;

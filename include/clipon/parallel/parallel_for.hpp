@@ -104,7 +104,7 @@ class Shares {
  public:
   Shares(index_t n, index_t team) : split_(n, std::min(team, kMost)) {}
 
-  /// What thread `t` does.
+  /// What thread `t` does: body(index, t).
   template <class Body>
   void run(index_t t, const Body& body, FirstException& failure) {
     for (index_t s = 0; s < split_.count; ++s) {
@@ -112,7 +112,9 @@ class Shares {
       const index_t first = split_.first(share);
       const index_t last = split_.first(share + 1);
       auto& taken = taken_[share].count;
-      for (index_t i = first + taken++; i < last; i = first + taken++) failure.run(i, body);
+      for (index_t i = first + taken++; i < last; i = first + taken++) {
+        failure.run(i, [&](index_t index) { body(index, t); });
+      }
     }
   }
 
@@ -143,14 +145,15 @@ void run_on_threads(index_t team_size, index_t n, const Body& body, FirstExcepti
   work(0);
 }
 
-/// body(i) for i in [0, n), on at most `threads` threads, each index once, in no particular order.  The body may throw:
-/// when all threads have ended, that of the lowest index is rethrown.
+/// body(i, thread) for i in [0, n), on at most `threads` threads, each index once, in no particular order; no two
+/// bodies have the same `thread`, 0 .. threads - 1, at a time.  The body may throw: when all threads have ended, that
+/// of the lowest index is rethrown.
 template <class Body>
-void parallel_for(Threads threads, index_t n, const Body& body) {
+void parallel_for_on_threads(Threads threads, index_t n, const Body& body) {
   const index_t wanted = threads.count < n ? threads.count : n;
   if (wanted <= 1 || inside_parallel_region()) {
     const FloatingPointScope scope;
-    for (index_t i = 0; i < n; ++i) body(i);
+    for (index_t i = 0; i < n; ++i) body(i, index_t{0});
     return;
   }
   FirstException failure;
@@ -169,9 +172,15 @@ void parallel_for(Threads threads, index_t n, const Body& body) {
   run_on_threads(wanted, n, body, failure);
 #else
   const FloatingPointScope scope;
-  for (index_t i = 0; i < n; ++i) failure.run(i, body);
+  for (index_t i = 0; i < n; ++i) failure.run(i, [&](index_t index) { body(index, index_t{0}); });
 #endif
   failure.rethrow();
+}
+
+/// The same for bodies that need not know their thread: body(i).
+template <class Body>
+void parallel_for(Threads threads, index_t n, const Body& body) {
+  parallel_for_on_threads(threads, n, [&](index_t i, index_t) { body(i); });
 }
 
 /// body(first, count) for rows 0..n-1 in ranges, one a thread, of at least `least` rows: fewer are not worth a thread.

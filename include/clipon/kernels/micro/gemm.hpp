@@ -27,14 +27,41 @@ struct TileInput {
   const float* row_factor = nullptr;  // attention: what each row's sums are multiplied by
   const void* next = nullptr;         // memory that the next panel's tiles will want
   index_t next_step = 0;              // bytes of it to ask for a step
+  const float* minus = nullptr;       // of a difference: the panel [steps][NR] that is taken from the other
+  float* difference = nullptr;        // and where it goes, [steps][NR]
 };
 
-template <class Arch, class Product, int MR, int NV>
+// Sums stored as they are, or added to the residual.
+template <class Arch, class Sum, int MR, int NV>
+CLIPON_ALWAYS_INLINE void store_sums(const Sum (&sum)[MR][NV], const Epilogue& to) {
+  using V = simd::F32<Arch>;
+  const auto store = [&](auto adds) __attribute__((always_inline)) {
+#pragma GCC unroll 8
+    for (int r = 0; r < MR; ++r) {
+#pragma GCC unroll 4
+      for (int v = 0; v < NV; ++v) {
+        auto x = typename V::Batch(sum[r][v]);
+        if constexpr (adds) x = x + V::load(to.residual + r * to.residual_stride + v * V::width);
+        V::store(to.out + r * to.out_stride + v * V::width, x);
+      }
+    }
+  };
+  if (to.residual == nullptr) {
+    store(std::false_type{});
+  } else {
+    store(std::true_type{});
+  }
+}
+
+// is_difference: of a panel and what is taken from it, which is kept.
+template <class Arch, class Product, int MR, int NV, bool is_difference = false>
 inline void gemm_tile(const TileInput& in, const Epilogue& epilogue) {
   constexpr index_t width = simd::F32<Arch>::width;
   constexpr index_t value = 4;  // bytes of a step of one row or column
   const auto* CLIPON_RESTRICT a = static_cast<const unsigned char*>(in.a.data);
   const auto* CLIPON_RESTRICT b = static_cast<const unsigned char*>(in.panel);
+  const float* CLIPON_RESTRICT minus = in.minus;
+  float* CLIPON_RESTRICT difference = in.difference;
   const index_t a_stride = in.a.stride * static_cast<index_t>(size_of(Product::type));  // bytes
   const index_t steps = in.steps;
   typename Product::Sum sum[MR][NV];
@@ -54,6 +81,15 @@ inline void gemm_tile(const TileInput& in, const Epilogue& epilogue) {
       typename Product::Register w[NV];
 #pragma GCC unroll 4
       for (int v = 0; v < NV; ++v) w[v] = Product::load(b + v * width * value);
+      if constexpr (is_difference) {
+#pragma GCC unroll 4
+        for (int v = 0; v < NV; ++v) {
+          w[v] = w[v] - Product::load(minus + v * width);
+          Product::store(difference + v * width, w[v]);
+        }
+        minus += gemm_columns<Arch>;
+        difference += gemm_columns<Arch>;
+      }
 #pragma GCC unroll 8
       for (int r = 0; r < MR; ++r) {
         const auto x = Product::broadcast(a + r * a_stride + k * value);
@@ -70,14 +106,7 @@ inline void gemm_tile(const TileInput& in, const Epilogue& epilogue) {
   }
   const bool whole = in.columns == NV * width && in.row_factor == nullptr;
   if constexpr (Product::type != DataType::i8) {
-    if (whole && is_plain(epilogue)) {
-#pragma GCC unroll 8
-      for (int r = 0; r < MR; ++r) {
-#pragma GCC unroll 4
-        for (int v = 0; v < NV; ++v) Product::store(epilogue.out + r * epilogue.out_stride + v * width, sum[r][v]);
-      }
-      return;
-    }
+    if (whole && is_sum(epilogue)) return store_sums<Arch>(sum, epilogue);
   }
   const IntegerScales scales{in.a.scales, in.column_scale, in.column_sum};
   if constexpr (stays_in_registers<Arch, MR, NV>) {
@@ -103,48 +132,62 @@ inline void gemm_tile(const TileInput& in, const Epilogue& epilogue) {
   }
 }
 
-// The tile with as many vectors as the panel's columns need.
-template <class Arch, class Product, int MR>
+// The tile with as many vectors as the panel's columns need; a difference has all.
+template <class Arch, class Product, int MR, bool is_difference>
 inline void gemm_narrow(const TileInput& in, const Epilogue& epilogue) {
   constexpr int most = GemmTile<Arch>::vectors;
   const index_t vectors = (in.columns + simd::F32<Arch>::width - 1) / simd::F32<Arch>::width;
-  if constexpr (most >= 4) {
-    if (vectors == 4) return gemm_tile<Arch, Product, MR, 4>(in, epilogue);
+  if (is_difference || vectors == most) return gemm_tile<Arch, Product, MR, most, is_difference>(in, epilogue);
+  if constexpr (!is_difference) {
+    if constexpr (most >= 4) {
+      if (vectors == 3) return gemm_tile<Arch, Product, MR, 3>(in, epilogue);
+    }
+    if constexpr (most >= 3) {
+      if (vectors == 2) return gemm_tile<Arch, Product, MR, 2>(in, epilogue);
+    }
+    return gemm_tile<Arch, Product, MR, 1>(in, epilogue);
   }
-  if constexpr (most >= 3) {
-    if (vectors == 3) return gemm_tile<Arch, Product, MR, 3>(in, epilogue);
-  }
-  if (vectors == 2) return gemm_tile<Arch, Product, MR, 2>(in, epilogue);
-  return gemm_tile<Arch, Product, MR, 1>(in, epilogue);
 }
 
 // The tile of any height up to MR.
-template <class Arch, class Product>
+template <class Arch, class Product, bool is_difference = false>
 inline void gemm_any(index_t rows, const TileInput& in, const Epilogue& epilogue) {
   constexpr int most = GemmTile<Arch>::rows;
   if constexpr (most >= 8) {
-    if (rows == 8) return gemm_narrow<Arch, Product, 8>(in, epilogue);
-    if (rows == 7) return gemm_narrow<Arch, Product, 7>(in, epilogue);
+    if (rows == 8) return gemm_narrow<Arch, Product, 8, is_difference>(in, epilogue);
+    if (rows == 7) return gemm_narrow<Arch, Product, 7, is_difference>(in, epilogue);
   }
   if constexpr (most >= 6) {
-    if (rows == 6) return gemm_narrow<Arch, Product, 6>(in, epilogue);
-    if (rows == 5) return gemm_narrow<Arch, Product, 5>(in, epilogue);
+    if (rows == 6) return gemm_narrow<Arch, Product, 6, is_difference>(in, epilogue);
+    if (rows == 5) return gemm_narrow<Arch, Product, 5, is_difference>(in, epilogue);
   }
-  if (rows == 4) return gemm_narrow<Arch, Product, 4>(in, epilogue);
-  if (rows == 3) return gemm_narrow<Arch, Product, 3>(in, epilogue);
-  if (rows == 2) return gemm_narrow<Arch, Product, 2>(in, epilogue);
-  return gemm_narrow<Arch, Product, 1>(in, epilogue);
+  if (rows == 4) return gemm_narrow<Arch, Product, 4, is_difference>(in, epilogue);
+  if (rows == 3) return gemm_narrow<Arch, Product, 3, is_difference>(in, epilogue);
+  if (rows == 2) return gemm_narrow<Arch, Product, 2, is_difference>(in, epilogue);
+  return gemm_narrow<Arch, Product, 1, is_difference>(in, epilogue);
 }
 
-// The block of one thread: each panel of W stays in the cache while all rows pass.  The rows are cut into tiles of
-// nearly equal height (50 rows: 7 tiles of 7 or 8), because a low last tile would be bound by its loads of W.  The
-// first tiles of a panel ask for the next one, which comes from memory.
+// Rows cut into tiles of nearly equal height (50 rows: 7 tiles of 7 or 8), because a low last tile would be bound by
+// its loads of W.
+template <class Arch>
+struct TileRows {
+  explicit TileRows(index_t rows)
+      : count((rows + gemm_rows<Arch> - 1) / gemm_rows<Arch>),
+        height(count == 0 ? 0 : rows / count),
+        higher(rows - count * height) {}
+  [[nodiscard]] index_t rows(index_t tile) const { return tile < higher ? height + 1 : height; }
+
+  index_t count;
+  index_t height;
+  index_t higher;  // so many tiles have a row more
+};
+
+// The block of one thread: each panel of W stays in the cache while all rows pass.  The first tiles of a panel ask for
+// the next one, which comes from memory.
 template <class Arch, class Product>
 inline void gemm_block(const GemmBlock& block) {
   constexpr index_t panel_columns = gemm_columns<Arch>;
-  const index_t tiles = (block.rows + gemm_rows<Arch> - 1) / gemm_rows<Arch>;
-  const index_t height = tiles == 0 ? 0 : block.rows / tiles;
-  const index_t higher = block.rows - tiles * height;  // so many tiles have a row more
+  const TileRows<Arch> tiles(block.rows);
   TileInput in;
   in.steps = padded_depth(Product::type, block.depth) / k_step(Product::type);
   for (index_t column = 0; column < block.columns; column += panel_columns) {
@@ -154,11 +197,11 @@ inline void gemm_block(const GemmBlock& block) {
     const index_t panel_bytes = panel_columns * in.steps * 4;
     const auto* next_panel = static_cast<const unsigned char*>(
         left > panel_columns ? static_cast<const unsigned char*>(in.panel) + panel_bytes : block.panels_after);
-    in.next_step = next_panel == nullptr ? 0 : (panel_bytes + tiles * in.steps - 1) / (tiles * in.steps);
+    in.next_step = next_panel == nullptr ? 0 : (panel_bytes + tiles.count * in.steps - 1) / (tiles.count * in.steps);
     if (block.column_scale != nullptr) in.column_scale = block.column_scale + column;
     if (block.column_sum != nullptr) in.column_sum = block.column_sum + column;
-    for (index_t tile = 0, row = 0; tile < tiles; ++tile) {
-      const index_t rows = tile < higher ? height + 1 : height;
+    for (index_t tile = 0, row = 0; tile < tiles.count; ++tile) {
+      const index_t rows = tiles.rows(tile);
       const index_t bytes = row * block.a.stride * static_cast<index_t>(size_of(Product::type));
       in.a = block.a;
       in.a.data = static_cast<const unsigned char*>(block.a.data) + bytes;

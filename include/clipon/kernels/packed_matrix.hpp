@@ -1,0 +1,87 @@
+// Weights in the order that products read.  Layer 2.
+#pragma once
+
+#include <vector>
+
+#include "clipon/kernels/context.hpp"
+
+namespace clipon::inline CLIPON_ABI::kernels {
+
+/// How the rows of A come: each for itself, or in pairs that belong together, for Strassen's products.
+enum class Rows : std::uint8_t { single, in_pairs };
+
+/// W [rows, columns] in the panel order of one ISA, in the type that is computed in; made once, at load.
+class PackedMatrix {
+ public:
+  PackedMatrix() = default;
+  /// Rows::in_pairs: where seven products of halves are faster than eight, else as for single rows.
+  PackedMatrix(const Context& context, const StoredMatrix& w, DataType type = DataType::f32, Rows a = Rows::single)
+      : rows_(w.rows), columns_(w.columns), panel_rows_(context.kernels->panel_columns(type)), type_(type) {
+    values_ = context.memory == nullptr ? WeightMemory::block_of(value_bytes()) : context.memory->take(value_bytes());
+    if (type == DataType::i8) {
+      column_scale_.resize(static_cast<std::size_t>(panels() * panel_rows_));
+      column_sum_.resize(column_scale_.size());
+    }
+    parallel::parallel_for(context.threads, panels(), [&](index_t p) {
+      PanelRows out{values_.get() + p * panel_bytes(), nullptr, nullptr, type};
+      if (type == DataType::i8) {
+        out.column_scale = column_scale_.data() + p * panel_rows_;
+        out.column_sum = column_sum_.data() + p * panel_rows_;
+      }
+      context.kernels->pack_panel(w, p * panel_rows_, out);
+    });
+    in_pairs_ = a == Rows::in_pairs && type == DataType::f32 && columns_ % 2 == 0 && columns_ >= kLeastPairDepth &&
+                panels() >= 2;
+    if (in_pairs_) sum_pairs(context);
+  }
+
+  [[nodiscard]] index_t rows() const { return rows_; }        // N: outputs
+  [[nodiscard]] index_t columns() const { return columns_; }  // K: inputs
+  [[nodiscard]] index_t panel_rows() const { return panel_rows_; }
+  [[nodiscard]] index_t panels() const { return (rows_ + panel_rows_ - 1) / panel_rows_; }
+  [[nodiscard]] DataType type() const { return type_; }
+  [[nodiscard]] bool in_pairs() const { return in_pairs_; }  // A's rows must be
+  [[nodiscard]] std::size_t bytes() const { return value_bytes() + 8 * column_scale_.size(); }
+
+  /// The part of a block that tells of W: outputs from `row`, the first of a panel, on.
+  [[nodiscard]] GemmBlock block_from(index_t row) const {
+    GemmBlock block;
+    block.panels = values_.get() + row / panel_rows_ * panel_bytes();
+    block.column_scale = column_scale_.empty() ? nullptr : column_scale_.data() + row;
+    block.column_sum = column_sum_.empty() ? nullptr : column_sum_.data() + row;
+    block.depth = columns_;
+    return block;
+  }
+
+ private:
+  /// The sums of short halves take as long to store and add as a seventh of them to compute.
+  static constexpr index_t kLeastPairDepth = 256;
+
+  // Of each pair of panels, whose halves of k are B11, B21 and B12, B22: B12 becomes T2 = B22 - (B12 - B11), which
+  // leaves differences of two for the other products (kernels/micro/strassen.hpp).
+  void sum_pairs(const Context& context) {
+    const index_t half = columns_ / 2 * panel_rows_;
+    parallel::parallel_for(context.threads, panels() / 2, [&](index_t pair) {
+      auto* b11 = reinterpret_cast<float*>(values_.get() + 2 * pair * panel_bytes());
+      float* b12 = b11 + 2 * half;
+      const float* b22 = b12 + half;
+      for (index_t i = 0; i < half; ++i) b12[i] = b22[i] - (b12[i] - b11[i]);
+    });
+  }
+
+  [[nodiscard]] std::size_t value_bytes() const { return static_cast<std::size_t>(panels() * panel_bytes()); }
+  [[nodiscard]] index_t panel_bytes() const {
+    return panel_rows_ * padded_depth(type_, columns_) * static_cast<index_t>(size_of(type_));
+  }
+
+  index_t rows_ = 0;
+  index_t columns_ = 0;
+  index_t panel_rows_ = 1;
+  DataType type_ = DataType::f32;
+  bool in_pairs_ = false;
+  WeightBytes values_;               // [rows / NR][padded columns / k_step][NR][k_step]
+  std::vector<float> column_scale_;  // i8: [rows], padded to whole panels
+  std::vector<float> column_sum_;    // i8: [rows], padded to whole panels
+};
+
+}  // namespace clipon::inline CLIPON_ABI::kernels

@@ -1,0 +1,60 @@
+// A Vision Transformer in f32 wide enough for products of rows in pairs, with odd and even tokens a picture.
+#include <clipon/models/vision_transformer.hpp>
+
+#include "built_tower.hpp"
+#include "kernels/tiles_in_cpp.hpp"
+#include "tiny_model.hpp"
+
+using namespace clipon;
+using namespace clipon::models;
+
+namespace {
+
+support::TinyShape wide_shape(std::uint64_t image_size) {
+  support::TinyShape shape;
+  shape.width = 256;
+  shape.feed_forward = 512;
+  shape.layers = 3;
+  shape.heads = 4;
+  shape.image_size = image_size;  // patches of 4 pixels
+  shape.embed_dim = 16;
+  return shape;
+}
+
+void check_tower(const support::TinyShape& shape) {
+  const auto bytes = support::tiny_model(shape).bytes();
+  const format::Gguf file(bytes, {});
+  const auto config = read_vision_transformer_config(file);
+  constexpr index_t pictures = 3;
+  support::Random random(67);
+  const auto pixels = random.normals(pictures * 3 * config.image_size * config.image_size);
+  CAPTURE(config.tokens());
+  support::for_each_isa_and_tiles([&](const kernels::KernelTable& table) {
+    const support::BuiltTower<VisionTransformer> tower(config, file, table, DataType::f32, 1);
+    const auto found = tower.embed(pixels, 0, pictures);
+    for (const int threads : {2, 3}) {
+      const support::BuiltTower<VisionTransformer> shared(config, file, table, DataType::f32, threads);
+      CHECK(shared.embed(pixels, 0, pictures) == found);
+    }
+    const index_t n = config.embed_dim;
+    const support::BuiltTower<VisionTransformer> single(config, file, table, DataType::f32, 1, kernels::Rows::single);
+    const auto expected = single.embed(pixels, 0, pictures);
+    CHECK(expected != found);
+    const auto row = [&](const std::vector<float>& rows, index_t p) {
+      return Eigen::Map<const Eigen::VectorXf>(rows.data() + p * n, n).cast<double>().eval();
+    };
+    for (index_t p = 0; p < pictures; ++p) {  // within f32's mark
+      CHECK((row(found, p) - row(expected, p)).norm() <= 1e-5 * row(expected, p).norm());
+    }
+    for (index_t p = 0; p < pictures; ++p) {
+      CHECK(tower.embed(pixels, p, 1) == std::vector<float>(found.begin() + p * n, found.begin() + (p + 1) * n));
+    }
+  });
+}
+
+}  // namespace
+
+TEST_CASE("rows in pairs: embeddings are single rows', and the same bits alone, in a batch and at any thread count") {
+  check_tower(wide_shape(8));   // 5 tokens: a row more
+  check_tower(wide_shape(12));  // 10
+}
