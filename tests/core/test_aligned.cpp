@@ -9,6 +9,9 @@
 #if defined(__GLIBC__)
 #include <malloc.h>
 #endif
+#if defined(__linux__)
+#include <unistd.h>
+#endif
 
 #include "support.hpp"
 
@@ -21,15 +24,14 @@ bool aligned_to(const T* pointer, std::size_t alignment) {
 
 #if defined(__linux__)
 // The flags of the mapping that holds an address: /proc/self/smaps, VmFlags; "hg" says that huge pages were asked for.
-std::string mapping_flags(const void* address) {
+std::string mapping_flags(std::uintptr_t address) {
   std::ifstream smaps("/proc/self/smaps");
   bool inside = false;
   for (std::string line; std::getline(smaps, line);) {
     unsigned long long first = 0;
     unsigned long long last = 0;
     if (std::sscanf(line.c_str(), "%llx-%llx ", &first, &last) == 2) {
-      const auto wanted = reinterpret_cast<std::uintptr_t>(address);
-      inside = first <= wanted && wanted < last;
+      inside = first <= address && address < last;
     } else if (inside && line.starts_with("VmFlags:")) {
       return line + " ";
     }
@@ -60,7 +62,7 @@ TEST_CASE("a buffer begins on a cache line, a large one on a huge page where ask
 TEST_CASE("huge pages are asked for where the kernel knows them") {
   if (!std::ifstream("/sys/kernel/mm/transparent_hugepage/enabled")) return;
   const clipon::AlignedBuffer<unsigned char> large(clipon::kLeastHuge + 1, clipon::Pages::huge);
-  const std::string flags = mapping_flags(large.data());
+  const std::string flags = mapping_flags(reinterpret_cast<std::uintptr_t>(large.data()));
   CAPTURE(flags);
   CHECK(flags.find(" hg ") != std::string::npos);
 }
@@ -79,5 +81,25 @@ TEST_CASE("freed memory serves the next buffer of the same size") {
     kept.emplace_back(100);
   }
   CHECK(free_bytes() < before + 2 * size);
+}
+#endif
+
+#if defined(CLIPON_MAPS_HUGE_PAGES) && !defined(CLIPON_ADDRESS_SANITIZER)
+TEST_CASE("memory on huge pages goes back to the system whole") {
+  const auto mapped = [] {
+    std::ifstream statm("/proc/self/statm");
+    std::size_t pages = 0;
+    statm >> pages;
+    return pages * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  };
+  constexpr std::size_t size = 16 * clipon::kHugePage;
+  const std::size_t before = mapped();
+  clipon::AlignedBuffer<unsigned char> large(size - 1, clipon::Pages::huge);
+  const auto inside = reinterpret_cast<std::uintptr_t>(large.data()) + size / 2;
+  CHECK_FALSE(mapping_flags(inside).empty());
+  CHECK(mapped() == before + size);  // what alignment took has gone back already
+  large = {};
+  CHECK(mapping_flags(inside).empty());
+  CHECK(mapped() == before);
 }
 #endif

@@ -13,17 +13,18 @@ namespace {
 unsigned char fill = 0;
 }
 
-void* operator new(std::size_t n, std::align_val_t alignment) {
-  const auto align = static_cast<std::size_t>(alignment);
-  void* memory = std::aligned_alloc(align, (n + align - 1) / align * align);
+// What AlignedBuffer asks for; larger memory comes as zeros from the system.  Not inlined: g++ would take malloc and
+// operator delete for a pair that doesn't match.
+[[gnu::noinline]] void* operator new(std::size_t n) {
+  void* memory = std::malloc(n);
   if (memory == nullptr) throw std::bad_alloc();
   std::memset(memory, fill, n);
   return memory;
 }
-void operator delete(void* memory, std::align_val_t) noexcept {
+[[gnu::noinline]] void operator delete(void* memory) noexcept {
   std::free(memory);
 }
-void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
+[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept {
   std::free(memory);
 }
 
@@ -39,12 +40,12 @@ Answers embed(const std::vector<std::byte>& file, clipon::Precision precision, c
   clipon::LoadOptions options;
   options.precision = precision;
   options.threads = 1;
-  const auto model = clipon::Model::load_from_memory(file, options);
+  const auto model = [&] { return clipon::Model::load_from_memory(file, options); };  // each call on fresh memory
   const std::size_t pictures = 9;
-  const auto side = static_cast<std::size_t>(model.image_size());
+  const auto side = static_cast<std::size_t>(model().image_size());
   std::vector<float> pixels(pictures * 3 * side * side);
   for (std::size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<float>(i % 37) * 0.1f - 1.8f;
-  return {model.embed_texts(texts), model.embed_texts({&texts.back(), 1}), model.embed_pixels(pixels, pictures)};
+  return {model().embed_texts(texts), model().embed_texts({&texts.back(), 1}), model().embed_pixels(pixels, pictures)};
 }
 
 bool equal(const clipon::Matrix& a, const clipon::Matrix& b) {
@@ -57,11 +58,11 @@ support::TinyShape random_shape(std::mt19937& random) {
     return values.begin()[random() % values.size()];
   };
   support::TinyShape shape;
-  shape.heads = pick({1, 2, 3});
+  shape.resnet = random() % 4 == 0;
+  shape.heads = shape.resnet ? pick({1, 2, 4}) : pick({1, 2, 3, 4});
   shape.width = shape.heads * pick({1, 3, 8, 17, 64});
   shape.feed_forward = std::min(pick({1, 3, 16, 33, 65}), 16 * shape.width);  // narrower than the block, too
-  shape.layers = pick({1, 2});
-  shape.resnet = random() % 4 == 0;
+  shape.layers = pick({1, 2, 3});
   if (shape.resnet) shape.image_size = 32;
   if (shape.resnet) shape.stem = pick({2, 4, 6});
   return shape;
@@ -74,7 +75,7 @@ int main() {
   for (int i = 0; i < 600; ++i) texts.push_back({static_cast<char>('a' + i % 26), static_cast<char>('a' + i / 26)});
   std::mt19937 random(5);
   int wrong = 0;
-  for (int i = 0; i < 40; ++i) {
+  for (int i = 0; i < 60; ++i) {
     const support::TinyShape shape = random_shape(random);
     const auto file = support::tiny_model(shape).bytes();
     for (const auto precision : {clipon::Precision::f32, clipon::Precision::bf16, clipon::Precision::int8}) {

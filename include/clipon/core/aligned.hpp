@@ -56,10 +56,13 @@ class AlignedBuffer {
 
  private:
   struct Free {
-    void* memory = nullptr;     // what operator new gave
-    std::size_t alignment = 0;  // that it was asked for; 0: none
+    void* memory = nullptr;      // what it was cut from
+    std::size_t huge_bytes = 0;  // of huge pages; 0: it came from operator new
+    std::size_t alignment = 0;   // that operator new was asked for; 0: none
     void operator()(T*) const noexcept {
-      if (alignment > 0) {
+      if (huge_bytes > 0) {
+        give_back_huge_pages(memory, huge_bytes);
+      } else if (alignment > 0) {
         ::operator delete (memory, std::align_val_t{alignment});
       } else {
         ::operator delete(memory);
@@ -69,13 +72,14 @@ class AlignedBuffer {
   using Array = std::unique_ptr<T, Free>;
 
   static Array allocate(std::size_t bytes, Pages pages) {
-    const bool huge = pages == Pages::huge && bytes >= kLeastHuge;
-    if (!huge && !kExactEnds) return allocate_aligned_here(bytes);
-    const std::size_t alignment = huge ? kHugePage : kAlignment;
-    if (huge) bytes = whole(bytes, kHugePage);
-    void* const memory = ::operator new (bytes, std::align_val_t{alignment});
-    if (huge) advise_huge_pages(memory, bytes);
-    return {static_cast<T*>(memory), Free{memory, alignment}};
+    if (kExactEnds) {
+      void* const memory = ::operator new (bytes, std::align_val_t{kAlignment});
+      return {static_cast<T*>(memory), Free{memory, 0, kAlignment}};
+    }
+    if (pages == Pages::usual || bytes < kLeastHuge) return allocate_aligned_here(bytes);
+    bytes = whole(bytes, kHugePage);
+    void* const memory = take_huge_pages(bytes);
+    return {static_cast<T*>(memory), Free{memory, bytes, 0}};
   }
 
   // An aligned block is cut out of a larger one by glibc, which does not find it large enough for the next request of
@@ -84,7 +88,7 @@ class AlignedBuffer {
     std::size_t space = bytes + kAlignment;
     void* const memory = ::operator new(space);
     void* start = memory;
-    return {static_cast<T*>(std::align(kAlignment, bytes, start, space)), Free{memory, 0}};
+    return {static_cast<T*>(std::align(kAlignment, bytes, start, space)), Free{memory, 0, 0}};
   }
 
   Array data_;

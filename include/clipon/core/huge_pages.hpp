@@ -4,11 +4,16 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <new>
 
 #include "clipon/core/config.hpp"
 
 #if defined(__linux__)
 #include <sys/mman.h>
+#if defined(MADV_HUGEPAGE)
+#define CLIPON_MAPS_HUGE_PAGES
+#endif
 #endif
 
 namespace clipon::inline CLIPON_ABI {
@@ -19,14 +24,35 @@ constexpr std::size_t kHugePage = std::size_t{1} << 21;
 /// From here on memory is worth huge pages: rounding it up to whole ones costs a half at most.
 constexpr std::size_t kLeastHuge = 2 * kHugePage;
 
-/// What memory is meant to lie on.  Huge pages are for what stays: glibc seldom reuses freed memory of such alignment.
+/// What memory is meant to lie on.  Huge pages are for what stays: each time they come from the system.
 enum class Pages { usual, huge };
 
-/// Linux's transparent_hugepage is "madvise" on most distributions: nothing gets them unasked.  A refusal changes
-/// nothing but speed.  memory: aligned to kHugePage, a multiple of it long.
-inline void advise_huge_pages([[maybe_unused]] void* memory, [[maybe_unused]] std::size_t bytes) noexcept {
-#if defined(__linux__) && defined(MADV_HUGEPAGE)
-  static_cast<void>(::madvise(memory, bytes, MADV_HUGEPAGE));
+/// `bytes` bytes, a multiple of kHugePage, aligned to one; throws std::bad_alloc.  On Linux mapped afresh: memory that
+/// an allocator has used before lies on small pages until the kernel joins them, calls later, and fills their gaps.
+/// transparent_hugepage is "madvise" on most distributions: nothing gets huge pages unasked.  A refusal changes nothing
+/// but speed.
+inline void* take_huge_pages(std::size_t bytes) {
+#if defined(CLIPON_MAPS_HUGE_PAGES)
+  if (bytes > static_cast<std::size_t>(-1) - kHugePage) throw std::bad_alloc();
+  const std::size_t space = bytes + kHugePage;  // which holds an aligned part, wherever it is
+  void* const memory = ::mmap(nullptr, space, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) throw std::bad_alloc();
+  auto* const begin = static_cast<unsigned char*>(memory);
+  const std::size_t before = (kHugePage - reinterpret_cast<std::uintptr_t>(memory) % kHugePage) % kHugePage;
+  if (before > 0) ::munmap(begin, before);
+  ::munmap(begin + before + bytes, kHugePage - before);
+  static_cast<void>(::madvise(begin + before, bytes, MADV_HUGEPAGE));
+  return begin + before;
+#else
+  return ::operator new (bytes, std::align_val_t{kHugePage});
+#endif
+}
+
+inline void give_back_huge_pages(void* memory, [[maybe_unused]] std::size_t bytes) noexcept {
+#if defined(CLIPON_MAPS_HUGE_PAGES)
+  ::munmap(memory, bytes);
+#else
+  ::operator delete (memory, std::align_val_t{kHugePage});
 #endif
 }
 
