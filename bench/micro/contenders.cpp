@@ -29,11 +29,11 @@ std::size_t count(index_t rows, index_t columns) {
 // As the towers use it: f32 from f32; bf16 from bf16 and int8.
 class Clipon : public Contender {
  public:
-  Clipon(const clipon::kernels::Context& context, const Matrices& in, DataType type)
+  Clipon(const clipon::kernels::Context& context, const Matrices& in, DataType type, clipon::kernels::Rows pairing)
       : context_(context),
         shape_(in.shape),
         type_(type),
-        w_(context, {in.w.data(), nullptr, DataType::f32, shape_.n, shape_.k}, type),
+        w_(context, {in.w.data(), nullptr, DataType::f32, shape_.n, shape_.k}, type, pairing),
         a_(count(shape_.m, clipon::kernels::padded_depth(type, shape_.k)) * clipon::size_of(type)),
         scales_(static_cast<std::size_t>(shape_.m)),
         out_(count(shape_.m, shape_.n)),
@@ -46,7 +46,12 @@ class Clipon : public Contender {
       context.kernels->quantise(from, shape_.m, shape_.k, rows);
     }
     operand_ = rows.read();
+    if (w_.in_pairs()) {
+      pair_memory_.resize(static_cast<std::size_t>(clipon::kernels::PairMemory::floats(context, shape_.m, shape_.k)));
+      context_.pair_memory = pair_memory_.data();
+    }
   }
+  [[nodiscard]] bool in_pairs() const { return w_.in_pairs(); }
   void run() override {
     clipon::kernels::Epilogue epilogue;
     epilogue.out = type_ == DataType::f32 ? out_.data() : nullptr;
@@ -66,6 +71,7 @@ class Clipon : public Contender {
   clipon::kernels::PackedMatrix w_;
   AlignedBuffer<unsigned char> a_;
   std::vector<RowScale> scales_;
+  std::vector<float> pair_memory_;
   AlignedBuffer<float> out_;
   AlignedBuffer<std::uint16_t> out_bf16_;
   Operand operand_;
@@ -192,8 +198,13 @@ Matrices make_matrices(const Shape& shape) {
   return in;
 }
 
-std::unique_ptr<Contender> make_clipon(const clipon::kernels::Context& context, const Matrices& in, DataType type) {
-  return std::make_unique<Clipon>(context, in, type);
+std::unique_ptr<Contender> make_clipon(const clipon::kernels::Context& context, const Matrices& in, DataType type,
+                                       clipon::kernels::Rows rows) {
+  const bool in_pairs = rows == clipon::kernels::Rows::in_pairs;
+  if (in_pairs && in.shape.m % 2 != 0) return nullptr;
+  auto contender = std::make_unique<Clipon>(context, in, type, rows);
+  if (in_pairs && !contender->in_pairs()) return nullptr;
+  return contender;
 }
 
 std::unique_ptr<Contender> make_onednn([[maybe_unused]] int threads, [[maybe_unused]] const Matrices& in,

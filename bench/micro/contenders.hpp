@@ -31,9 +31,10 @@ struct Matrices {
 };
 Matrices make_matrices(const Shape& shape);
 
-/// Null where the library has no product of that type, or was not found when this was built.
+/// Null where the library has no product of that type, or was not found when this was built; clipon on rows in pairs
+/// also where it would compute this shape as for single rows.
 std::unique_ptr<Contender> make_clipon(const clipon::kernels::Context& context, const Matrices& in,
-                                       clipon::DataType type);
+                                       clipon::DataType type, clipon::kernels::Rows rows);
 std::unique_ptr<Contender> make_onednn(int threads, const Matrices& in, clipon::DataType type);
 std::unique_ptr<Contender> make_openblas(int threads, const Matrices& in, clipon::DataType type);
 std::unique_ptr<Contender> make_eigen(int threads, const Matrices& in, clipon::DataType type);

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <iterator>
 
 #include "micro/contenders.hpp"
 #include "peak.hpp"
@@ -53,45 +54,49 @@ void check_agreement(const bench::Shape& shape, const bench::Contender& ours, co
   }
 }
 
-constexpr const char* kNames[] = {"clipon", "oneDNN", "OpenBLAS", "Eigen"};
+constexpr const char* kNames[] = {"clipon", "in pairs", "oneDNN", "OpenBLAS", "Eigen"};
+constexpr std::size_t kContenders = std::size(kNames);
+constexpr std::size_t kFirstPeer = 2;
 
 void measure(const Options& options, const bench::Shape& shape, clipon::DataType type, int threads) {
   const clipon::kernels::Context context{&clipon::kernels::select_table(clipon::kernels::parse_isa(options.isa)),
                                          {threads}};
   const bench::Matrices in = bench::make_matrices(shape);
-  std::unique_ptr<bench::Contender> contenders[4] = {bench::make_clipon(context, in, type)};
+  using clipon::kernels::Rows;
+  std::unique_ptr<bench::Contender> contenders[kContenders] = {bench::make_clipon(context, in, type, Rows::single),
+                                                               bench::make_clipon(context, in, type, Rows::in_pairs)};
   if (!options.alone) {
-    contenders[1] = bench::make_onednn(threads, in, type);
-    contenders[2] = bench::make_openblas(threads, in, type);
-    contenders[3] = bench::make_eigen(threads, in, type);
+    contenders[2] = bench::make_onednn(threads, in, type);
+    contenders[3] = bench::make_openblas(threads, in, type);
+    contenders[4] = bench::make_eigen(threads, in, type);
   }
   const double operations =
       2.0 * static_cast<double>(shape.m) * static_cast<double>(shape.n) * static_cast<double>(shape.k);
   std::vector<double> peaks;
-  std::vector<double> rates[4];
+  std::vector<double> rates[kContenders];
   for (int round = -1; round < options.rounds; ++round) {  // the first, to warm up, does not count
     const double peak = bench::peak_rate(context, type, 3.0, 1);
     if (round >= 0) peaks.push_back(peak);
-    for (std::size_t c = 0; c < 4; ++c) {
+    for (std::size_t c = 0; c < kContenders; ++c) {
       if (!contenders[c]) continue;
       const double found = rate(*contenders[c], operations, options.milliseconds);
       if (round >= 0) rates[c].push_back(found);
     }
   }
-  for (std::size_t c = 1; c < 4; ++c) {
+  for (std::size_t c = 1; c < kContenders; ++c) {
     if (contenders[c]) check_agreement(shape, *contenders[0], *contenders[c]);
   }
   const double peak = *std::max_element(peaks.begin(), peaks.end());
   std::printf("%-5s %2d %5td %5td %5td  %-24s %8.1f", type == clipon::DataType::i8 ? "int8" : to_string(type), threads,
               shape.m, shape.n, shape.k, shape.what.c_str(), peak * 1e-9);
   double best_peer = 0.0;
-  for (std::size_t c = 0; c < 4; ++c) {
+  for (std::size_t c = 0; c < kContenders; ++c) {
     if (!contenders[c]) {
       std::printf("        -      ");
       continue;
     }
     const double found = median(rates[c]);
-    if (c > 0) best_peer = std::max(best_peer, found);
+    if (c >= kFirstPeer) best_peer = std::max(best_peer, found);
     std::printf(" %8.1f %.3f ", found * 1e-9, found / peak);
   }
   if (best_peer > 0.0) std::printf(" %5.2f", median(rates[0]) / best_peer);
@@ -133,8 +138,10 @@ int main(int argc, char** argv) try {
   const auto& table = clipon::kernels::select_table(clipon::kernels::parse_isa(options.isa));
   std::printf("clipon %s (%s, tile %td x %td), %s\n", CLIPON_VERSION_STRING, clipon::simd::to_string(table.isa),
               table.gemm_rows, table.panel_columns(clipon::DataType::f32), bench::contender_versions().c_str());
-  std::printf("GFLOP/s and share of the peak, median of %d rounds; last: clipon over the best of the others\n",
-              options.rounds);
+  std::printf(
+      "GFLOP/s and share of the peak, median of %d rounds; in pairs: as a Vision Transformer's f32; "
+      "last: clipon over the best of the others\n",
+      options.rounds);
   std::printf("type   t     m     n     k  %-24s     peak", "what");
   for (const char* name : kNames) std::printf(" %14s", name);
   std::printf("  ratio\n");
