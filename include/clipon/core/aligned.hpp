@@ -72,14 +72,14 @@ class AlignedBuffer {
   using Array = std::unique_ptr<T, Free>;
 
   static Array allocate(std::size_t bytes, Pages pages) {
-    if (kExactEnds) {
-      void* const memory = ::operator new (bytes, std::align_val_t{kAlignment});
-      return {static_cast<T*>(memory), Free{memory, 0, kAlignment}};
+    if (pages == Pages::huge && bytes >= kLeastHuge) {
+      bytes = whole(bytes, kHugePage);
+      void* const memory = take_huge_pages(bytes);
+      return {static_cast<T*>(memory), Free{memory, bytes, 0}};
     }
-    if (pages == Pages::usual || bytes < kLeastHuge) return allocate_aligned_here(bytes);
-    bytes = whole(bytes, kHugePage);
-    void* const memory = take_huge_pages(bytes);
-    return {static_cast<T*>(memory), Free{memory, bytes, 0}};
+    if (!kExactEnds) return allocate_aligned_here(bytes);
+    void* const memory = ::operator new (bytes, std::align_val_t{kAlignment});
+    return {static_cast<T*>(memory), Free{memory, 0, kAlignment}};
   }
 
   // An aligned block is cut out of a larger one by glibc, which does not find it large enough for the next request of
