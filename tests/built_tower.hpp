@@ -38,6 +38,14 @@ struct BuiltTower {
     tower.forward(context, input, n, out.data(), scratch);
     return out;
   }
+
+  // CHECKs that each picture of a batch alone gives the bits of its row of `all`.
+  void check_alone(const std::vector<float>& pixels, const std::vector<float>& all) const {
+    const clipon::index_t n = tower.embed_dim();
+    for (clipon::index_t p = 0; p * n < static_cast<clipon::index_t>(all.size()); ++p) {
+      CHECK(embed(pixels, p, 1) == std::vector<float>(all.begin() + p * n, all.begin() + (p + 1) * n));
+    }
+  }
 };
 
 }  // namespace support

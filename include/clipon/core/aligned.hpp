@@ -58,12 +58,11 @@ class AlignedBuffer {
   struct Free {
     void* memory = nullptr;      // what it was cut from
     std::size_t huge_bytes = 0;  // of huge pages; 0: it came from operator new
-    std::size_t alignment = 0;   // that operator new was asked for; 0: none
     void operator()(T*) const noexcept {
       if (huge_bytes > 0) {
         give_back_huge_pages(memory, huge_bytes);
-      } else if (alignment > 0) {
-        ::operator delete (memory, std::align_val_t{alignment});
+      } else if constexpr (kExactEnds) {
+        ::operator delete (memory, std::align_val_t{kAlignment});
       } else {
         ::operator delete(memory);
       }
@@ -75,11 +74,11 @@ class AlignedBuffer {
     if (pages == Pages::huge && bytes >= kLeastHuge) {
       bytes = whole(bytes, kHugePage);
       void* const memory = take_huge_pages(bytes);
-      return {static_cast<T*>(memory), Free{memory, bytes, 0}};
+      return {static_cast<T*>(memory), Free{memory, bytes}};
     }
     if (!kExactEnds) return allocate_aligned_here(bytes);
     void* const memory = ::operator new (bytes, std::align_val_t{kAlignment});
-    return {static_cast<T*>(memory), Free{memory, 0, kAlignment}};
+    return {static_cast<T*>(memory), Free{memory, 0}};
   }
 
   // An aligned block is cut out of a larger one by glibc, which does not find it large enough for the next request of
@@ -88,7 +87,7 @@ class AlignedBuffer {
     std::size_t space = bytes + kAlignment;
     void* const memory = ::operator new(space);
     void* start = memory;
-    return {static_cast<T*>(std::align(kAlignment, bytes, start, space)), Free{memory, 0, 0}};
+    return {static_cast<T*>(std::align(kAlignment, bytes, start, space)), Free{memory, 0}};
   }
 
   Array data_;

@@ -1,7 +1,7 @@
 // Matrix multiplication, the narrow interface that every layer uses: out = activation(A W^T + bias + residual).
 // Layer 2. This is the driver: it blocks for the cache and divides the work over threads; it knows no instruction set.
-// Each output element is one sum in the order of k (kernels/micro/gemm.hpp), so neither the blocks nor the threads
-// change a bit of the result.
+// Each output element is one sum in the order of k (kernels/micro/gemm.hpp) or, of rows in pairs, a fixed sequence of
+// such sums (kernels/strassen.hpp), so neither the blocks nor the threads change a bit of the result.
 #pragma once
 
 #include <algorithm>

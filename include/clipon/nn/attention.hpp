@@ -2,7 +2,6 @@
 // Sequences of different length lie one after the other in one matrix of rows, without padding.
 #pragma once
 
-#include <algorithm>
 #include <cmath>
 #include <span>
 
@@ -61,14 +60,11 @@ inline OperatorTime attention_operation(index_t width, DataType type, std::span<
 template <class HeadOf>
 inline void compute_heads(const Context& context, index_t heads, const AttentionScratch& scratch,
                           const HeadOf& head_of) {
-  const index_t teams = std::min<index_t>(context.threads.count, heads);
-  parallel::parallel_for(context.threads, teams, [&](index_t team) {
-    for (index_t i = team; i < heads; i += teams) {
-      kernels::AttentionHead head = head_of(i);
-      if (head.queries == 0) continue;
-      head.scratch = scratch.data + team * scratch.a_thread;
-      context.kernels->attention_head(head);
-    }
+  parallel::parallel_for_on_threads(context.threads, heads, [&](index_t i, index_t thread) {
+    kernels::AttentionHead head = head_of(i);
+    if (head.queries == 0) return;
+    head.scratch = scratch.data + thread * scratch.a_thread;
+    context.kernels->attention_head(head);
   });
 }
 

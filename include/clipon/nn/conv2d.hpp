@@ -44,24 +44,21 @@ void forward_prepared(const Context& context, const Linear& linear, index_t rows
   const index_t depth = linear.inputs();
   const index_t height = kernels::block_rows(*context.kernels, depth, linear.type());
   const index_t blocks = std::max((rows + height - 1) / height, std::min<index_t>(context.threads.count, rows));
-  const index_t teams = std::min<index_t>(context.threads.count, blocks);
   const Context alone = context.alone();
-  parallel::parallel_for(context.threads, teams, [&](index_t team) {
-    OperandRows block{scratch + team * prepared_bytes(context, linear), kernels::padded_depth(linear.type(), depth),
+  parallel::parallel_for_on_threads(context.threads, blocks, [&](index_t b, index_t thread) {
+    OperandRows block{scratch + thread * prepared_bytes(context, linear), kernels::padded_depth(linear.type(), depth),
                       linear.type(), nullptr};
     if (linear.type() == DataType::i8) {  // the scales behind the bytes, as operand_bytes counts them
       auto* end = static_cast<unsigned char*>(block.data) + Scratch::size_for<unsigned char>(height * block.stride);
       block.scales = reinterpret_cast<kernels::RowScale*>(end);
     }
-    for (index_t b = team; b < blocks; b += teams) {
-      const index_t first = b * rows / blocks;
-      const index_t count = (b + 1) * rows / blocks - first;
-      {
-        const auto span = alone.timed({name, linear.type(), depth, 0, 0, static_cast<double>(count)});
-        prepare(first, count, block);
-      }
-      forward(alone, linear, block.read(), count, output_from_row(out, first));
+    const index_t first = b * rows / blocks;
+    const index_t count = (b + 1) * rows / blocks - first;
+    {
+      const auto span = alone.timed({name, linear.type(), depth, 0, 0, static_cast<double>(count)});
+      prepare(first, count, block);
     }
+    forward(alone, linear, block.read(), count, output_from_row(out, first));
   });
 }
 

@@ -2,7 +2,6 @@
 // towers.  openai/CLIP clip/model.py, Transformer.
 #pragma once
 
-#include <algorithm>
 #include <vector>
 
 #include "clipon/nn/row_shares.hpp"
@@ -22,7 +21,6 @@ struct Transformer {
     return block.attention.query_key_value.weight.in_pairs() || block.attention.out.weight.in_pairs() ||
            block.c_fc.weight.in_pairs() || block.c_proj.weight.in_pairs();
   }
-  [[nodiscard]] index_t longest_input() const { return std::max(last_block.c_fc.inputs(), last_block.c_proj.inputs()); }
 };
 
 /// The buffers of one call, for `rows` rows in sequences of at most `longest`.
@@ -46,7 +44,7 @@ struct TransformerScratch {
 
  private:
   static index_t pair_floats(const Context& context, const Transformer& transformer, index_t rows) {
-    return transformer.in_pairs() ? kernels::PairMemory::floats(context, rows, transformer.longest_input()) : 0;
+    return transformer.in_pairs() ? kernels::PairMemory::floats(context, rows, transformer.last_block.widest()) : 0;
   }
 };
 

@@ -22,6 +22,8 @@ struct ResidualAttentionBlock {
   Activation activation = Activation::quick_gelu;
 
   [[nodiscard]] DataType type() const { return c_fc.type(); }  // of its rows' products
+  /// Of what its products read: a file may say that the MLP is narrower than the block.
+  [[nodiscard]] index_t widest() const { return std::max(attention.width(), c_fc.outputs()); }
 };
 
 using TransformerBlock = ResidualAttentionBlock<AttentionWeights>;
@@ -43,7 +45,7 @@ struct BlockScratch {
     const DataType type = block.type();
     return operand_bytes(type, rows, width) + operand_bytes(between(type), rows, 3 * width) +
            operand_bytes(between(type), rows, width) + operand_bytes(between(type), rows, block.c_fc.outputs()) +
-           operand_bytes(type, quantised_rows(type, rows), widest(block)) +
+           operand_bytes(type, quantised_rows(type, rows), block.widest()) +
            AttentionScratch::bytes(context, block.attention.head_width(), longest);
   }
 
@@ -53,7 +55,7 @@ struct BlockScratch {
         query_key_value(take_operand(scratch, between(block.type()), rows, 3 * block.attention.width())),
         attended(take_operand(scratch, between(block.type()), rows, block.attention.width())),
         hidden(take_operand(scratch, between(block.type()), rows, block.c_fc.outputs())),
-        quantised(take_operand(scratch, block.type(), quantised_rows(block.type(), rows), widest(block))),
+        quantised(take_operand(scratch, block.type(), quantised_rows(block.type(), rows), block.widest())),
         attention(context, block.attention.head_width(), longest, scratch) {}
 
   /// Zeros in an f32 row that no sequence has, so that products of pairs find numbers there.
@@ -72,8 +74,6 @@ struct BlockScratch {
   }
 
  private:
-  // A file may say that the MLP is narrower than the block; quantised takes rows of either.
-  static index_t widest(const PooledBlock& block) { return std::max(block.attention.width(), block.c_fc.outputs()); }
   static index_t quantised_rows(DataType type, index_t rows) { return type == DataType::i8 ? rows : 0; }
 };
 

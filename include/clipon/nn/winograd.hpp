@@ -141,34 +141,31 @@ inline void forward(const Context& context, const Winograd& conv, const void* in
   const index_t most = winograd_block_tiles(context, conv);
   const index_t threads = context.threads.count;
   const index_t blocks = std::min(((tiles + most - 1) / most + threads - 1) / threads * threads, tiles);
-  const index_t teams = std::min(threads, blocks);
-  const index_t bytes_a_team = winograd_scratch_bytes(context, conv) / threads;
+  const index_t bytes_a_thread = winograd_scratch_bytes(context, conv) / threads;
   const Context alone = context.alone();
-  parallel::parallel_for(context.threads, teams, [&](index_t team) {
-    for (index_t b = team; b < blocks; b += teams) {
-      const index_t first = b * tiles / blocks;
-      const WinogradBlock block =
-          winograd_block(conv, size, first, (b + 1) * tiles / blocks - first, scratch + team * bytes_a_team);
-      const index_t count = block.tiles.count;
-      const auto rows_made = static_cast<double>(count * static_cast<index_t>(conv.positions.size()));
-      {
-        const auto span = alone.timed({"winograd_input", conv.type(), conv.inputs(), 0, 0, rows_made});
-        context.kernels->winograd_input(block.tiles, in, block.rows);
-      }
-      OperandRows a = block.rows.rows;
-      kernels::Epilogue product = kernels::store_to(block.sums, conv.outputs(), DataType::f32);
-      for (std::size_t p = 0; p < conv.positions.size(); ++p) {
-        const kernels::PackedMatrix* next = p + 1 < conv.positions.size() ? &conv.positions[p + 1] : nullptr;
-        kernels::gemm(alone, a.read(), count, conv.positions[p], product, next);
-        a = a.from(0, block.rows.position_stride);
-        if (a.scales != nullptr) a.scales += count;
-        product.out += block.sum_stride;
-      }
-      const auto span = alone.timed({"winograd_output", conv.map_type(), conv.outputs(), 0, 0, rows_made});
-      kernels::WinogradTiles outputs = block.tiles;
-      outputs.channels = conv.outputs();
-      context.kernels->winograd_output(outputs, block.sums, block.sum_stride, conv.bias.data(), pool, out);
+  parallel::parallel_for_on_threads(context.threads, blocks, [&](index_t b, index_t thread) {
+    const index_t first = b * tiles / blocks;
+    const WinogradBlock block =
+        winograd_block(conv, size, first, (b + 1) * tiles / blocks - first, scratch + thread * bytes_a_thread);
+    const index_t count = block.tiles.count;
+    const auto rows_made = static_cast<double>(count * static_cast<index_t>(conv.positions.size()));
+    {
+      const auto span = alone.timed({"winograd_input", conv.type(), conv.inputs(), 0, 0, rows_made});
+      context.kernels->winograd_input(block.tiles, in, block.rows);
     }
+    OperandRows a = block.rows.rows;
+    kernels::Epilogue product = kernels::store_to(block.sums, conv.outputs(), DataType::f32);
+    for (std::size_t p = 0; p < conv.positions.size(); ++p) {
+      const kernels::PackedMatrix* next = p + 1 < conv.positions.size() ? &conv.positions[p + 1] : nullptr;
+      kernels::gemm(alone, a.read(), count, conv.positions[p], product, next);
+      a = a.from(0, block.rows.position_stride);
+      if (a.scales != nullptr) a.scales += count;
+      product.out += block.sum_stride;
+    }
+    const auto span = alone.timed({"winograd_output", conv.map_type(), conv.outputs(), 0, 0, rows_made});
+    kernels::WinogradTiles outputs = block.tiles;
+    outputs.channels = conv.outputs();
+    context.kernels->winograd_output(outputs, block.sums, block.sum_stride, conv.bias.data(), pool, out);
   });
 }
 
