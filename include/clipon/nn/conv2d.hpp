@@ -7,6 +7,7 @@
 
 #include "clipon/nn/map.hpp"
 #include "clipon/nn/operand.hpp"
+#include "clipon/nn/row_shares.hpp"
 
 namespace clipon::inline CLIPON_ABI::nn {
 
@@ -81,25 +82,20 @@ inline void gather_neighbourhood(index_t channels, const float* in, MapSize size
   }
 }
 
-// out = linear(in) of a map's rows as they stand.  A thread takes rows of its own where there are enough, so that it
-// finds what the convolution before wrote of them in its own cache; else all threads share each panel's rows.
-inline void forward_rows(const Context& context, const Linear& linear, const Operand& in, index_t rows,
-                         const Output& out) {
-  const index_t least = context.kernels->least_rows_alone(in.type);
-  if (rows < context.threads.count * least) return forward(context, linear, in, rows, out);
-  parallel::parallel_ranges(context.threads, rows, least, [&](index_t first, index_t count) {
-    forward(context.alone(), linear, in.from_row(first), count, output_from_row(out, first));
-  });
-}
-
 /// 1 x 1: in [pixels, in_channels] in f32 or bf16 -> out [pixels, out_channels], with bias, residual and activation.
 inline void forward(const Context& context, const Conv2d& conv, const Operand& in, MapSize size, const Output& out,
                     unsigned char* scratch) {
-  if (conv.linear.type() == in.type) return forward_rows(context, conv.linear, in, size.pixels(), out);
+  const index_t pixels = size.pixels();
+  if (conv.linear.type() == in.type) {  // a thread finds what the layer before wrote of its rows in its own cache
+    const bool enough = pixels >= context.threads.count * context.kernels->least_rows_alone(in.type);
+    return for_row_shares(context, pixels, enough, [&](const Context& own, index_t first, index_t count) {
+      forward(own, conv.linear, in.from_row(first), count, output_from_row(out, first));
+    });
+  }
   const auto prepare = [&](index_t first, index_t count, const OperandRows& rows) {
     context.kernels->quantise(in.from_row(first), count, conv.in_channels, rows);
   };
-  forward_prepared(context, conv.linear, size.pixels(), out, scratch, "quantise", prepare);
+  forward_prepared(context, conv.linear, pixels, out, scratch, "quantise", prepare);
 }
 
 /// 3 x 3, stride 2: one map in [height, width, in_channels] -> out [height / 2, width / 2, out_channels], rounded up.

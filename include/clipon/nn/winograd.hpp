@@ -120,11 +120,11 @@ inline WinogradBlock winograd_block(const Winograd& conv, MapSize size, index_t 
   return block;
 }
 
-// Tiles of a block: what is between the transforms should stay in an L2 of 1 MiB, but with fewer rows than this a
-// product waits for its weights.
+// Tiles of a block: what is between the transforms should stay in an L2 of 1 MiB (2,400 KiB were slower in most runs,
+// 700 to 1,200 about the same, Zen 4), but with fewer rows than this a product waits for its weights.
 inline index_t winograd_block_tiles(const Winograd& conv) {
   constexpr index_t least = 24;
-  constexpr index_t in_l2 = 950 * 1024;  // bytes; of 400, 700, 950, 1,200 and 2,400 KiB the best on Zen 4
+  constexpr index_t in_l2 = 950 * 1024;  // bytes
   const index_t positions = (conv.m + 2) * (conv.m + 2);
   const index_t bytes = positions * (conv.inputs() * static_cast<index_t>(size_of(conv.type())) + conv.outputs() * 4);
   return std::max(in_l2 / bytes, least);
