@@ -26,7 +26,7 @@ std::size_t count(index_t rows, index_t columns) {
   return static_cast<std::size_t>(rows * columns);
 }
 
-// As the towers use it: f32 from f32; bf16 from bf16 and int8.
+// As the towers use it: f32 from f32, and from int8 in 16 bits; bf16 from bf16 and other int8.
 class Clipon : public Contender {
  public:
   Clipon(const clipon::kernels::Context& context, const Matrices& in, DataType type, clipon::kernels::Rows pairing)
@@ -47,24 +47,27 @@ class Clipon : public Contender {
     }
     operand_ = rows.read();
     if (w_.in_pairs()) {
-      pair_memory_.resize(static_cast<std::size_t>(clipon::kernels::PairMemory::floats(context, shape_.m, shape_.k)));
+      pair_memory_.resize(
+          static_cast<std::size_t>(clipon::kernels::PairMemory::floats(context, type, shape_.m, shape_.k)));
       context_.pair_memory = pair_memory_.data();
     }
   }
   [[nodiscard]] bool in_pairs() const { return w_.in_pairs(); }
   void run() override {
     clipon::kernels::Epilogue epilogue;
-    epilogue.out = type_ == DataType::f32 ? out_.data() : nullptr;
-    epilogue.out_bf16 = type_ == DataType::f32 ? nullptr : out_bf16_.data();
+    epilogue.out = floats() ? out_.data() : nullptr;
+    epilogue.out_bf16 = floats() ? nullptr : out_bf16_.data();
     epilogue.out_stride = shape_.n;
     clipon::kernels::gemm(context_, operand_, shape_.m, w_, epilogue);
   }
   [[nodiscard]] double result(index_t row, index_t column) const override {
     const std::size_t at = count(row, shape_.n) + static_cast<std::size_t>(column);
-    return type_ == DataType::f32 ? double{out_.data()[at]} : double{clipon::bf16_to_float(out_bf16_.data()[at])};
+    return floats() ? double{out_.data()[at]} : double{clipon::bf16_to_float(out_bf16_.data()[at])};
   }
 
  private:
+  [[nodiscard]] bool floats() const { return type_ == DataType::f32 || type_ == DataType::i16; }
+
   clipon::kernels::Context context_;
   Shape shape_;
   DataType type_;
@@ -88,7 +91,7 @@ class OneDnn : public Contender {
     using Kind = memory::data_type;
     omp_set_num_threads(threads);
     const Kind a_kind = type == DataType::f32 ? Kind::f32 : type == DataType::bf16 ? Kind::bf16 : Kind::u8;
-    const Kind w_kind = type == DataType::i8 ? Kind::s8 : a_kind;
+    const Kind w_kind = clipon::is_integer(type) ? Kind::s8 : a_kind;
     const Kind out_kind = type == DataType::bf16 ? Kind::bf16 : Kind::f32;
     const memory::dims a_size = {shape_.m, shape_.k};
     const memory::dims w_size = {shape_.k, shape_.n};
@@ -97,7 +100,7 @@ class OneDnn : public Contender {
                                          {out_size, out_kind, Tag::ab});
     const dnnl::matmul::primitive_desc chosen(description, engine_);
     multiply_ = dnnl::matmul(chosen);
-    const bool bytes = type == DataType::i8;  // of A in 0..1 and W in -1..1
+    const bool bytes = clipon::is_integer(type);  // of A in 0..1 and W in -1..1
     scale_ = bytes ? 255.0f * 127.0f : 1.0f;
     a_ = filled(in.a, {a_size, Kind::f32, Tag::ab}, {a_size, a_kind, Tag::ab}, bytes ? 255.0f : 1.0f);
     w_ = filled(in.w, {w_size, Kind::f32, Tag::ba}, chosen.weights_desc(), bytes ? 127.0f : 1.0f);

@@ -58,9 +58,10 @@ constexpr const char* kNames[] = {"clipon", "in pairs", "oneDNN", "OpenBLAS", "E
 constexpr std::size_t kContenders = std::size(kNames);
 constexpr std::size_t kFirstPeer = 2;
 
-void measure(const Options& options, const bench::Shape& shape, clipon::DataType type, int threads) {
+void measure(const Options& options, const bench::Shape& shape, clipon::Precision precision, int threads) {
   const clipon::kernels::Context context{&clipon::kernels::select_table(clipon::kernels::parse_isa(options.isa)),
                                          {threads}};
+  const clipon::DataType type = clipon::kernels::product_type(*context.kernels, precision);
   const bench::Matrices in = bench::make_matrices(shape);
   using clipon::kernels::Rows;
   std::unique_ptr<bench::Contender> contenders[kContenders] = {bench::make_clipon(context, in, type, Rows::single),
@@ -87,8 +88,8 @@ void measure(const Options& options, const bench::Shape& shape, clipon::DataType
     if (contenders[c]) check_agreement(shape, *contenders[0], *contenders[c]);
   }
   const double peak = *std::max_element(peaks.begin(), peaks.end());
-  std::printf("%-5s %2d %5td %5td %5td  %-24s %8.1f", type == clipon::DataType::i8 ? "int8" : to_string(type), threads,
-              shape.m, shape.n, shape.k, shape.what.c_str(), peak * 1e-9);
+  std::printf("%-5s %2d %5td %5td %5td  %-24s %8.1f", to_string(type), threads, shape.m, shape.n, shape.k,
+              shape.what.c_str(), peak * 1e-9);
   double best_peer = 0.0;
   for (std::size_t c = 0; c < kContenders; ++c) {
     if (!contenders[c]) {
@@ -137,9 +138,10 @@ int main(int argc, char** argv) try {
 
   const auto& table = clipon::kernels::select_table(clipon::kernels::parse_isa(options.isa));
   std::printf("clipon %s (%s, tile %td x %td), %s\n", CLIPON_VERSION_STRING, clipon::simd::to_string(table.isa),
-              table.gemm_rows, table.panel_columns(clipon::DataType::f32), bench::contender_versions().c_str());
+              table.gemm_rows(clipon::DataType::f32), table.panel_columns(clipon::DataType::f32),
+              bench::contender_versions().c_str());
   std::printf(
-      "GFLOP/s and share of the peak, median of %d rounds; in pairs: as a Vision Transformer's f32; "
+      "GFLOP/s and share of the peak, median of %d rounds; in pairs: as a Vision Transformer's; "
       "last: clipon over the best of the others\n",
       options.rounds);
   std::printf("type   t     m     n     k  %-24s     peak", "what");
@@ -157,9 +159,9 @@ int main(int argc, char** argv) try {
       if (!options.m.empty() && std::find(options.m.begin(), options.m.end(), shape.m) == options.m.end()) continue;
       for (const int threads : options.threads) {
         measure(options, shape,
-                type == "f32"    ? clipon::DataType::f32
-                : type == "bf16" ? clipon::DataType::bf16
-                                 : clipon::DataType::i8,
+                type == "f32"    ? clipon::Precision::f32
+                : type == "bf16" ? clipon::Precision::bf16
+                                 : clipon::Precision::int8,
                 threads);
       }
     }

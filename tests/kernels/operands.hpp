@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <clipon/kernels/gemm.hpp>
 #include <clipon/kernels/reference.hpp>
 #include <cmath>
@@ -13,7 +14,10 @@ namespace support {
 using clipon::DataType;
 using clipon::index_t;
 
-constexpr DataType kProductTypes[] = {DataType::f32, DataType::bf16, DataType::i8};
+/// What products of these kernels compute in.
+inline std::array<DataType, 3> product_types(const clipon::kernels::KernelTable& table) {
+  return {DataType::f32, DataType::bf16, table.integers};
+}
 
 /// The values as `type` holds them where that is bf16, else as they are.
 inline std::vector<float> rounded(DataType type, std::vector<float> values) {
@@ -56,11 +60,11 @@ class RandomRows {
 class RandomWeights {
  public:
   RandomWeights(Random& random, DataType type, index_t rows, index_t n) : floats_(random.normals(rows * n)) {
-    stored = {floats_.data(), nullptr, type, rows, n};
+    stored = {floats_.data(), nullptr, clipon::is_integer(type) ? DataType::i8 : type, rows, n};
     if (type == DataType::bf16) {
       for (const float x : floats_) halves_.push_back(clipon::float_to_bf16(x));
       stored.data = halves_.data();
-    } else if (type == DataType::i8) {
+    } else if (clipon::is_integer(type)) {
       for (std::size_t i = 0; i < floats_.size(); ++i) {
         bytes_.push_back(static_cast<std::int8_t>(random.whole(-127, 127)));
       }

@@ -9,30 +9,30 @@ using namespace clipon;
 using namespace clipon::kernels;
 
 TEST_CASE("gemm agrees with the definition: random shapes, types, epilogues, threads, every ISA") {
-  support::for_each_isa([](const KernelTable& table) { support::check_products(table, support::kProductTypes, 90); });
+  support::for_each_isa(
+      [](const KernelTable& table) { support::check_products(table, support::product_types(table), 90); });
 }
 
 TEST_CASE("a row of a product is the same bits alone, in a batch and at any thread count") {
-  support::for_each_isa([](const KernelTable& table) { support::check_rows_alone(table, support::kProductTypes); });
+  support::for_each_isa(
+      [](const KernelTable& table) { support::check_rows_alone(table, support::product_types(table)); });
 }
 
 TEST_CASE("int8 products are the same bits on every ISA") {
-  support::Random random(13);
   const index_t m = 21;
   const index_t n = 101;
   const index_t k = 333;
-  const auto usable = usable_isas();
-  const KernelTable& lowest = *built_table(usable.front());
-  const support::RandomRows rows(lowest, random, DataType::i8, m, k);
-  const support::RandomWeights weights(random, DataType::i8, n, k);
   std::vector<float> expected;
   support::for_each_isa([&](const KernelTable& table) {
+    support::Random random(13);
+    const support::RandomRows rows(table, random, table.integers, m, k);
+    const support::RandomWeights weights(random, table.integers, n, k);
     const Context context{&table, {1}};
     std::vector<float> found(static_cast<std::size_t>(m * n));
     Epilogue epilogue;
     epilogue.out = found.data();
     epilogue.out_stride = n;
-    gemm(context, rows.read(), m, PackedMatrix(context, weights.stored, DataType::i8), epilogue);
+    gemm(context, rows.read(), m, PackedMatrix(context, weights.stored, table.integers), epilogue);
     if (expected.empty()) expected = found;
     CHECK(std::memcmp(found.data(), expected.data(), found.size() * sizeof(float)) == 0);
   });
@@ -77,8 +77,9 @@ TEST_CASE("float weights become bytes near their row's scale, and the errors of 
     auto values = random.normals(rows * columns);
     for (index_t c = 0; c < columns; ++c) values[static_cast<std::size_t>(7 * columns + c)] = 0.0f;  // a dead output
     const StoredMatrix w{values.data(), nullptr, DataType::f32, rows, columns};
-    const PackedMatrix packed(Context{&table, {1}}, w, DataType::i8);
+    const PackedMatrix packed(Context{&table, {1}}, w, table.integers);
     const index_t nr = packed.panel_rows();
+    const index_t step = k_step(table.integers);
     for (index_t r = 0; r < rows; ++r) {
       const GemmBlock block = packed.block_from(r / nr * nr);
       const float scale = block.column_scale[r % nr];
@@ -88,7 +89,9 @@ TEST_CASE("float weights become bytes near their row's scale, and the errors of 
       index_t changed = 0;
       for (index_t c = 0; c < columns; ++c) {
         const float x = reference::element(w, r, c);
-        const int byte = static_cast<const std::int8_t*>(block.panels)[(c / 4 * nr + r % nr) * 4 + c % 4];
+        const index_t at = ((panel_head(table.integers) + c / step) * nr + r % nr) * step + c % step;
+        const int byte = table.integers == DataType::i8 ? static_cast<const std::int8_t*>(block.panels)[at]
+                                                        : static_cast<const std::int16_t*>(block.panels)[at];
         const double left_out = double{x} - double{scale} * byte;
         REQUIRE(std::fabs(left_out) <= 0.80001 * double{scale});  // half a step, or rounded the other way from 0.2
         changed += std::fabs(left_out) > 0.50001 * double{scale} ? 1 : 0;

@@ -26,23 +26,23 @@ TEST_CASE("tiles: attention agrees with the definition") {
 }
 
 TEST_CASE("tiles: int8 products are the bits of every other instruction set") {
-  support::Random random(14);
   const KernelTable& tiles = support::tiles_table();
   const KernelTable& other = *built_table(Isa::scalar);
   for (const index_t k : {64, 100, 333, 768}) {
     const index_t m = 67;
     const index_t n = 101;
-    const support::RandomRows rows(other, random, DataType::i8, m, k);
-    const support::RandomWeights weights(random, DataType::i8, n, k);
     std::vector<float> found[2];
     for (const auto* table : {&tiles, &other}) {
+      support::Random random(static_cast<unsigned>(k));
+      const support::RandomRows rows(*table, random, table->integers, m, k);
+      const support::RandomWeights weights(random, table->integers, n, k);
       const Context context{table, {1}};
       auto& out = found[table == &tiles ? 0 : 1];
       out.resize(static_cast<std::size_t>(m * n));
       Epilogue epilogue;
       epilogue.out = out.data();
       epilogue.out_stride = n;
-      gemm(context, rows.read(), m, PackedMatrix(context, weights.stored, DataType::i8), epilogue);
+      gemm(context, rows.read(), m, PackedMatrix(context, weights.stored, table->integers), epilogue);
     }
     CHECK(std::memcmp(found[0].data(), found[1].data(), found[0].size() * sizeof(float)) == 0);
   }

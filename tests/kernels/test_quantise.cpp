@@ -56,6 +56,34 @@ TEST_CASE("quantise: bf16 is the nearest, bytes are within half a step, zero is 
   });
 }
 
+TEST_CASE("integers in 16 bits are the bytes, with what a row has within itself") {
+  support::for_each_isa([](const KernelTable& table) {
+    support::Random random(15);
+    for (const index_t n : {1, 2, 4, 15, 33, 64, 87, 768}) {
+      const auto x = random.normals(2 * n);
+      const index_t stride = padded_depth(DataType::i16, n);
+      CHECK(stride % 4 == 0);
+      std::vector<std::uint8_t> bytes(static_cast<std::size_t>(2 * stride), 9);
+      std::vector<std::int16_t> words(bytes.size(), 9);
+      RowScale of_bytes[2];
+      RowScale of_words[2];
+      table.quantise({x.data(), n}, 2, n, {bytes.data(), stride, DataType::i8, of_bytes});
+      table.quantise({x.data(), n}, 2, n, {words.data(), stride, DataType::i16, of_words});
+      for (index_t r = 0; r < 2; ++r) {
+        CHECK(of_words[r].scale == of_bytes[r].scale);
+        CHECK(of_words[r].zero == of_bytes[r].zero);
+        std::uint32_t within = 0;
+        for (index_t i = 0; i < stride; ++i) {
+          const auto at = static_cast<std::size_t>(r * stride + i);
+          REQUIRE(words[at] == bytes[at]);
+          if (i % 4 < 2) within += static_cast<std::uint32_t>(words[at] * words[at + 2]);
+        }
+        CHECK(of_words[r].within == within);
+      }
+    }
+  });
+}
+
 TEST_CASE("a row with NaN or infinity has no finite scale, so that it can't pass for a number") {
   support::for_each_isa([](const KernelTable& table) {
     for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),

@@ -15,13 +15,13 @@ struct PairedProduct {
   Context context;
   PackedMatrix w;
 
-  PairedProduct(const KernelTable& table, const StoredMatrix& stored, int threads = 1)
-      : context{&table, {threads}}, w(context, stored, DataType::f32, Rows::in_pairs) {
+  PairedProduct(const KernelTable& table, const StoredMatrix& stored, int threads = 1, DataType type = DataType::f32)
+      : context{&table, {threads}}, w(context, stored, type, Rows::in_pairs) {
     REQUIRE(w.in_pairs());
   }
 
   void operator()(const Operand& a, index_t rows, const Epilogue& epilogue) const {
-    std::vector<float> memory(static_cast<std::size_t>(PairMemory::floats(context, rows, w.columns())), NAN);
+    std::vector<float> memory(static_cast<std::size_t>(PairMemory::floats(context, w.type(), rows, w.columns())), NAN);
     Context own = context;
     own.pair_memory = memory.data();
     gemm(own, a, rows, w, epilogue);
@@ -163,7 +163,60 @@ TEST_CASE("products of pairs err at most twice as much as single rows', of the d
   });
 }
 
-TEST_CASE("only f32 weights that are deep and wide enough take rows in pairs") {
+TEST_CASE("integers in 16 bits: products of pairs are single rows', to the bit, the greatest bytes among them") {
+  support::for_each_isa([](const KernelTable& table) {
+    if (table.integers != DataType::i16) return;
+    support::Random random(37);
+    const index_t nr = table.panel_columns(DataType::i16);
+    for (int round = 0; round < 12; ++round) {
+      const index_t m = 2 * random.whole(1, 40);
+      const index_t n = random.whole(nr + 1, 5 * nr);
+      const index_t k = 8 * random.whole(32, 60);
+      CAPTURE(m);
+      CAPTURE(n);
+      CAPTURE(k);
+      const support::RandomRows rows(table, random, DataType::i16, m, k);
+      const support::RandomWeights weights(random, DataType::i16, n, k);
+      const Context context{&table, {1}};
+      std::vector<float> single(static_cast<std::size_t>(m * n));
+      std::vector<float> paired(single.size());
+      gemm(context, rows.read(), m, PackedMatrix(context, weights.stored, DataType::i16),
+           store_to(single.data(), n, DataType::f32));
+      const PairedProduct product(table, weights.stored, static_cast<int>(random.whole(1, 3)), DataType::i16);
+      product(rows.read(), m, store_to(paired.data(), n, DataType::f32));
+      REQUIRE(std::memcmp(single.data(), paired.data(), single.size() * sizeof(float)) == 0);
+    }
+    // sums that leave 32 bits on the way: rows and weights of greatest bytes, as deep as ViT-L
+    const index_t k = 4096;
+    std::vector<std::int16_t> row(static_cast<std::size_t>(2 * k));
+    for (std::size_t i = 0; i < row.size(); ++i) row[i] = i < 4096 + 2048 ? 255 : 0;
+    RowScale scales[2];
+    for (index_t r = 0; r < 2; ++r) {
+      const std::int16_t* x = row.data() + r * k;
+      scales[r] = {1.0f, 0.0f, 0};
+      for (index_t i = 0; i < k; i += 4) {
+        scales[r].within += static_cast<std::uint32_t>(x[i] * x[i + 2] + x[i + 1] * x[i + 3]);
+      }
+    }
+    std::vector<std::int8_t> bytes(static_cast<std::size_t>(2 * nr * k));
+    for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = i / 2048 % 3 == 0 ? -127 : 127;
+    const std::vector<float> ones(static_cast<std::size_t>(2 * nr), 1.0f);
+    const StoredMatrix w{bytes.data(), ones.data(), DataType::i8, 2 * nr, k};
+    std::vector<float> found(static_cast<std::size_t>(4 * nr));
+    PairedProduct(table, w, 1, DataType::i16)({row.data(), k, DataType::i16, scales}, 2,
+                                              store_to(found.data(), 2 * nr, DataType::f32));
+    for (index_t i = 0; i < 4 * nr; ++i) {
+      std::int64_t sum = 0;
+      for (index_t j = 0; j < k; ++j) {
+        sum += row[static_cast<std::size_t>(i / (2 * nr) * k + j)] *
+               std::int64_t{bytes[static_cast<std::size_t>(i % (2 * nr) * k + j)]};
+      }
+      REQUIRE(found[static_cast<std::size_t>(i)] == static_cast<float>(sum));
+    }
+  });
+}
+
+TEST_CASE("only f32 and 16-bit weights that are deep and wide enough take rows in pairs") {
   const KernelTable& table = *built_table(Isa::scalar);
   const Context context{&table, {1}};
   support::Random random(31);
@@ -175,6 +228,8 @@ TEST_CASE("only f32 weights that are deep and wide enough take rows in pairs") {
   CHECK_FALSE(in_pairs(64, 256, DataType::f32, Rows::single));
   CHECK_FALSE(in_pairs(64, 256, DataType::bf16, Rows::in_pairs));
   CHECK_FALSE(in_pairs(64, 256, DataType::i8, Rows::in_pairs));
+  CHECK(in_pairs(64, 256, DataType::i16, Rows::in_pairs));
+  CHECK_FALSE(in_pairs(64, 260, DataType::i16, Rows::in_pairs));  // halves of whole steps of four
   CHECK_FALSE(in_pairs(64, 254, DataType::f32, Rows::in_pairs));
   CHECK_FALSE(in_pairs(64, 257, DataType::f32, Rows::in_pairs));
   CHECK_FALSE(in_pairs(table.panel_columns(DataType::f32), 256, DataType::f32, Rows::in_pairs));

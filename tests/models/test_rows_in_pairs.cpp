@@ -1,4 +1,5 @@
-// A Vision Transformer in f32 wide enough for products of rows in pairs, with odd and even tokens a picture.
+// A Vision Transformer wide enough for products of rows in pairs, with odd and even tokens a picture, in f32 and in
+// integers of 16 bits.
 #include <clipon/models/vision_transformer.hpp>
 
 #include "built_tower.hpp"
@@ -50,9 +51,35 @@ void check_tower(const support::TinyShape& shape) {
   });
 }
 
+// Whole numbers: pairs change no bit.
+void check_integers(const support::TinyShape& shape) {
+  const auto bytes = support::tiny_model(shape).bytes();
+  const format::Gguf file(bytes, {});
+  const auto config = read_vision_transformer_config(file);
+  constexpr index_t pictures = 3;
+  support::Random random(71);
+  const auto pixels = random.normals(pictures * 3 * config.image_size * config.image_size);
+  CAPTURE(config.tokens());
+  support::for_each_isa([&](const kernels::KernelTable& table) {
+    if (table.integers != DataType::i16) return;
+    const support::BuiltTower<VisionTransformer> single(config, file, table, DataType::i16, 1, kernels::Rows::single);
+    const auto expected = single.embed(pixels, 0, pictures);
+    for (const int threads : {1, 2, 3}) {
+      const support::BuiltTower<VisionTransformer> tower(config, file, table, DataType::i16, threads);
+      CHECK(tower.embed(pixels, 0, pictures) == expected);
+      tower.check_alone(pixels, expected);
+    }
+  });
+}
+
 }  // namespace
 
 TEST_CASE("rows in pairs: embeddings are single rows', and the same bits alone, in a batch and at any thread count") {
   check_tower(wide_shape(8));   // 5 tokens: a row more
   check_tower(wide_shape(12));  // 10
+}
+
+TEST_CASE("rows in pairs: 16-bit integers give single rows' bits at any thread count") {
+  check_integers(wide_shape(8));
+  check_integers(wide_shape(12));
 }

@@ -50,7 +50,7 @@ TEST_CASE(
   support::for_each_isa_and_tiles([](const kernels::KernelTable& table) {
     support::Random random(31);
     for (int round = 0; round < 24; ++round) {
-      const DataType type = support::kProductTypes[round % 3];
+      const DataType type = support::product_types(table)[static_cast<std::size_t>(round % 3)];
       const DataType map_type = between(type);
       const index_t m = round % 2 == 0 ? 2 : 4;
       const bool pool = round % 4 >= 2;
@@ -272,7 +272,7 @@ TEST_CASE(
 
 TEST_CASE("a residual block gives a picture the same bits alone, in a batch and at any thread count") {
   support::for_each_isa_and_tiles([](const kernels::KernelTable& table) {
-    for (const DataType type : support::kProductTypes) {
+    for (const DataType type : support::product_types(table)) {
       support::Random random(34);
       const Context serial{&table, {1}};
       const DataType map_type = between(type);

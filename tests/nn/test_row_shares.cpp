@@ -35,7 +35,7 @@ TEST_CASE("rows that threads share come out as on one thread, to the bit: every 
   const index_t tokens = config.tokens();
   support::for_each_isa_and_tiles([&](const kernels::KernelTable& table) {
     support::Random random(61);
-    for (const DataType type : support::kProductTypes) {
+    for (const DataType type : support::product_types(table)) {
       for (const int threads : {2, 3}) {
         const support::BuiltTower<VisionTransformer> together(config, file, table, type, threads);
         const support::BuiltTower<VisionTransformer> alone(config, file, table, type, 1);

@@ -59,7 +59,7 @@ TEST_CASE(
   support::for_each_isa_and_tiles([](const kernels::KernelTable& table) {
     support::Random random(35);
     for (int round = 0; round < 18; ++round) {
-      const DataType type = support::kProductTypes[round % 3];
+      const DataType type = support::product_types(table)[static_cast<std::size_t>(round % 3)];
       const index_t heads = random.whole(1, 5);
       const index_t width = heads * random.whole(1, 40);
       CAPTURE(heads);
@@ -96,7 +96,7 @@ TEST_CASE(
       // a row of 8 deviations and 127 in 4.5 of the weights, and the error is anywhere within a step.
       const double rounded =
           attention.type() == DataType::f32 ? 0x1p-24 * std::sqrt(static_cast<double>(width)) : 0x1p-9;
-      const double bytes = type == DataType::i8 ? std::hypot(8.0 / 255, 4.5 / 127) / std::sqrt(12.0) : 0.0;
+      const double bytes = is_integer(type) ? std::hypot(8.0 / 255, 4.5 / 127) / std::sqrt(12.0) : 0.0;
       const double query = type == DataType::bf16 ? std::hypot(rounded, 0x1p-9) : rounded;
       const double limit = 6 * std::hypot(query, bytes, 2 * rounded);
       for (index_t s = 0; s < count; ++s) {

@@ -13,8 +13,13 @@ namespace clipon::inline CLIPON_ABI {
 
 using index_t = std::ptrdiff_t;  // sizes and subscripts; signed, so that loops may count down and differences are safe
 
-/// How a tensor's elements are stored.
-enum class DataType : std::uint8_t { f32, f16, bf16, i8 };
+/// How a tensor's elements are stored.  i16: int8 that products take in 16 bits; no file holds it.
+enum class DataType : std::uint8_t { f32, f16, bf16, i8, i16 };
+
+/// Whether these are the whole numbers of int8, which have scales.
+constexpr bool is_integer(DataType type) {
+  return type == DataType::i8 || type == DataType::i16;
+}
 
 constexpr std::size_t size_of(DataType type) {
   return type == DataType::f32 ? 4 : type == DataType::i8 ? 1 : 2;

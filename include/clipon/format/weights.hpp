@@ -205,6 +205,8 @@ class Weights {
         const std::size_t row = i / static_cast<std::size_t>(view.columns);
         return static_cast<float>(static_cast<const std::int8_t*>(view.data)[i]) * view.scale[row];
       }
+      case DataType::i16:
+        break;  // no tensor's
     }
     return 0.0f;
   }

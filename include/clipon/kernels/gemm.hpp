@@ -14,7 +14,8 @@ namespace clipon::inline CLIPON_ABI::kernels {
 /// Rows of A that gemm computes at a time, of `columns` values each.
 inline index_t block_rows(const KernelTable& kernels, index_t columns, DataType type) {
   const index_t rows = kernels.block_bytes / (columns * static_cast<index_t>(size_of(type)));
-  return std::max(rows / kernels.gemm_rows, index_t{1}) * kernels.gemm_rows;
+  const index_t tile = kernels.gemm_rows(type);
+  return std::max(rows / tile, index_t{1}) * tile;
 }
 
 /// The pieces of a product: blocks of rows times parts of the columns, the latter of whole panels.

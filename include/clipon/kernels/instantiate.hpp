@@ -28,8 +28,9 @@ const KernelTable& kernel_table() {
   static constexpr KernelTable table = {
       .isa = Arch::isa,
       .fast_bf16 = Arch::fast_bf16_dot || Arch::has_amx,
-      .fast_i8 = Arch::has_vnni,
+      .fast_i8 = Arch::has_vnni || Arch::vector_bits == 128 || Arch::vector_bits == 256,
       .windows = Arch::has_amx,
+      .integers = Arch::has_vnni ? DataType::i8 : DataType::i16,
       .gemm_rows = gemm_rows<Arch>,
       .panel_columns = panel_columns<Arch>,
       .block_bytes = block_bytes<Arch>,
@@ -38,6 +39,7 @@ const KernelTable& kernel_table() {
       .least_row_share = least_row_share<Arch>,
       .pack_panel = pack_panel<Arch>,
       .gemm = gemm<Arch>,
+      .strassen_panels = strassen_panels<Arch>,
       .strassen_sums = strassen_sums<Arch>,
       .strassen_block = strassen_block<Arch>,
       .peak = peak<Arch>,

@@ -18,20 +18,20 @@ class PackedMatrix {
   PackedMatrix(const Context& context, const StoredMatrix& w, DataType type = DataType::f32, Rows a = Rows::single)
       : rows_(w.rows), columns_(w.columns), panel_rows_(context.kernels->panel_columns(type)), type_(type) {
     values_ = context.memory == nullptr ? WeightMemory::block_of(value_bytes()) : context.memory->take(value_bytes());
-    if (type == DataType::i8) {
+    if (is_integer(type)) {
       column_scale_.resize(static_cast<std::size_t>(panels() * panel_rows_));
       column_sum_.resize(column_scale_.size());
     }
     parallel::parallel_for(context.threads, panels(), [&](index_t p) {
       PanelRows out{values_.get() + p * panel_bytes(), nullptr, nullptr, type};
-      if (type == DataType::i8) {
+      if (is_integer(type)) {
         out.column_scale = column_scale_.data() + p * panel_rows_;
         out.column_sum = column_sum_.data() + p * panel_rows_;
       }
       context.kernels->pack_panel(w, p * panel_rows_, out);
     });
-    in_pairs_ = a == Rows::in_pairs && type == DataType::f32 && columns_ % 2 == 0 && columns_ >= kLeastPairDepth &&
-                panels() >= 2;
+    const bool by_halves = type == DataType::f32 ? columns_ % 2 == 0 : type == DataType::i16 && columns_ % 8 == 0;
+    in_pairs_ = a == Rows::in_pairs && by_halves && columns_ >= kLeastPairDepth && panels() >= 2;
     if (in_pairs_) sum_pairs(context);
   }
 
@@ -60,21 +60,16 @@ class PackedMatrix {
   /// tiles are a quarter as large.
   static constexpr index_t kLeastPairDepth = 256;
 
-  // Of each pair of panels, whose halves of k are B11, B21 and B12, B22: B12 becomes T2 = B22 - (B12 - B11), which
-  // leaves differences of two for the other products (kernels/micro/strassen.hpp).
   void sum_pairs(const Context& context) {
-    const index_t half = columns_ / 2 * panel_rows_;
     parallel::parallel_for(context.threads, panels() / 2, [&](index_t pair) {
-      auto* b11 = reinterpret_cast<float*>(values_.get() + 2 * pair * panel_bytes());
-      float* b12 = b11 + 2 * half;
-      const float* b22 = b12 + half;
-      for (index_t i = 0; i < half; ++i) b12[i] = b22[i] - (b12[i] - b11[i]);
+      context.kernels->strassen_panels({values_.get() + 2 * pair * panel_bytes(), columns_ / 2, type_});
     });
   }
 
   [[nodiscard]] std::size_t value_bytes() const { return static_cast<std::size_t>(panels() * panel_bytes()); }
   [[nodiscard]] index_t panel_bytes() const {
-    return panel_rows_ * padded_depth(type_, columns_) * static_cast<index_t>(size_of(type_));
+    const index_t steps = padded_depth(type_, columns_) * static_cast<index_t>(size_of(type_));
+    return panel_rows_ * (panel_head(type_) * 4 + steps);
   }
 
   index_t rows_ = 0;
@@ -82,9 +77,9 @@ class PackedMatrix {
   index_t panel_rows_ = 1;
   DataType type_ = DataType::f32;
   bool in_pairs_ = false;
-  WeightBytes values_;               // [rows / NR][padded columns / k_step][NR][k_step]
-  std::vector<float> column_scale_;  // i8: [rows], padded to whole panels
-  std::vector<float> column_sum_;    // i8: [rows], padded to whole panels
+  WeightBytes values_;               // [rows / NR], each [panel_head][NR], then [padded columns / k_step][NR][k_step]
+  std::vector<float> column_scale_;  // integers: [rows], padded to whole panels
+  std::vector<float> column_sum_;    // integers: [rows], padded to whole panels
 };
 
 }  // namespace clipon::inline CLIPON_ABI::kernels

@@ -40,6 +40,8 @@ inline float element(const StoredMatrix& m, index_t row, index_t column) {
       return bf16_to_float(static_cast<const std::uint16_t*>(m.data)[i]);
     case DataType::i8:
       return static_cast<float>(static_cast<const std::int8_t*>(m.data)[i]) * m.scale[row];
+    case DataType::i16:
+      break;  // nothing is stored in it
   }
   return 0.0f;
 }
@@ -54,6 +56,8 @@ inline double element(const Operand& a, index_t row, index_t column) {
       return double{bf16_to_float(static_cast<const std::uint16_t*>(a.data)[i])};
     case DataType::i8:
       return double{a.scales[row].scale} * (static_cast<const std::uint8_t*>(a.data)[i] - a.scales[row].zero);
+    case DataType::i16:
+      return double{a.scales[row].scale} * (static_cast<const std::int16_t*>(a.data)[i] - a.scales[row].zero);
     case DataType::f16:
       break;
   }

@@ -1,5 +1,5 @@
-// Products of rows that come in pairs, a Vision Transformer's in f32: seven products of halves instead of eight, by
-// Strassen's scheme (kernels/micro/strassen.hpp).  Layer 2; called by kernels/gemm.hpp.
+// Products of rows that come in pairs, a Vision Transformer's in f32 and in i16: seven products of halves instead of
+// eight, by Strassen's scheme (kernels/micro/strassen.hpp).  Layer 2; called by kernels/gemm.hpp.
 //
 // An output is a fixed sequence of operations on its pair of rows and its pair of W's panels, so it depends on no other
 // row, and neither blocks nor threads change a bit of it.  Against single sums its error grows little: 1.2 times in a
@@ -12,18 +12,21 @@
 
 namespace clipon::inline CLIPON_ABI::kernels {
 
-/// The memory of such a product: `pairs` pairs of rows of `depth` floats, on panels of `nr` columns.
+/// The memory of such a product, in floats: `pairs` pairs of rows of `depth` elements, on panels of `nr` columns.
 struct PairMemory {
-  index_t sums;      // floats of S1, S2, S3 and S4: [4][pairs, half]
-  index_t a_thread;  // and of what each thread works in
+  index_t within;    // i16: [7][pairs], what the rows have within themselves
+  index_t sums;      // S1, S2, S3 and S4: [4][pairs, half] elements
+  index_t a_thread;  // what each thread works in
 
-  PairMemory(index_t pairs, index_t depth, index_t nr)
-      : sums(4 * pairs * (depth / 2)), a_thread(depth / 2 * nr + 4 * pairs * nr) {}
+  PairMemory(DataType type, index_t pairs, index_t depth, index_t nr)
+      : within(is_integer(type) ? 7 * pairs : 0),
+        sums(4 * pairs * (depth / 2) / k_step(type)),
+        a_thread(depth / 2 / k_step(type) * nr + 4 * pairs * nr) {}
 
-  /// Floats for any product of up to `rows` rows and `depth` inputs.
-  static index_t floats(const Context& context, index_t rows, index_t depth) {
-    const PairMemory memory(rows / 2, depth, context.kernels->panel_columns(DataType::f32));
-    return memory.sums + context.threads.count * memory.a_thread;
+  /// For any product of up to `rows` rows and `depth` inputs.
+  static index_t floats(const Context& context, DataType type, index_t rows, index_t depth) {
+    const PairMemory memory(type, rows / 2, depth, context.kernels->panel_columns(type));
+    return memory.within + memory.sums + context.threads.count * memory.a_thread;
   }
 };
 
@@ -38,7 +41,7 @@ class PairProduct {
         epilogue_(epilogue),
         pairs_(rows / 2),
         half_(w.columns() / 2),
-        memory_(pairs_, w.columns(), w.panel_rows()) {}
+        memory_(w.type(), pairs_, w.columns(), w.panel_rows()) {}
 
   [[nodiscard]] index_t pairs() const { return pairs_; }
 
@@ -46,13 +49,14 @@ class PairProduct {
   void make_sums() const {
     constexpr index_t least = 4;  // pairs a thread
     parallel::parallel_ranges(context_.threads, pairs_, least, [&](index_t first, index_t count) {
-      context_.kernels->strassen_sums({rows_from(first), a_.stride, count, half_, sums_from(first), pairs_ * half_});
+      context_.kernels->strassen_sums(
+          {a_.from_row(2 * first), count, half_, sums_from(first), pairs_ * half_, within_from(first), pairs_});
     });
   }
 
   /// `count` pairs of rows against the panels from `column` on: two, or one where it is the last.  after: the panels
   /// that are wanted next; or null.
-  void multiply(index_t first, index_t count, index_t column, const float* after, index_t thread) const {
+  void multiply(index_t first, index_t count, index_t column, const void* after, index_t thread) const {
     const index_t nr = w_.panel_rows();
     const Epilogue epilogue = epilogue_.from(2 * first, column);
     if (w_.rows() - column <= nr) {
@@ -65,26 +69,32 @@ class PairProduct {
       context_.kernels->gemm(block);
       return;
     }
+    const GemmBlock w = w_.block_from(column);
     StrassenBlock block;
-    block.a = rows_from(first);
-    block.a_stride = a_.stride;
+    block.a = a_.from_row(2 * first);
     block.sums = sums_from(first);
     block.sum_stride = pairs_ * half_;
+    block.within = within_from(first);
+    block.within_stride = pairs_;
     block.pairs = count;
     block.half = half_;
-    block.panels = static_cast<const float*>(w_.block_from(column).panels);
+    block.panels = w.panels;
+    block.column_scale = w.column_scale;
+    block.column_sum = w.column_sum;
     block.columns = std::min(2 * nr, w_.rows() - column);
     block.panels_after = after;
     block.epilogue = epilogue;
-    block.scratch = context_.pair_memory + memory_.sums + thread * memory_.a_thread;
+    block.scratch = context_.pair_memory + memory_.within + memory_.sums + thread * memory_.a_thread;
     context_.kernels->strassen_block(block);
   }
 
  private:
-  [[nodiscard]] const float* rows_from(index_t pair) const {
-    return static_cast<const float*>(a_.data) + 2 * pair * a_.stride;
+  [[nodiscard]] std::uint32_t* within_from(index_t pair) const {
+    return reinterpret_cast<std::uint32_t*>(context_.pair_memory) + pair;
   }
-  [[nodiscard]] float* sums_from(index_t pair) const { return context_.pair_memory + pair * half_; }
+  [[nodiscard]] float* sums_from(index_t pair) const {
+    return context_.pair_memory + memory_.within + pair * half_ / k_step(w_.type());
+  }
 
   const Context& context_;
   const Operand& a_;  // [2 pairs, 2 half]
@@ -102,13 +112,13 @@ inline void multiply_pairs(const Context& context, const Operand& a, index_t row
                            const Epilogue& epilogue, const PackedMatrix* next) {
   const PairProduct product(context, a, rows, w, epilogue);
   product.make_sums();
-  const index_t tile = context.kernels->gemm_rows;
+  const index_t tile = context.kernels->gemm_rows(w.type());
   const index_t tiles = (product.pairs() + tile - 1) / tile;
   const index_t team = context.threads.count;
   const parallel::Split pieces(tiles * ((w.panels() + 1) / 2), team == 1 ? 1 : 4 * team);
   const parallel::Split shares(pieces.count, context.threads);
   const auto panels_of = [&](const PackedMatrix& matrix, index_t pair) {
-    return static_cast<const float*>(matrix.block_from(2 * pair * matrix.panel_rows()).panels);
+    return matrix.block_from(2 * pair * matrix.panel_rows()).panels;
   };
   parallel::parallel_for_on_threads(context.threads, pieces.count, [&](index_t piece, index_t thread) {
     const index_t share = shares.of(piece);  // whose thread goes on with the next piece of it, most often
@@ -116,7 +126,7 @@ inline void multiply_pairs(const Context& context, const Operand& a, index_t row
     const index_t end = pieces.first(piece + 1);
     for (index_t at = pieces.first(piece), after = at; at < end; at = after) {
       after = std::min((at / tiles + 1) * tiles, end);
-      const float* panels_after = nullptr;
+      const void* panels_after = nullptr;
       if (after < share_end) {
         panels_after = panels_of(w, after / tiles);
       } else if (next != nullptr) {

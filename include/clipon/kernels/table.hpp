@@ -10,9 +10,10 @@ namespace clipon::inline CLIPON_ABI::kernels {
 struct KernelTable {
   Isa isa;
   bool fast_bf16;                              // bf16 products by an instruction of their own
-  bool fast_i8;                                // the same for int8
+  bool fast_i8;                                // int8 products, by that or in 16 bits, faster than f32's
   bool windows;                                // gemm takes the windows of a convolution for A
-  index_t gemm_rows;                           // MR: rows of a register tile
+  DataType integers;                           // what int8 is computed in: i8, or i16 without a product of bytes
+  index_t (*gemm_rows)(DataType type);         // MR: rows of a register tile
   index_t (*panel_columns)(DataType type);     // NR: columns of a packed panel
   index_t block_bytes;                         // of A that pass each panel of W: see kernels/micro/blocking.hpp
   index_t (*rows_a_pass)(DataType type);       // of a Transformer's activations: see kernels/micro/blocking.hpp
@@ -20,6 +21,7 @@ struct KernelTable {
   index_t (*least_row_share)(DataType type, index_t threads);  // a thread's, of a pass that all compute: the same
   void (*pack_panel)(const StoredMatrix& w, index_t first_row, const PanelRows& out);
   void (*gemm)(const GemmBlock& block);
+  void (*strassen_panels)(const StrassenPanels& job);
   void (*strassen_sums)(const StrassenSums& job);
   void (*strassen_block)(const StrassenBlock& block);
   double (*peak)(DataType type, index_t steps);

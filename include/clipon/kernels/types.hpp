@@ -18,16 +18,17 @@ enum class Activation : std::uint8_t {
 /// A row of int8 activations: byte u stands for scale * (u - zero).
 struct RowScale {
   float scale = 0.0f;
-  float zero = 0.0f;  // a whole number
+  float zero = 0.0f;         // a whole number
+  std::uint32_t within = 0;  // i16: the row's products with itself (kernels/micro/word_product.hpp)
 };
 
-/// Rows that a product reads, in the type that it computes in: f32, bf16, or i8, which are bytes 0..255 with a RowScale
-/// a row.  bf16 and i8 rows are padded by zeros to a multiple of k_step(type) elements.
+/// Rows that a product reads, in the type that it computes in: f32, bf16, or the bytes 0..255 with a RowScale a row, as
+/// i8 or i16.  All but f32 rows are padded by zeros to padded_depth(type) elements.
 struct Operand {
   const void* data = nullptr;  // [rows, depth], row stride `stride`
   index_t stride = 0;          // in elements
   DataType type = DataType::f32;
-  const RowScale* scales = nullptr;  // [rows] for i8
+  const RowScale* scales = nullptr;  // [rows] of integers
 
   /// What starts at (row, column).
   [[nodiscard]] Operand from(index_t row, index_t column) const {
@@ -42,8 +43,14 @@ struct Operand {
 constexpr index_t k_step(DataType type) {
   return 4 / static_cast<index_t>(size_of(type));
 }
+/// Whole steps of elements; of i16, whose products take two steps at a time, pairs of them.
 constexpr index_t padded_depth(DataType type, index_t depth) {
-  return (depth + k_step(type) - 1) / k_step(type) * k_step(type);
+  const index_t together = type == DataType::i16 ? 4 : k_step(type);
+  return (depth + together - 1) / together * together;
+}
+/// Rows [NR] of 32 bits that stand before the steps of a packed panel: see kernels/micro/word_product.hpp.
+constexpr index_t panel_head(DataType type) {
+  return type == DataType::i16 ? 4 : 0;
 }
 
 /// An Operand to be written.
@@ -118,8 +125,8 @@ struct Windows {
 struct GemmBlock {
   Operand a;                            // [rows, depth]
   const void* panels = nullptr;         // packed W of a's type, see pack_panel: [columns / NR][padded depth][NR]
-  const float* column_scale = nullptr;  // i8: [columns] scales of W's rows
-  const float* column_sum = nullptr;    // i8: [columns] sums of W's rows
+  const float* column_scale = nullptr;  // integers: [columns] scales of W's rows
+  const float* column_sum = nullptr;    // integers: [columns] sums of W's rows
   index_t rows = 0;
   index_t columns = 0;
   index_t depth = 0;
@@ -128,29 +135,40 @@ struct GemmBlock {
   Windows windows;                     // only where the table says `windows`
 };
 
-/// Pairs of rows, and the sums of them that Strassen's products read (kernels/micro/strassen.hpp); f32.
+/// Pairs of rows, and the sums of them that Strassen's products read (kernels/micro/strassen.hpp); f32 or i16.
 struct StrassenSums {
-  const float* a = nullptr;  // [2 pairs, 2 half]
-  index_t a_stride = 0;
+  Operand a;  // [2 pairs, 2 half]
   index_t pairs = 0;
   index_t half = 0;
-  float* sums = nullptr;   // [4][pairs, half]
-  index_t sum_stride = 0;  // floats from one to the next
+  void* sums = nullptr;             // [4][pairs, half], of a's type
+  index_t sum_stride = 0;           // elements from one to the next
+  std::uint32_t* within = nullptr;  // i16: [7][pairs] of A11, A12, A22, S1, S2, S3, S4 (kernels/micro/word_product.hpp)
+  index_t within_stride = 0;
 };
 
 /// out = epilogue(A W^T) for some pairs of rows of A and a pair of panels of W.
 struct StrassenBlock {
-  const float* a = nullptr;  // [2 pairs, 2 half]
-  index_t a_stride = 0;
-  const float* sums = nullptr;  // [4][pairs, half]
-  index_t sum_stride = 0;
+  Operand a;                              // [2 pairs, 2 half]
+  const void* sums = nullptr;             // [4][pairs, half]
+  index_t sum_stride = 0;                 // elements from one to the next
+  const std::uint32_t* within = nullptr;  // i16: [7][pairs], as StrassenSums has them
+  index_t within_stride = 0;
   index_t pairs = 0;
   index_t half = 0;
-  const float* panels = nullptr;        // [2][2 half, NR] of W
+  const void* panels = nullptr;         // [2][2 half, NR] of W
+  const float* column_scale = nullptr;  // i16: [columns]
+  const float* column_sum = nullptr;    // i16: [columns]
   index_t columns = 0;                  // wanted of 2 NR
-  const float* panels_after = nullptr;  // the panels that are wanted next, most often; null: not known
+  const void* panels_after = nullptr;   // the panels that are wanted next, most often; null: not known
   Epilogue epilogue;
-  float* scratch = nullptr;  // half * NR + 4 * pairs * NR
+  void* scratch = nullptr;  // [half, NR] of a's type, then 4 * pairs * NR of 32 bits
+};
+
+/// A pair of panels, which becomes what Strassen's products read.
+struct StrassenPanels {
+  void* panels = nullptr;  // [2][head, then [2 half, NR]]
+  index_t half = 0;
+  DataType type = DataType::f32;
 };
 
 /// softmax(scale Q K^T) V of one head of one sequence; q, k and v are f32 or bf16, all three the same.
@@ -205,16 +223,16 @@ struct WinogradTiles {
 
 /// The transformed tiles that Winograd's products read: (m + 2)^2 matrices [count, channels].
 struct WinogradRows {
-  OperandRows rows;             // of the maps' type or i8: the first matrix; i8 scales [(m + 2)^2, count]
+  OperandRows rows;             // of the maps' type or integers: the first matrix; their scales [(m + 2)^2, count]
   index_t position_stride = 0;  // elements from one matrix to the next
-  float* scratch = nullptr;     // i8: [(m + 2)^2, channels]
+  float* scratch = nullptr;     // integers: [(m + 2)^2, channels]
 };
 
 /// A panel of W in the type that is computed in.
 struct PanelRows {
-  void* panel = nullptr;          // [padded depth / k_step][NR][k_step]
-  float* column_scale = nullptr;  // i8: [NR]
-  float* column_sum = nullptr;    // i8: [NR]
+  void* panel = nullptr;          // [panel_head][NR], then [padded depth / k_step][NR][k_step]
+  float* column_scale = nullptr;  // integers: [NR]
+  float* column_sum = nullptr;    // integers: [NR]
   DataType type = DataType::f32;
 };
 

@@ -27,7 +27,7 @@ inline index_t prepared_bytes(const Context& context, const Linear& linear) {
 
 /// Bytes of scratch for a convolution whose rows aren't the map's own: a block of them a thread.
 inline index_t conv_scratch_bytes(const Context& context, const Conv2d& conv) {
-  const bool as_they_stand = conv.kernel == 1 && conv.linear.type() != DataType::i8;
+  const bool as_they_stand = conv.kernel == 1 && !is_integer(conv.linear.type());
   return as_they_stand ? 0 : context.threads.count * prepared_bytes(context, conv.linear);
 }
 
@@ -49,7 +49,7 @@ void forward_prepared(const Context& context, const Linear& linear, index_t rows
   parallel::parallel_for_on_threads(context.threads, blocks, [&](index_t b, index_t thread) {
     OperandRows block{scratch + thread * prepared_bytes(context, linear), kernels::padded_depth(linear.type(), depth),
                       linear.type(), nullptr};
-    if (linear.type() == DataType::i8) {  // the scales behind the bytes, as operand_bytes counts them
+    if (is_integer(linear.type())) {  // the scales behind the bytes, as operand_bytes counts them
       auto* end = static_cast<unsigned char*>(block.data) + Scratch::size_for<unsigned char>(height * block.stride);
       block.scales = reinterpret_cast<kernels::RowScale*>(end);
     }

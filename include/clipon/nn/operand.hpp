@@ -8,9 +8,10 @@
 
 namespace clipon::inline CLIPON_ABI::nn {
 
-/// What stands between two products of `type`: an epilogue writes f32 or bf16, and bytes are made from bf16.
+/// What stands between two products of `type`: an epilogue writes f32 or bf16, and bytes are made from bf16.  Where
+/// they are words, bf16 has no product of its own either, and is widened at each use.
 constexpr DataType between(DataType type) {
-  return type == DataType::f32 ? DataType::f32 : DataType::bf16;
+  return type == DataType::f32 || type == DataType::i16 ? DataType::f32 : DataType::bf16;
 }
 
 /// Elements from one row to the next.  bf16 and i8 rows of an even number of cache lines get one more: rows a power of
@@ -23,7 +24,7 @@ inline index_t row_stride(DataType type, index_t width) {
 
 inline index_t operand_bytes(DataType type, index_t rows, index_t width) {
   return Scratch::size_for<unsigned char>(rows * row_stride(type, width) * static_cast<index_t>(size_of(type))) +
-         Scratch::size_for<kernels::RowScale>(type == DataType::i8 ? rows : 0);
+         Scratch::size_for<kernels::RowScale>(is_integer(type) ? rows : 0);
 }
 
 /// Uninitialised rows: [rows, width].
@@ -32,7 +33,7 @@ inline OperandRows take_operand(Scratch& scratch, DataType type, index_t rows, i
   out.type = type;
   out.stride = row_stride(type, width);
   out.data = scratch.take<unsigned char>(rows * out.stride * static_cast<index_t>(size_of(type)));
-  out.scales = scratch.take<kernels::RowScale>(type == DataType::i8 ? rows : 0);
+  out.scales = scratch.take<kernels::RowScale>(is_integer(type) ? rows : 0);
   return out;
 }
 

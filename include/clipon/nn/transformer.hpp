@@ -44,7 +44,9 @@ struct TransformerScratch {
 
  private:
   static index_t pair_floats(const Context& context, const Transformer& transformer, index_t rows) {
-    return transformer.in_pairs() ? kernels::PairMemory::floats(context, rows, transformer.last_block.widest()) : 0;
+    return transformer.in_pairs()
+               ? kernels::PairMemory::floats(context, transformer.type(), rows, transformer.last_block.widest())
+               : 0;
   }
 };
 
@@ -56,7 +58,7 @@ inline void forward(Context context, const Transformer& transformer, float* x, i
   context.pair_memory = s.pair_memory;
   const auto& blocks = transformer.blocks;
   const index_t width = transformer.last_block.attention.width();
-  const bool shares = shares_rows(context, transformer.type(), rows);
+  const bool shares = !transformer.in_pairs() && shares_rows(context, transformer.type(), rows);
   const auto for_shares = [&](const auto& body) { for_row_shares(context, rows, shares, body); };
   if (!blocks.empty()) {
     for_shares([&](const Context& own, index_t first, index_t count) {

@@ -69,12 +69,12 @@ struct BlockScratch {
     for (OperandRows* rows : {&part.normalised, &part.query_key_value, &part.attended, &part.hidden}) {
       *rows = rows->from_row(first);
     }
-    if (quantised.type == DataType::i8) part.quantised = quantised.from_row(first);  // else it has no rows
+    if (is_integer(quantised.type)) part.quantised = quantised.from_row(first);  // else it has no rows
     return part;
   }
 
  private:
-  static index_t quantised_rows(DataType type, index_t rows) { return type == DataType::i8 ? rows : 0; }
+  static index_t quantised_rows(DataType type, index_t rows) { return is_integer(type) ? rows : 0; }
 };
 
 // The half of a block after attention, for `rows` rows: x += out(attended); x += mlp(ln_2(x)).  next: the product after

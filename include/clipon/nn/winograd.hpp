@@ -42,7 +42,7 @@ struct WinogradKind {
 /// large maps are bf16, and bytes have 2 outputs.
 constexpr WinogradKind winograd_kind(DataType type, index_t channels, index_t side, bool deep) {
   const bool large = side >= 28;
-  if (type != DataType::i8 || channels < kNarrow || (deep && large)) return {between(type), large ? 4 : 2};
+  if (!is_integer(type) || channels < kNarrow || (deep && large)) return {between(type), large ? 4 : 2};
   return {type, side >= 14 && !deep ? 4 : 2};
 }
 
@@ -112,7 +112,7 @@ inline WinogradBlock winograd_block(const Winograd& conv, MapSize size, index_t 
   const auto element = static_cast<index_t>(size_of(conv.type()));
   block.rows.rows.data = part.take<unsigned char>(positions * block.rows.position_stride * element);
   block.sums = part.take<float>(positions * block.sum_stride);
-  if (conv.type() == DataType::i8) {
+  if (is_integer(conv.type())) {
     block.rows.rows.scales = part.take<kernels::RowScale>(positions * count);
     block.rows.scratch = part.take<float>(positions * conv.inputs());
   }

@@ -1,4 +1,5 @@
-// Bytes<Arch>: registers of floats become bytes.  Layer 1; used by kernels/micro/quantise.hpp and pack.hpp.  Per ISA.
+// Bytes<Arch>: registers of floats become bytes, or the same in 16 bits each.  Layer 1; used by
+// kernels/micro/quantise.hpp and pack.hpp.  Per ISA.
 //
 // Each float is rounded to the nearest integer, halves to even; below 0 it becomes 0, above 255 it becomes 255.
 // Several registers together fill one of bytes: two saturating packs and a permutation, instead of one narrow store a
@@ -17,6 +18,11 @@ struct Bytes {  // portable
     *p = static_cast<std::uint8_t>(std::nearbyintf(V::min(V::max(v, 0.0f), 255.0f)));
   }
   static CLIPON_ALWAYS_INLINE void store_all(std::uint8_t* p, const float (&v)[1]) { store(p, v[0]); }
+  static CLIPON_ALWAYS_INLINE void store_words(std::int16_t* p, float v) {
+    std::uint8_t byte;
+    store(&byte, v);
+    *p = byte;
+  }
 };
 
 #if defined(__SSE2__)
@@ -33,6 +39,11 @@ struct Bytes<Arch, 128> {
     const __m128i low = _mm_packs_epi32(_mm_cvtps_epi32(v[0]), _mm_cvtps_epi32(v[1]));
     const __m128i high = _mm_packs_epi32(_mm_cvtps_epi32(v[2]), _mm_cvtps_epi32(v[3]));
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm_packus_epi16(low, high));
+  }
+  static CLIPON_ALWAYS_INLINE void store_words(std::int16_t* p, Batch v) {
+    const __m128i words = _mm_packs_epi32(_mm_cvtps_epi32(v), _mm_setzero_si128());
+    const __m128i bytes = _mm_min_epi16(_mm_max_epi16(words, _mm_setzero_si128()), _mm_set1_epi16(255));
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(p), bytes);
   }
 };
 #endif
@@ -55,6 +66,12 @@ struct Bytes<Arch, 256> {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
                         _mm256_permutevar8x32_epi32(_mm256_packus_epi16(low, high), in_order));
   }
+  static CLIPON_ALWAYS_INLINE void store_words(std::int16_t* p, Batch v) {
+    const __m256i whole = _mm256_cvtps_epi32(v);
+    const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(whole), _mm256_extracti128_si256(whole, 1));
+    const __m128i bytes = _mm_min_epi16(_mm_max_epi16(words, _mm_setzero_si128()), _mm_set1_epi16(255));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), bytes);
+  }
 };
 #endif
 
@@ -74,6 +91,11 @@ struct Bytes<Arch, 512> {
     const __m512i high = _mm512_packs_epi32(integers(v[2]), integers(v[3]));
     const __m512i in_order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
     _mm512_storeu_si512(p, _mm512_maskz_permutexvar_epi32(kAll, in_order, _mm512_packus_epi16(low, high)));
+  }
+  static CLIPON_ALWAYS_INLINE void store_words(std::int16_t* p, Batch v) {
+    const __m512i positive = _mm512_maskz_max_epi32(kAll, integers(v), _mm512_setzero_si512());
+    const __m512i bytes = _mm512_maskz_min_epi32(kAll, positive, _mm512_set1_epi32(255));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_maskz_cvtepi32_epi16(kAll, bytes));
   }
 };
 #endif

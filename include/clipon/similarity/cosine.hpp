@@ -50,7 +50,7 @@ void for_each_product_block(const kernels::Context& context, const ConstMatrixRe
   if (w.rows() == 0 || a.rows() == 0) return;
   constexpr index_t few = 64;                 // rows that pay for reading all of W once
   constexpr index_t floats = 256 * 1024 / 4;  // a quarter of a 1 MiB L2: the products are read again at once
-  const index_t tile = context.kernels->gemm_rows;
+  const index_t tile = context.kernels->gemm_rows(DataType::f32);
   const index_t wanted = std::max(few, std::min<index_t>(floats / w.rows(), 512));
   const index_t tiles = (wanted + tile - 1) / tile;  // a part of a tile costs as much as a whole one
   const index_t height = std::min(tiles * tile, a.rows());

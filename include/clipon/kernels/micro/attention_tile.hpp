@@ -52,7 +52,7 @@ template <class Arch, class T>
 inline void softmax_rows(const AttentionHead& head, index_t row, index_t rows, index_t padded, index_t depth,
                          const float* scores, T* weights, float* inverse) {
   using V = simd::F32<Arch>;
-  constexpr index_t few = gemm_rows<Arch>;
+  constexpr index_t few = GemmTile<Arch>::rows;
   constexpr float log2_e = 1.44269504f;
   const float factor = head.scale * log2_e;
   for (index_t first = 0; first < rows; first += few) {
@@ -74,14 +74,14 @@ inline void softmax_rows(const AttentionHead& head, index_t row, index_t rows, i
 template <class Arch>
 inline index_t attention_head_scratch(index_t keys, index_t head_width) {
   const index_t padded = whole_panels<Arch>(DataType::f32, keys);
-  return padded * head_width + keys * whole_panels<Arch>(DataType::f32, head_width) + 2 * gemm_rows<Arch> * padded;
+  return padded * head_width + keys * whole_panels<Arch>(DataType::f32, head_width) + 2 * GemmTile<Arch>::rows * padded;
 }
 
 template <class Arch, class Product>
 inline void attention_head_of(const AttentionHead& head) {
   using T = std::conditional_t<Product::type == DataType::bf16, std::uint16_t, float>;
   constexpr index_t nr = gemm_columns<Arch>;
-  constexpr index_t mr = gemm_rows<Arch>;
+  constexpr index_t mr = gemm_rows<Arch>(Product::type);
   const index_t padded = whole_panels<Arch>(Product::type, head.keys);
   const index_t key_steps = padded_depth(Product::type, head.head_width) / k_step(Product::type);
   const index_t value_steps = padded_depth(Product::type, head.keys) / k_step(Product::type);

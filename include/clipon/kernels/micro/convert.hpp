@@ -38,6 +38,8 @@ inline void widen(const StoredMatrix& matrix, index_t row, index_t first, index_
       for (; i < n; ++i) out[i] = static_cast<float>(p[i]) * scale;
       return;
     }
+    case DataType::i16:
+      return;  // nothing is stored in it
   }
 }
 

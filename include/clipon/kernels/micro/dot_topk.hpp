@@ -112,6 +112,8 @@ inline index_t dot_topk(const TopkRows& job, index_t found) {
       return dot_topk_of<Arch, DataType::bf16>(job, found);
     case DataType::i8:
       return dot_topk_of<Arch, DataType::i8>(job, found);
+    case DataType::i16:
+      break;  // nothing is stored in it
   }
   return found;
 }

@@ -27,14 +27,14 @@ CLIPON_ALWAYS_INLINE void finish_in_registers(const typename Product::Sum (&sum)
     const auto bias = to.bias == nullptr ? V::set(0.0f) : V::load(to.bias + c);
     auto scale = V::set(1.0f);
     auto column_sum = V::set(0.0f);
-    if constexpr (Product::type == DataType::i8) {
+    if constexpr (is_integer(Product::type)) {
       scale = V::load(scales.column + c);
       column_sum = V::load(scales.column_sum + c);
     }
 #pragma GCC unroll 8
     for (int r = 0; r < MR; ++r) {
       typename V::Batch x;
-      if constexpr (Product::type == DataType::i8) {
+      if constexpr (is_integer(Product::type)) {
         const auto integers = V::from_integers(std::bit_cast<typename V::Integers>(sum[r][v]));
         x = scaled_sum<Arch>(integers, scales.row[r], column_sum, scale, bias);
       } else {

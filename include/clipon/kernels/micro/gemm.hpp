@@ -12,6 +12,7 @@
 #include "clipon/kernels/micro/finish_tile.hpp"
 #include "clipon/kernels/micro/gemm_tile_size.hpp"
 #include "clipon/kernels/micro/product.hpp"
+#include "clipon/kernels/micro/word_product.hpp"
 #include "clipon/kernels/types.hpp"
 
 namespace clipon::inline CLIPON_ABI::kernels {
@@ -24,12 +25,19 @@ struct TileInput {
   index_t columns = 0;  // wanted of NR
   const float* column_scale = nullptr;
   const float* column_sum = nullptr;
-  const float* row_factor = nullptr;  // attention: what each row's sums are multiplied by
-  const void* next = nullptr;         // memory that the next panel's tiles will want
-  index_t next_step = 0;              // bytes of it to ask for a step
-  const float* minus = nullptr;       // of a difference: the panel [steps][NR] that is taken from the other
-  float* difference = nullptr;        // and where it goes, [steps][NR]
+  const float* row_factor = nullptr;        // attention: what each row's sums are multiplied by
+  const void* next = nullptr;               // memory that the next panel's tiles will want
+  index_t next_step = 0;                    // bytes of it to ask for a step
+  const void* minus = nullptr;              // of a difference: the panel [steps][NR] that is taken from the other
+  void* difference = nullptr;               // and where it goes, [steps][NR]
+  const std::uint32_t* within_a = nullptr;  // i16: of each row, within_a_stride from one to the next
+  index_t within_a_stride = 0;
+  const std::uint32_t* within_w = nullptr;  // i16: of each column
 };
+
+// Steps of a panel that a product takes at a time.
+template <class Product>
+constexpr index_t steps_at_a_time = Product::type == DataType::i16 ? 2 : 1;
 
 // Sums stored as they are, or added to the residual.
 template <class Arch, class Sum, int MR, int NV>
@@ -53,6 +61,21 @@ CLIPON_ALWAYS_INLINE void store_sums(const Sum (&sum)[MR][NV], const Epilogue& t
   }
 }
 
+// The same of 32-bit integers, whose matrices stand in the place of floats.
+template <class Arch, class Product, int MR, int NV>
+CLIPON_ALWAYS_INLINE void store_integers(const typename Product::Sum (&sum)[MR][NV], const Epilogue& to) {
+  constexpr index_t width = simd::F32<Arch>::width;
+#pragma GCC unroll 8
+  for (int r = 0; r < MR; ++r) {
+#pragma GCC unroll 4
+    for (int v = 0; v < NV; ++v) {
+      auto x = sum[r][v];
+      if (to.residual != nullptr) x += Product::load_sum(to.residual + r * to.residual_stride + v * width);
+      Product::store(to.out + r * to.out_stride + v * width, x);
+    }
+  }
+}
+
 // is_difference: of a panel and what is taken from it, which is kept.
 template <class Arch, class Product, int MR, int NV, bool is_difference = false>
 inline void gemm_tile(const TileInput& in, const Epilogue& epilogue) {
@@ -60,20 +83,27 @@ inline void gemm_tile(const TileInput& in, const Epilogue& epilogue) {
   constexpr index_t value = 4;  // bytes of a step of one row or column
   const auto* CLIPON_RESTRICT a = static_cast<const unsigned char*>(in.a.data);
   const auto* CLIPON_RESTRICT b = static_cast<const unsigned char*>(in.panel);
-  const float* CLIPON_RESTRICT minus = in.minus;
-  float* CLIPON_RESTRICT difference = in.difference;
+  const auto* CLIPON_RESTRICT minus = static_cast<const unsigned char*>(in.minus);
+  auto* CLIPON_RESTRICT difference = static_cast<unsigned char*>(in.difference);
+  constexpr index_t step = steps_at_a_time<Product>;
   const index_t a_stride = in.a.stride * static_cast<index_t>(size_of(Product::type));  // bytes
   const index_t steps = in.steps;
   typename Product::Sum sum[MR][NV];
 #pragma GCC unroll 8
   for (int r = 0; r < MR; ++r) {
 #pragma GCC unroll 4
-    for (int v = 0; v < NV; ++v) sum[r][v] = Product::zero();
+    for (int v = 0; v < NV; ++v) {
+      if constexpr (Product::type == DataType::i16) {
+        sum[r][v] = Product::start(in.within_a[r * in.within_a_stride], in.within_w + v * width);
+      } else {
+        sum[r][v] = Product::zero();
+      }
+    }
   }
   const auto* next = static_cast<const unsigned char*>(in.next == nullptr ? in.panel : in.next);
   ask_for_residual<Arch, MR, NV>(epilogue);
   const auto multiply = [&](auto is_few) __attribute__((always_inline)) {
-    for (index_t k = 0; k < steps; ++k, next += in.next_step) {
+    for (index_t k = 0; k < steps; k += step, next += in.next_step) {
       __builtin_prefetch(next, 0, 2);  // into L2
       if constexpr (is_few) {
         for (index_t line = 64; line < in.next_step; line += 64) __builtin_prefetch(next + line, 0, 2);
@@ -84,11 +114,11 @@ inline void gemm_tile(const TileInput& in, const Epilogue& epilogue) {
       if constexpr (is_difference) {
 #pragma GCC unroll 4
         for (int v = 0; v < NV; ++v) {
-          w[v] = w[v] - Product::load(minus + v * width);
-          Product::store(difference + v * width, w[v]);
+          w[v] = Product::subtract(w[v], Product::load(minus + v * width * value));
+          Product::store_panel(difference + v * width * value, w[v]);
         }
-        minus += gemm_columns<Arch>;
-        difference += gemm_columns<Arch>;
+        minus += gemm_columns<Arch> * value * step;
+        difference += gemm_columns<Arch> * value * step;
       }
 #pragma GCC unroll 8
       for (int r = 0; r < MR; ++r) {
@@ -96,7 +126,7 @@ inline void gemm_tile(const TileInput& in, const Epilogue& epilogue) {
 #pragma GCC unroll 4
         for (int v = 0; v < NV; ++v) sum[r][v] = Product::add(x, w[v], sum[r][v]);
       }
-      b += gemm_columns<Arch> * value;
+      b += gemm_columns<Arch> * value * step;
     }
   };
   if (in.next_step > 64) {  // few rows: a step must ask for more than a line
@@ -105,7 +135,9 @@ inline void gemm_tile(const TileInput& in, const Epilogue& epilogue) {
     multiply(std::false_type{});
   }
   const bool whole = in.columns == NV * width && in.row_factor == nullptr;
-  if constexpr (Product::type != DataType::i8) {
+  if constexpr (Product::type == DataType::i16) {
+    if (in.column_scale == nullptr) return store_integers<Arch, Product>(sum, epilogue);
+  } else if constexpr (Product::type != DataType::i8) {
     if (whole && is_sum(epilogue)) return store_sums<Arch>(sum, epilogue);
   }
   const IntegerScales scales{in.a.scales, in.column_scale, in.column_sum};
@@ -116,14 +148,14 @@ inline void gemm_tile(const TileInput& in, const Epilogue& epilogue) {
       return finish_in_registers<Arch, Product, Activation::relu, MR, NV>(sum, scales, epilogue);
   }
   alignas(64) unsigned char memory[MR * NV * width * value];
-  using Stored = std::conditional_t<Product::type == DataType::i8, std::int32_t, float>;
+  using Stored = std::conditional_t<is_integer(Product::type), std::int32_t, float>;
   auto* sums = reinterpret_cast<Stored*>(memory);  // [MR, NV * width]
 #pragma GCC unroll 8
   for (int r = 0; r < MR; ++r) {
 #pragma GCC unroll 4
     for (int v = 0; v < NV; ++v) Product::store(sums + (r * NV + v) * width, sum[r][v]);
   }
-  if constexpr (Product::type == DataType::i8) {
+  if constexpr (is_integer(Product::type)) {
     finish_tile<Arch>(ScaledSums<Arch>{sums, NV * width, scales}, MR, in.columns, epilogue);
   } else if (in.row_factor != nullptr) {
     finish_rows<Arch, Activation::none>(FactoredSums<Arch>{sums, NV * width, in.row_factor}, MR, in.columns, epilogue);
@@ -152,7 +184,7 @@ inline void gemm_narrow(const TileInput& in, const Epilogue& epilogue) {
 // The tile of any height up to MR.
 template <class Arch, class Product, bool is_difference = false>
 inline void gemm_any(index_t rows, const TileInput& in, const Epilogue& epilogue) {
-  constexpr int most = GemmTile<Arch>::rows;
+  constexpr int most = GemmTile<Arch>::rows_of(Product::type);
   if constexpr (most >= 8) {
     if (rows == 8) return gemm_narrow<Arch, Product, 8, is_difference>(in, epilogue);
     if (rows == 7) return gemm_narrow<Arch, Product, 7, is_difference>(in, epilogue);
@@ -171,10 +203,8 @@ inline void gemm_any(index_t rows, const TileInput& in, const Epilogue& epilogue
 // its loads of W.
 template <class Arch>
 struct TileRows {
-  explicit TileRows(index_t rows)
-      : count((rows + gemm_rows<Arch> - 1) / gemm_rows<Arch>),
-        height(count == 0 ? 0 : rows / count),
-        higher(rows - count * height) {}
+  TileRows(index_t rows, index_t most)
+      : count((rows + most - 1) / most), height(count == 0 ? 0 : rows / count), higher(rows - count * height) {}
   [[nodiscard]] index_t rows(index_t tile) const { return tile < higher ? height + 1 : height; }
 
   index_t count;
@@ -187,17 +217,22 @@ struct TileRows {
 template <class Arch, class Product>
 inline void gemm_block(const GemmBlock& block) {
   constexpr index_t panel_columns = gemm_columns<Arch>;
-  const TileRows<Arch> tiles(block.rows);
+  const TileRows<Arch> tiles(block.rows, gemm_rows<Arch>(Product::type));
   TileInput in;
   in.steps = padded_depth(Product::type, block.depth) / k_step(Product::type);
+  in.within_a_stride = sizeof(RowScale) / sizeof(RowScale::within);
+  constexpr index_t head = panel_head(Product::type) * panel_columns * 4;  // bytes
+  const index_t panel_bytes = panel_columns * in.steps * 4 + head;
+  const index_t turns = in.steps / steps_at_a_time<Product>;
   for (index_t column = 0; column < block.columns; column += panel_columns) {
     const index_t left = block.columns - column;
     in.columns = left < panel_columns ? left : panel_columns;
-    in.panel = static_cast<const unsigned char*>(block.panels) + column * in.steps * 4;
-    const index_t panel_bytes = panel_columns * in.steps * 4;
-    const auto* next_panel = static_cast<const unsigned char*>(
-        left > panel_columns ? static_cast<const unsigned char*>(in.panel) + panel_bytes : block.panels_after);
-    in.next_step = next_panel == nullptr ? 0 : (panel_bytes + tiles.count * in.steps - 1) / (tiles.count * in.steps);
+    const auto* panel = static_cast<const unsigned char*>(block.panels) + column / panel_columns * panel_bytes;
+    in.panel = panel + head;
+    in.within_w = reinterpret_cast<const std::uint32_t*>(panel);
+    const auto* next_panel =
+        static_cast<const unsigned char*>(left > panel_columns ? panel + panel_bytes : block.panels_after);
+    in.next_step = next_panel == nullptr ? 0 : (panel_bytes + tiles.count * turns - 1) / (tiles.count * turns);
     if (block.column_scale != nullptr) in.column_scale = block.column_scale + column;
     if (block.column_sum != nullptr) in.column_sum = block.column_sum + column;
     for (index_t tile = 0, row = 0; tile < tiles.count; ++tile) {
@@ -206,7 +241,8 @@ inline void gemm_block(const GemmBlock& block) {
       in.a = block.a;
       in.a.data = static_cast<const unsigned char*>(block.a.data) + bytes;
       if (in.a.scales != nullptr) in.a.scales += row;
-      in.next = next_panel == nullptr ? nullptr : next_panel + tile * in.steps * in.next_step;
+      if constexpr (Product::type == DataType::i16) in.within_a = &in.a.scales->within;
+      in.next = next_panel == nullptr ? nullptr : next_panel + tile * turns * in.next_step;
       gemm_any<Arch, Product>(rows, in, block.epilogue.from(row, column));
       row += rows;
     }

@@ -72,7 +72,18 @@ inline std::int32_t to_signed_bytes(const float* x, index_t n, float inverse, fl
   return sum;
 }
 
-/// Rows first .. first + NR of W [rows, columns] become one panel [steps][NR] of 32 bits; what is missing is zero.
+// n bytes of a row of W as 16 bits each, in place: [n] behind [n / 2] of 32 bits.
+template <class Arch>
+inline void to_words(std::uint32_t* row, index_t n) {
+  std::int8_t bytes[64];
+  std::int16_t words[64];
+  __builtin_memcpy(bytes, row, static_cast<std::size_t>(n));
+  for (index_t i = 0; i < n; ++i) words[i] = bytes[i];
+  __builtin_memcpy(row, words, 2 * static_cast<std::size_t>(n));
+}
+
+/// Rows first .. first + NR of W [rows, columns] become one panel: its head, if its type has one, then [steps][NR] of
+/// 32 bits; what is missing is zero.
 template <class Arch>
 inline void pack_panel(const StoredMatrix& w, index_t first, const PanelRows& out) {
   const index_t nr = panel_columns<Arch>(out.type);
@@ -81,12 +92,12 @@ inline void pack_panel(const StoredMatrix& w, index_t first, const PanelRows& ou
   std::uint32_t
       typed[(gemm_columns<Arch> > kTilePanel ? gemm_columns<Arch> : kTilePanel) * block];  // [NR, block / k_step]
   float owed[gemm_columns<Arch> > kTilePanel ? gemm_columns<Arch> : kTilePanel] = {};      // [NR]
-  const bool is_i8 = out.type == DataType::i8;
-  for (index_t j = 0; is_i8 && j < nr; ++j) {
+  for (index_t j = 0; is_integer(out.type) && j < nr; ++j) {
     out.column_scale[j] = first + j < w.rows ? weight_scale<Arch, block>(w, first + j) : 0.0f;
     out.column_sum[j] = 0.0f;
   }
-  auto* panel = static_cast<std::uint32_t*>(out.panel);
+  std::uint32_t* const first_step = static_cast<std::uint32_t*>(out.panel) + panel_head(out.type) * nr;
+  std::uint32_t* panel = first_step;
   for (index_t k = 0; k < w.columns; k += block) {
     const index_t depth = w.columns - k < block ? w.columns - k : block;
     const index_t steps = padded_depth(out.type, depth) / k_step(out.type);
@@ -103,11 +114,16 @@ inline void pack_panel(const StoredMatrix& w, index_t first, const PanelRows& ou
         const float scale = out.column_scale[j];
         const auto sum = to_signed_bytes<Arch>(wide, block, scale > 0.0f ? 1.0f / scale : 0.0f, most, owed[j], row);
         out.column_sum[j] += static_cast<float>(sum);
+        if (out.type == DataType::i16) to_words<Arch>(row, block);
       }
     }
     for (index_t i = 0; i < steps; ++i) {
       for (index_t j = 0; j < nr; ++j) *panel++ = typed[j * block + i];
     }
+  }
+  if constexpr (!Arch::has_vnni) {
+    const index_t steps = (panel - first_step) / nr;
+    if (out.type == DataType::i16) within_panel<Arch>(first_step, steps, static_cast<std::uint32_t*>(out.panel));
   }
 }
 

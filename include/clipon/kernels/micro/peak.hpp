@@ -9,23 +9,29 @@ namespace clipon::inline CLIPON_ABI::kernels {
 // The sums of a full tile, each of which waits for the one before: as many chains as the GEMM's own tile has.
 template <class Arch, class Product>
 inline double peak_of(index_t steps) {
-  constexpr int chains = GemmTile<Arch>::rows * GemmTile<Arch>::vectors;
-  const std::uint32_t zeros[simd::F32<Arch>::width] = {};
+  constexpr int chains = GemmTile<Arch>::rows_of(Product::type) * GemmTile<Arch>::vectors;
   const volatile std::uint32_t unknown = 0;  // read anew each time, so that no two chains are known to be equal
+  std::uint32_t zeros[simd::F32<Arch>::width];
+  for (std::uint32_t& bits : zeros) bits = unknown;
   const auto w = Product::load(zeros);
   typename Product::Sum sum[chains];
 #pragma GCC unroll 32
   for (int i = 0; i < chains; ++i) {
     const std::uint32_t value = unknown;
-    sum[i] = Product::add(Product::broadcast(&value), w, Product::zero());
+    auto x = Product::broadcast(&value);
+    sum[i] = Product::add(x, w, Product::zero());
   }
-  for (index_t k = 0; k < steps; ++k) {
+  constexpr int together = 4;  // steps: a broadcast from a register takes a port that products want
+  for (index_t k = 0; k < steps; k += together) {
     const std::uint32_t value = unknown;
-    const auto x = Product::broadcast(&value);
+    auto x = Product::broadcast(&value);
+#pragma GCC unroll 4
+    for (int j = 0; j < together; ++j) {
 #pragma GCC unroll 32
-    for (int i = 0; i < chains; ++i) sum[i] = Product::add(x, w, sum[i]);
+      for (int i = 0; i < chains; ++i) sum[i] = Product::add(x, w, sum[i]);
+    }
   }
-  using Stored = std::conditional_t<Product::type == DataType::i8, std::int32_t, float>;
+  using Stored = std::conditional_t<is_integer(Product::type), std::int32_t, float>;
   Stored last[simd::F32<Arch>::width];
   double total = 0.0;
   for (int i = 0; i < chains; ++i) {
@@ -33,8 +39,27 @@ inline double peak_of(index_t steps) {
     total += static_cast<double>(last[0]);
   }
   // two operations a product: chains x lanes x products of a lane
-  return total + 2.0 * static_cast<double>(steps * chains * simd::F32<Arch>::width * k_step(Product::type));
+  return total + 2.0 * static_cast<double>((steps + together - 1) / together * together * chains *
+                                           simd::F32<Arch>::width * k_step(Product::type));
 }
+
+// A multiplication a product, where ProductI16 has half of one.
+template <class Arch>
+struct PlainProductI16 {
+  using V = simd::I16<Arch>;
+  using Sum = typename V::Sum;
+  static constexpr DataType type = DataType::i16;
+  static CLIPON_ALWAYS_INLINE auto load(const void* p) { return V::load(p); }
+  static CLIPON_ALWAYS_INLINE auto broadcast(const void* p) { return V::broadcast(p); }
+  static CLIPON_ALWAYS_INLINE Sum zero() { return V::set(0); }
+  // All chains have the same operands here, and the same products would be computed once: an instruction that is none
+  // tells the compiler that `a` may be another now.
+  static CLIPON_ALWAYS_INLINE Sum add(typename V::Words& a, typename V::Words w, Sum sum) {
+    V::forget(a);
+    return V::dot(a, w, sum);
+  }
+  static CLIPON_ALWAYS_INLINE void store(void* p, Sum sum) { V::store_sum(p, sum); }
+};
 
 // The same on AMX's tiles, four of sums as tile_pair.hpp has.  The operands are made-up numbers: on zeros these
 // processors clock higher than on anything that a model computes with.
@@ -76,7 +101,10 @@ inline double peak(DataType type, index_t steps) {
     if (type == DataType::i8) return peak_of_tiles<Arch, DataType::i8>(steps);
   }
   if (type == DataType::bf16) return peak_of<Arch, ProductBf16<Arch>>(steps);
-  if (type == DataType::i8) return peak_of<Arch, ProductI8<Arch>>(steps);
+  if (is_integer(type)) {
+    if constexpr (Arch::has_vnni) return peak_of<Arch, ProductI8<Arch>>(steps);
+    return peak_of<Arch, PlainProductI16<Arch>>(steps);
+  }
   return peak_of<Arch, ProductF32<Arch>>(steps);
 }
 

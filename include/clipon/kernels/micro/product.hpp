@@ -4,7 +4,7 @@
 // A step takes 32 bits of a row of A: one float, two bf16 or four bytes.
 //   f32   one fused multiply-add
 //   bf16  VDPBF16PS, or two fused multiply-adds on the widened halves
-//   i8    VPDPBUSD (bytes of A unsigned, of W signed), or the same sums by multiplying 16-bit lanes; exact on every ISA
+//   i8    VPDPBUSD (bytes of A unsigned, of W signed); without it i16, in word_product.hpp
 #pragma once
 
 #include <cstring>
@@ -33,6 +33,9 @@ struct ProductF32 {
   static CLIPON_ALWAYS_INLINE Register broadcast(const void* p) { return V::set(*static_cast<const float*>(p)); }
   static CLIPON_ALWAYS_INLINE Sum add(Register a, Register w, Sum sum) { return V::fma(a, w, sum); }
   static CLIPON_ALWAYS_INLINE void store(float* p, Sum sum) { V::store(p, sum); }
+  // of a panel: one register of it minus another, and its way back to memory
+  static CLIPON_ALWAYS_INLINE Register subtract(Register x, Register y) { return x - y; }
+  static CLIPON_ALWAYS_INLINE void store_panel(void* p, Register w) { V::store(static_cast<float*>(p), w); }
 };
 
 template <class Arch, bool native = Arch::fast_bf16_dot>
@@ -45,13 +48,12 @@ struct ProductBf16 {  // a pair of bf16 is 32 bits; each half is the upper half 
   };
   static constexpr DataType type = DataType::bf16;
   static CLIPON_ALWAYS_INLINE Sum zero() { return V::set(0.0f); }
-  static CLIPON_ALWAYS_INLINE Register load(const void* p) {
-    const auto* pairs = static_cast<const std::uint32_t*>(p);
+  static CLIPON_ALWAYS_INLINE Register halves(typename V::Batch pairs) {
     return {V::low_halves(pairs), V::high_halves(pairs)};
   }
+  static CLIPON_ALWAYS_INLINE Register load(const void* p) { return halves(V::load(static_cast<const float*>(p))); }
   static CLIPON_ALWAYS_INLINE Register broadcast(const void* p) {
-    const std::uint32_t pair = load_32<Arch>(p);
-    return {V::set(std::bit_cast<float>(pair << 16)), V::set(std::bit_cast<float>(pair & 0xffff0000u))};
+    return halves(V::set(std::bit_cast<float>(load_32<Arch>(p))));
   }
   static CLIPON_ALWAYS_INLINE Sum add(const Register& a, const Register& w, Sum sum) {
     return V::fma(a.low, w.low, V::fma(a.high, w.high, sum));

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "clipon/kernels/micro/element.hpp"
+#include "clipon/kernels/micro/word_product.hpp"
 #include "clipon/kernels/types.hpp"
 #include "clipon/simd/bytes.hpp"
 #include "clipon/simd/value_range.hpp"
@@ -100,14 +101,39 @@ CLIPON_ALWAYS_INLINE void store_bytes(const Row& row, index_t n, const RowScale&
   for (i = n; i < padded_depth(DataType::i8, n); ++i) out[i] = 0;
 }
 
-/// One row to row `r` of `out`, which is bf16 or i8.
+/// The same in 16 bits each; returns what the row has within itself.
+template <class Arch, class Row>
+CLIPON_ALWAYS_INLINE std::uint32_t store_words(const Row& row, index_t n, const RowScale& scale, std::int16_t* out) {
+  using V = simd::F32<Arch>;
+  const auto inverse = V::set(scale.scale > 0.0f ? 1.0f / scale.scale : 0.0f);
+  const auto zero = V::set(scale.zero);
+  index_t i = 0;
+  for (; i + V::width <= n; i += V::width) {
+    simd::Bytes<Arch>::store_words(out + i, V::fma(row.load(i), inverse, zero));
+  }
+  if (i < n) {
+    std::int16_t words[V::width];
+    simd::Bytes<Arch>::store_words(words, V::fma(row.load_part(i, n - i), inverse, zero));
+    for (index_t j = 0; i + j < n; ++j) out[i + j] = words[j];
+  }
+  const index_t padded = padded_depth(DataType::i16, n);
+  for (i = n; i < padded; ++i) out[i] = 0;
+  return within_row<Arch>(out, padded);
+}
+
+/// One row to row `r` of `out`, which is bf16 or of integers.
 template <class Arch, class Row>
 CLIPON_ALWAYS_INLINE void write_operand_row(const Row& row, index_t n, const OperandRows& out, index_t r) {
   if (out.type == DataType::bf16) {
     round_row<Arch>(row, n, static_cast<std::uint16_t*>(out.data) + r * out.stride);
-  } else {
-    out.scales[r] = scale_of<Arch>(row, n);
+    return;
+  }
+  out.scales[r] = scale_of<Arch>(row, n);
+  if (out.type == DataType::i8) {
     store_bytes<Arch>(row, n, out.scales[r], static_cast<std::uint8_t*>(out.data) + r * out.stride);
+  } else {
+    auto* words = static_cast<std::int16_t*>(out.data) + r * out.stride;
+    out.scales[r].within = store_words<Arch>(row, n, out.scales[r], words);
   }
 }
 
@@ -118,7 +144,7 @@ CLIPON_ALWAYS_INLINE auto with_row(const Operand& x, const Does& does) {
   return does(RowOf<Arch, std::uint16_t>{static_cast<const std::uint16_t*>(x.data)});
 }
 
-/// x [rows, n], f32 or bf16 -> out [rows, n], bf16 or i8.
+/// x [rows, n], f32 or bf16 -> out [rows, n], bf16 or integers.
 template <class Arch>
 inline void quantise(const Operand& x, index_t rows, index_t n, const OperandRows& out) {
   for (index_t r = 0; r < rows; ++r) {

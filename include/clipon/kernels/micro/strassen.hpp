@@ -1,6 +1,7 @@
-// Seven products of halves instead of eight: Strassen's scheme in Winograd's form, one level, in f32.  Called by
-// kernels/strassen.hpp through the table.  Per ISA.  Strassen 1969, Gaussian Elimination is not Optimal; Huang et al.
-// 2016, Strassen's Algorithm Reloaded, for products whose sums of blocks are made on the way.
+// Seven products of halves instead of eight: Strassen's scheme in Winograd's form, one level, in f32 and, exactly, in
+// i16.  Called by kernels/strassen.hpp and PackedMatrix through the table.  Per ISA.  Strassen 1969, Gaussian
+// Elimination is not Optimal; Huang et al. 2016, Strassen's Algorithm Reloaded, for products whose sums of blocks are
+// made on the way.
 //
 // Rows of A go in pairs, the first of each in A1x and the other in A2x, panels of W in pairs, too, the columns of Bx1
 // and Bx2; A's columns and B's rows are cut in the middle of k.  Then, with T2 in B12's place (PackedMatrix),
@@ -14,13 +15,17 @@
 
 namespace clipon::inline CLIPON_ABI::kernels {
 
+// What belongs to each of the seven matrices of rows and of panels alone, where i16's products want it.
+enum StrassenRows { kA11, kA12, kA22, kS1, kS2, kS3, kS4 };
+enum StrassenColumns { kB11, kB21, kT2, kB22, kT1, kT3, kT4 };  // the last three in the second panel's head
+
 /// S1, S2, S3, S4 of some pairs of rows.
 template <class Arch>
-inline void strassen_sums(const StrassenSums& job) {
+inline void strassen_float_sums(const StrassenSums& job) {
   for (index_t pair = 0; pair < job.pairs; ++pair) {
-    const float* a1 = job.a + 2 * pair * job.a_stride;
-    const float* a2 = a1 + job.a_stride;
-    float* s1 = job.sums + pair * job.half;
+    const auto* a1 = static_cast<const float*>(job.a.data) + 2 * pair * job.a.stride;
+    const float* a2 = a1 + job.a.stride;
+    float* s1 = static_cast<float*>(job.sums) + pair * job.half;
     float* s2 = s1 + job.sum_stride;
     float* s3 = s2 + job.sum_stride;
     float* s4 = s3 + job.sum_stride;
@@ -37,102 +42,217 @@ inline void strassen_sums(const StrassenSums& job) {
   }
 }
 
-/// Half a panel of W [half, NR], or one minus another.
+// The same of words, and what each of A11, A12, A22 and these has within itself.
+template <class Arch>
+inline void strassen_word_sums(const StrassenSums& job) {
+  using V = simd::I16<Arch>;
+  constexpr index_t width = 2 * simd::F32<Arch>::width;
+  const index_t half = job.half;
+  for (index_t pair = 0; pair < job.pairs; ++pair) {
+    const auto* a11 = static_cast<const std::int16_t*>(job.a.data) + 2 * pair * job.a.stride;
+    const std::int16_t* a21 = a11 + job.a.stride;
+    std::int16_t* s1 = static_cast<std::int16_t*>(job.sums) + pair * half;
+    std::int16_t* s2 = s1 + job.sum_stride;
+    std::int16_t* s3 = s2 + job.sum_stride;
+    std::int16_t* s4 = s3 + job.sum_stride;
+    for (index_t i = 0; i < half; i += width) {  // the last register overlaps the one before
+      const index_t k = i + width <= half ? i : half - width;
+      const auto of_a11 = V::load(a11 + k);
+      const auto of_a21 = V::load(a21 + k);
+      const auto sum = V::add(of_a21, V::load(a21 + half + k));
+      const auto rest = V::subtract(sum, of_a11);
+      V::store(s1 + k, sum);
+      V::store(s2 + k, rest);
+      V::store(s3 + k, V::subtract(of_a11, of_a21));
+      V::store(s4 + k, V::subtract(V::load(a11 + half + k), rest));
+    }
+    const std::int16_t* const matrices[] = {a11, a11 + half, a21 + half, s1, s2, s3, s4};
+    for (index_t m = 0; m < 7; ++m) job.within[m * job.within_stride + pair] = within_row<Arch>(matrices[m], half);
+  }
+}
+
+template <class Arch>
+inline void strassen_sums(const StrassenSums& job) {
+  if (job.a.type == DataType::f32) return strassen_float_sums<Arch>(job);
+  strassen_word_sums<Arch>(job);
+}
+
+template <class Arch, class Product>
+inline void strassen_panels_of(const StrassenPanels& job) {
+  constexpr index_t step_bytes = gemm_columns<Arch> * 4;
+  constexpr index_t head_bytes = panel_head(Product::type) * step_bytes;
+  const index_t steps = job.half / k_step(Product::type);
+  auto* head_1 = static_cast<unsigned char*>(job.panels);
+  unsigned char* b11 = head_1 + head_bytes;
+  unsigned char* b21 = b11 + steps * step_bytes;
+  unsigned char* head_2 = b21 + steps * step_bytes;
+  unsigned char* t2 = head_2 + head_bytes;  // B12 until it is T2
+  unsigned char* b22 = t2 + steps * step_bytes;
+  for (index_t k = 0; k < steps; k += steps_at_a_time<Product>) {
+    for (index_t c = 0; c < step_bytes; c += simd::F32<Arch>::width * 4) {
+      const index_t at = k * step_bytes + c;
+      const auto t1 = Product::subtract(Product::load(t2 + at), Product::load(b11 + at));
+      Product::store_panel(t2 + at, Product::subtract(Product::load(b22 + at), t1));
+    }
+  }
+  if constexpr (Product::type == DataType::i16) {
+    const auto within = [&](unsigned char* head, index_t slot, const void* panel) {
+      within_panel<Arch>(panel, steps, reinterpret_cast<std::uint32_t*>(head + slot * step_bytes));
+    };
+    const auto within_difference = [&](index_t slot, const void* panel, const void* minus) {
+      within_panel<Arch>(panel, steps, reinterpret_cast<std::uint32_t*>(head_2 + slot * step_bytes), minus);
+    };
+    within(head_1, kB11, b11);
+    within(head_1, kB21, b21);
+    within(head_1, kT2, t2);
+    within(head_1, kB22, b22);
+    within_difference(kT1 - kT1, b22, t2);
+    within_difference(kT3 - kT1, t2, b11);
+    within_difference(kT4 - kT1, b21, t2);
+  }
+}
+
+/// A pair of panels, whose halves of k are B11, B21 and B12, B22: B12 becomes T2 = B22 - (B12 - B11), which leaves
+/// differences of two for the other products.
+template <class Arch>
+inline void strassen_panels(const StrassenPanels& job) {
+  if (job.type == DataType::f32) return strassen_panels_of<Arch, ProductF32<Arch>>(job);
+  if constexpr (!Arch::has_vnni) strassen_panels_of<Arch, ProductI16<Arch>>(job);
+}
+
+/// Half a panel of W [half, NR], or one minus another; within: i16's [NR].
 struct HalfPanel {
-  const float* w;
-  const float* minus = nullptr;
+  const void* w;
+  const std::uint32_t* within;
+  const void* minus = nullptr;
 };
 
-/// The products of some pairs of rows with the halves of a pair of panels.
-template <class Arch>
+/// The products of some pairs of rows with the halves of a pair of panels.  Quarters of C are [pairs, stride] of 32
+/// bits, which floats stand for whatever they hold.
+template <class Arch, class Product>
 class StrassenProducts {
  public:
   static constexpr index_t nr = gemm_columns<Arch>;
-  static constexpr index_t stride = 4 * nr;  // of a quarter of C
+  static constexpr index_t stride = 4 * nr;
 
   explicit StrassenProducts(const StrassenBlock& block)
-      : tiles_(block.pairs), steps_(block.half), difference_(block.scratch), asked_(block.panels_after) {
-    const index_t all = 7 * tiles_.count * steps_;
-    ask_step_ = asked_ == nullptr ? 0 : (4 * steps_ * nr + all - 1) / all;
+      : tiles_(block.pairs, gemm_rows<Arch>(Product::type)),
+        steps_(block.half / k_step(Product::type)),
+        difference_(block.scratch),
+        asked_(static_cast<const unsigned char*>(block.panels_after)) {
+    const index_t all = 7 * tiles_.count * turns();
+    ask_step_ = asked_ == nullptr ? 0 : (4 * steps_ * nr * 4 + all - 1) / all;
   }
 
-  /// out = plus + A W for each of the rows.  out and plus (or null): quarters of C.
-  void operator()(const Operand& a, const HalfPanel& w, const float* plus, float* out) {
+  /// out = plus + A W for each of the rows.  out and plus (or null): quarters of C.  within: i16's of A's rows.
+  void operator()(const Operand& a, const std::uint32_t* within, const HalfPanel& w, const float* plus, float* out) {
     TileInput in;
     in.steps = steps_;
     in.columns = nr;
     in.panel = w.w;
     in.minus = w.minus;
     in.difference = difference_;
-    in.next_step = ask_step_ * 4;
+    in.next_step = ask_step_;
+    in.within_a_stride = 1;
+    in.within_w = w.within;
     Epilogue to;
     to.out_stride = to.residual_stride = stride;
     for (index_t tile = 0, row = 0; tile < tiles_.count; ++tile) {
       in.a = a.from_row(row);
+      in.within_a = within + row;
       in.next = asked_;
       to.out = out + row * stride;
       to.residual = plus == nullptr ? nullptr : plus + row * stride;
       if (in.minus != nullptr) {  // the first tile makes the difference for the others
-        gemm_any<Arch, ProductF32<Arch>, true>(tiles_.rows(tile), in, to);
+        gemm_any<Arch, Product, true>(tiles_.rows(tile), in, to);
         in.panel = difference_;
         in.minus = nullptr;
       } else {
-        gemm_any<Arch, ProductF32<Arch>>(tiles_.rows(tile), in, to);
+        gemm_any<Arch, Product>(tiles_.rows(tile), in, to);
       }
-      if (asked_ != nullptr) asked_ += ask_step_ * steps_;
+      if (asked_ != nullptr) asked_ += ask_step_ * turns();
       row += tiles_.rows(tile);
     }
   }
 
  private:
+  [[nodiscard]] index_t turns() const { return steps_ / steps_at_a_time<Product>; }
+
   TileRows<Arch> tiles_;
   index_t steps_;
-  float* difference_;   // [half, NR]
-  const float* asked_;  // what the next pair of panels will be, asked for on the way
-  index_t ask_step_;    // floats of it a step
+  void* difference_;            // [half, NR]
+  const unsigned char* asked_;  // what the next pair of panels will be, asked for on the way
+  index_t ask_step_;            // bytes of it a turn of a tile's loop
 };
 
-/// Pairs of rows against a pair of panels.
-template <class Arch>
-inline void strassen_block(const StrassenBlock& block) {
+// plus + the integers at `from` to `to`, or floats.
+template <class Arch, class Product>
+CLIPON_ALWAYS_INLINE void add_sums(const float* x, const float* y, float* to) {
   using V = simd::F32<Arch>;
+  if constexpr (Product::type == DataType::i16) {
+    Product::store(to, Product::load_sum(x) + Product::load_sum(y));
+  } else {
+    V::store(to, V::load(x) + V::load(y));
+  }
+}
+
+/// Pairs of rows against a pair of panels.
+template <class Arch, class Product>
+inline void strassen_block_of(const StrassenBlock& block) {
   constexpr index_t nr = gemm_columns<Arch>;
-  constexpr index_t stride = StrassenProducts<Arch>::stride;
-  const Operand a11{block.a, 2 * block.a_stride};
+  constexpr index_t stride = StrassenProducts<Arch, Product>::stride;
+  constexpr index_t head = panel_head(Product::type) * nr;  // of 32 bits
+  const index_t quarter = block.half / k_step(Product::type) * nr;
+  const Operand a11{block.a.data, 2 * block.a.stride, Product::type};
   const Operand a12 = a11.from(0, block.half);
-  const Operand a22 = Operand{block.a + block.a_stride, a11.stride}.from(0, block.half);
-  const Operand s1{block.sums, block.half};
-  const Operand s2{block.sums + block.sum_stride, block.half};
-  const Operand s3{block.sums + 2 * block.sum_stride, block.half};
-  const Operand s4{block.sums + 3 * block.sum_stride, block.half};
-  const float* b11 = block.panels;
-  const float* b21 = b11 + block.half * nr;
-  const float* t2 = b21 + block.half * nr;
-  const float* b22 = t2 + block.half * nr;
-  float* c11 = block.scratch + block.half * nr;  // [pairs, stride], as the others: C is [2 pairs, 2 NR]
+  const Operand a22 = Operand{block.a.from_row(1).data, a11.stride, Product::type}.from(0, block.half);
+  const auto s = [&](index_t i) {
+    return Operand{block.sums, block.half, Product::type}.from(0, i * block.sum_stride);
+  };
+  const auto within = [&](StrassenRows rows) { return block.within + rows * block.within_stride; };
+  const auto* head_1 = static_cast<const std::uint32_t*>(block.panels);
+  const std::uint32_t* b11 = head_1 + head;
+  const std::uint32_t* b21 = b11 + quarter;
+  const std::uint32_t* head_2 = b21 + quarter;
+  const std::uint32_t* t2 = head_2 + head;
+  const std::uint32_t* b22 = t2 + quarter;
+  auto* c11 = static_cast<float*>(block.scratch) + quarter;  // [pairs, stride], as the others: C is [2 pairs, 2 NR]
   float* c12 = c11 + nr;
   float* c21 = c12 + nr;
   float* c22 = c21 + nr;
-  StrassenProducts<Arch> multiply(block);
-  multiply(a11, {b11}, nullptr, c21);
-  multiply(a12, {b21}, c21, c11);      // U1
-  multiply(s2, {t2}, c21, c21);        // U2
-  multiply(s1, {b22, t2}, c21, c12);   // U4
-  multiply(a22, {b21, t2}, c21, c21);  // U2 + A22 T4
-  multiply(s3, {t2, b11}, nullptr, c22);
+  StrassenProducts<Arch, Product> multiply(block);
+  multiply(a11, within(kA11), {b11, head_1 + kB11 * nr}, nullptr, c21);
+  multiply(a12, within(kA12), {b21, head_1 + kB21 * nr}, c21, c11);             // U1
+  multiply(s(1), within(kS2), {t2, head_1 + kT2 * nr}, c21, c21);               // U2
+  multiply(s(0), within(kS1), {b22, head_2 + (kT1 - kT1) * nr, t2}, c21, c12);  // U4
+  multiply(a22, within(kA22), {b21, head_2 + (kT4 - kT1) * nr, t2}, c21, c21);  // U2 + A22 T4
+  multiply(s(2), within(kS3), {t2, head_2 + (kT3 - kT1) * nr, b11}, nullptr, c22);
   for (index_t at = 0; at < block.pairs * stride; at += stride) {
-    for (index_t j = at; j < at + nr; j += V::width) {
-      const auto product = V::load(c22 + j);  // S3 T3
-      V::store(c21 + j, V::load(c21 + j) + product);
-      V::store(c22 + j, V::load(c12 + j) + product);
+    for (index_t j = at; j < at + nr; j += simd::F32<Arch>::width) {  // c22 is S3 T3
+      add_sums<Arch, Product>(c21 + j, c22 + j, c21 + j);
+      add_sums<Arch, Product>(c12 + j, c22 + j, c22 + j);
     }
   }
-  multiply(s4, {b22}, c12, c12);
-  constexpr index_t most = 2 * gemm_rows<Arch>;  // rows of C whose registers of columns pass L1 together
+  multiply(s(3), within(kS4), {b22, head_1 + kB22 * nr}, c12, c12);
+  constexpr index_t most = 2 * GemmTile<Arch>::rows;  // rows of C whose registers of columns pass L1 together
   for (index_t r = 0; r < 2 * block.pairs; r += most) {
     const index_t rows = 2 * block.pairs - r < most ? 2 * block.pairs - r : most;
-    finish_tile<Arch>(FloatSums<Arch>{c11 + r * 2 * nr, 2 * nr}, rows, block.columns, block.epilogue.from(r, 0));
+    const float* sums = c11 + r * 2 * nr;
+    const Epilogue epilogue = block.epilogue.from(r, 0);
+    if constexpr (Product::type == DataType::i16) {
+      const IntegerScales scales{block.a.scales + r, block.column_scale, block.column_sum};
+      const auto* integers = reinterpret_cast<const std::int32_t*>(sums);
+      finish_tile<Arch>(ScaledSums<Arch>{integers, 2 * nr, scales}, rows, block.columns, epilogue);
+    } else {
+      finish_tile<Arch>(FloatSums<Arch>{sums, 2 * nr}, rows, block.columns, epilogue);
+    }
   }
+}
+
+template <class Arch>
+inline void strassen_block(const StrassenBlock& block) {
+  if (block.a.type == DataType::f32) return strassen_block_of<Arch, ProductF32<Arch>>(block);
+  if constexpr (!Arch::has_vnni) strassen_block_of<Arch, ProductI16<Arch>>(block);
 }
 
 }  // namespace clipon::inline CLIPON_ABI::kernels

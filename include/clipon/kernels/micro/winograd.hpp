@@ -116,9 +116,9 @@ struct ElementRows {
   CLIPON_ALWAYS_INLINE void end_tile(index_t) const {}
 };
 
-// Or bytes with a scale for each tile and position: floats first, until all channels of a tile are there.
+// Or integers with a scale for each tile and position: floats first, until all channels of a tile are there.
 template <class Arch, int positions>
-struct ByteRows {
+struct IntegerRows {
   OperandRows rows;
   index_t position_stride;
   index_t count;
@@ -127,12 +127,17 @@ struct ByteRows {
   CLIPON_ALWAYS_INLINE RowOf<Arch, float> values(int position) const { return {wide + position * channels}; }
   CLIPON_ALWAYS_INLINE float* at(index_t, int position) const { return wide + position * channels; }
   CLIPON_ALWAYS_INLINE void end_tile(index_t tile) const {
-    auto* bytes = static_cast<std::uint8_t*>(rows.data) + tile * rows.stride;
     RowScale* scales = rows.scales + tile;  // of each position, `count` apart
     // All scales first: each is a chain of divisions, which so run side by side.
     for (int p = 0; p < positions; ++p) scales[p * count] = scale_of<Arch>(values(p), channels);
     for (int p = 0; p < positions; ++p) {
-      store_bytes<Arch>(values(p), channels, scales[p * count], bytes + p * position_stride);
+      void* to = rows.from(tile, p * position_stride).data;
+      RowScale& scale = scales[p * count];
+      if (rows.type == DataType::i8) {
+        store_bytes<Arch>(values(p), channels, scale, static_cast<std::uint8_t*>(to));
+      } else {
+        scale.within = store_words<Arch>(values(p), channels, scale, static_cast<std::int16_t*>(to));
+      }
     }
   }
 };
@@ -237,15 +242,16 @@ template <class Arch, class T, int m>
 inline void winograd_input_to(const WinogradTiles& tiles, const void* maps, const WinogradRows& rows) {
   constexpr int positions = (m + 2) * (m + 2);
   const T* in = static_cast<const T*>(maps);
-  if (rows.rows.type != DataType::i8) {
+  if (!is_integer(rows.rows.type)) {
     return winograd_input_tiles<Arch, T, m>(tiles, in, ElementRows<Arch, T>{rows.rows, rows.position_stride});
   }
-  const ByteRows<Arch, positions> bytes{rows.rows, rows.position_stride, tiles.count, tiles.channels, rows.scratch};
-  winograd_input_tiles<Arch, T, m>(tiles, in, bytes);
+  const IntegerRows<Arch, positions> integers{rows.rows, rows.position_stride, tiles.count, tiles.channels,
+                                              rows.scratch};
+  winograd_input_tiles<Arch, T, m>(tiles, in, integers);
 }
 
-/// Tiles of maps [*, height, width, channels] -> rows [n * n][count][channels] of the same type or i8; zeros stand
-/// around a map.
+/// Tiles of maps [*, height, width, channels] -> rows [n * n][count][channels] of the same type or integers; zeros
+/// stand around a map.
 template <class Arch>
 inline void winograd_input(const WinogradTiles& tiles, const void* maps, const WinogradRows& rows) {
   using Bf16 = std::uint16_t;
