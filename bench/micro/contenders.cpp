@@ -26,20 +26,20 @@ std::size_t count(index_t rows, index_t columns) {
   return static_cast<std::size_t>(rows * columns);
 }
 
-// As the towers use it: f32 from f32, and from int8 in 16 bits; bf16 from bf16 and other int8.
+// As the towers use it: f32 from f32 and from integers of 16 bits; bf16 from bf16 and bytes.
 class Clipon : public Contender {
  public:
   Clipon(const clipon::kernels::Context& context, const Matrices& in, DataType type, clipon::kernels::Rows pairing)
       : context_(context),
         shape_(in.shape),
-        type_(type),
+        type_(clipon::kernels::operand_type(*context.kernels, type)),
         w_(context, {in.w.data(), nullptr, DataType::f32, shape_.n, shape_.k}, type, pairing),
-        a_(count(shape_.m, clipon::kernels::padded_depth(type, shape_.k)) * clipon::size_of(type)),
+        a_(count(shape_.m, clipon::kernels::padded_depth(type_, shape_.k)) * clipon::size_of(type_)),
         scales_(static_cast<std::size_t>(shape_.m)),
         out_(count(shape_.m, shape_.n)),
         out_bf16_(count(shape_.m, shape_.n)) {
-    const OperandRows rows{a_.data(), clipon::kernels::padded_depth(type, shape_.k), type, scales_.data()};
-    if (type == DataType::f32) {
+    const OperandRows rows{a_.data(), clipon::kernels::padded_depth(type_, shape_.k), type_, scales_.data()};
+    if (type_ == DataType::f32) {
       std::copy(in.a.begin(), in.a.end(), reinterpret_cast<float*>(a_.data()));
     } else {
       const Operand from{in.a.data(), shape_.k, DataType::f32, nullptr};
@@ -48,7 +48,7 @@ class Clipon : public Contender {
     operand_ = rows.read();
     if (w_.in_pairs()) {
       pair_memory_.resize(
-          static_cast<std::size_t>(clipon::kernels::PairMemory::floats(context, type, shape_.m, shape_.k)));
+          static_cast<std::size_t>(clipon::kernels::PairMemory::floats(context, w_, shape_.m, shape_.k)));
       context_.pair_memory = pair_memory_.data();
     }
   }

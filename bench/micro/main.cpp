@@ -61,7 +61,7 @@ constexpr std::size_t kFirstPeer = 2;
 void measure(const Options& options, const bench::Shape& shape, clipon::Precision precision, int threads) {
   const clipon::kernels::Context context{&clipon::kernels::select_table(clipon::kernels::parse_isa(options.isa)),
                                          {threads}};
-  const clipon::DataType type = clipon::kernels::product_type(*context.kernels, precision);
+  const clipon::DataType type = clipon::kernels::product_type(precision);
   const bench::Matrices in = bench::make_matrices(shape);
   using clipon::kernels::Rows;
   std::unique_ptr<bench::Contender> contenders[kContenders] = {bench::make_clipon(context, in, type, Rows::single),
@@ -76,7 +76,7 @@ void measure(const Options& options, const bench::Shape& shape, clipon::Precisio
   std::vector<double> peaks;
   std::vector<double> rates[kContenders];
   for (int round = -1; round < options.rounds; ++round) {  // the first, to warm up, does not count
-    const double peak = bench::peak_rate(context, type, 3.0, 1);
+    const double peak = bench::peak_rate(context, clipon::kernels::operand_type(*context.kernels, type), 3.0, 1);
     if (round >= 0) peaks.push_back(peak);
     for (std::size_t c = 0; c < kContenders; ++c) {
       if (!contenders[c]) continue;

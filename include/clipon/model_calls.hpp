@@ -91,7 +91,7 @@ inline Model::Model(std::span<const std::byte> bytes, const LoadOptions& options
   const kernels::Context context{&table, {threads}, options.profile};
   const format::Gguf file(bytes, options);
   const Precision precision = models::select_precision(options.precision, *context.kernels, file);
-  const DataType type = kernels::product_type(*context.kernels, precision);
+  const DataType type = kernels::product_type(precision);
   parts_ =
       std::make_shared<Shared>(models::build_parts(file, options, context, type, bytes.size()), context, precision);
 }

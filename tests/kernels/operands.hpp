@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <clipon/kernels/gemm.hpp>
 #include <clipon/kernels/reference.hpp>
 #include <cmath>
@@ -14,10 +13,7 @@ namespace support {
 using clipon::DataType;
 using clipon::index_t;
 
-/// What products of these kernels compute in.
-inline std::array<DataType, 3> product_types(const clipon::kernels::KernelTable& table) {
-  return {DataType::f32, DataType::bf16, table.integers};
-}
+constexpr DataType kProductTypes[] = {DataType::f32, DataType::bf16, DataType::i8};
 
 /// The values as `type` holds them where that is bf16, else as they are.
 inline std::vector<float> rounded(DataType type, std::vector<float> values) {
@@ -26,18 +22,20 @@ inline std::vector<float> rounded(DataType type, std::vector<float> values) {
   return values;
 }
 
-/// Random rows as a product of `type` reads them, made by the kernels of `table`; after a ReLU bytes have no zero
-/// point.
+/// Random rows as a product of `type` reads them on the kernels of `table`, which make them; after a ReLU integers have
+/// no zero point.
 class RandomRows {
  public:
   RandomRows(const clipon::kernels::KernelTable& table, Random& random, DataType type, index_t rows, index_t n,
              bool after_relu = false)
-      : floats(random.normals(rows * n)), type_(type), stride_(type == DataType::f32 ? n : padded(type, n)) {
+      : floats(random.normals(rows * n)),
+        type_(clipon::kernels::operand_type(table, type)),
+        stride_(type_ == DataType::f32 ? n : padded(type_, n)) {
     for (float& x : floats) x = after_relu ? std::max(x, 0.0f) : x;
-    if (type == DataType::f32) return;
-    bytes_.resize(static_cast<std::size_t>(rows * stride_) * clipon::size_of(type));
+    if (type_ == DataType::f32) return;
+    bytes_.resize(static_cast<std::size_t>(rows * stride_) * clipon::size_of(type_));
     scales_.resize(static_cast<std::size_t>(rows));
-    table.quantise({floats.data(), n}, rows, n, {bytes_.data(), stride_, type, scales_.data()});
+    table.quantise({floats.data(), n}, rows, n, {bytes_.data(), stride_, type_, scales_.data()});
   }
 
   [[nodiscard]] clipon::kernels::Operand read() const {

@@ -21,7 +21,7 @@ struct PairedProduct {
   }
 
   void operator()(const Operand& a, index_t rows, const Epilogue& epilogue) const {
-    std::vector<float> memory(static_cast<std::size_t>(PairMemory::floats(context, w.type(), rows, w.columns())), NAN);
+    std::vector<float> memory(static_cast<std::size_t>(PairMemory::floats(context, w, rows, w.columns())), NAN);
     Context own = context;
     own.pair_memory = memory.data();
     gemm(own, a, rows, w, epilogue);
@@ -64,7 +64,9 @@ TEST_CASE("products of pairs agree with f64: random shapes, epilogues, threads, 
       CAPTURE(n);
       CAPTURE(half);
       const auto a = random.normals(m * 2 * half);
-      const auto w = random.normals(n * 2 * half);
+      const bool halved = table.halves == DataType::f32 && round % 5 < 2;
+      const DataType type = halved ? DataType::bf16 : DataType::f32;
+      const auto w = support::rounded(type, random.normals(n * 2 * half));
       const auto bias = random.normals(n);
       const auto residual = random.normals(m * out_stride);
       std::vector<float> found(residual);  // as x += product does
@@ -76,7 +78,8 @@ TEST_CASE("products of pairs agree with f64: random shapes, epilogues, threads, 
       epilogue.residual = round % 4 < 2 ? found.data() : nullptr;
       epilogue.activation = round % 3 == 0 ? Activation::relu : Activation::none;
       const PairedProduct product(table, {w.data(), nullptr, DataType::f32, n, 2 * half},
-                                  static_cast<int>(random.whole(1, 3)));
+                                  static_cast<int>(random.whole(1, 3)), type);
+      CHECK(product.w.halved() == halved);
       product({a.data(), 2 * half}, m, epilogue);
       for (index_t r = 0; r < m; ++r) {
         for (index_t c = 0; c < out_stride; ++c) {
@@ -216,7 +219,7 @@ TEST_CASE("integers in 16 bits: products of pairs are single rows', to the bit, 
   });
 }
 
-TEST_CASE("only f32 and 16-bit weights that are deep and wide enough take rows in pairs") {
+TEST_CASE("only weights that are deep and wide enough take rows in pairs") {
   const KernelTable& table = *built_table(Isa::scalar);
   const Context context{&table, {1}};
   support::Random random(31);
@@ -226,10 +229,9 @@ TEST_CASE("only f32 and 16-bit weights that are deep and wide enough take rows i
   };
   CHECK(in_pairs(64, 256, DataType::f32, Rows::in_pairs));
   CHECK_FALSE(in_pairs(64, 256, DataType::f32, Rows::single));
-  CHECK_FALSE(in_pairs(64, 256, DataType::bf16, Rows::in_pairs));
-  CHECK_FALSE(in_pairs(64, 256, DataType::i8, Rows::in_pairs));
-  CHECK(in_pairs(64, 256, DataType::i16, Rows::in_pairs));
-  CHECK_FALSE(in_pairs(64, 260, DataType::i16, Rows::in_pairs));  // halves of whole steps of four
+  CHECK(in_pairs(64, 256, DataType::bf16, Rows::in_pairs));      // widened
+  CHECK(in_pairs(64, 256, DataType::i8, Rows::in_pairs));        // in 16 bits
+  CHECK_FALSE(in_pairs(64, 260, DataType::i8, Rows::in_pairs));  // halves of whole steps of four
   CHECK_FALSE(in_pairs(64, 254, DataType::f32, Rows::in_pairs));
   CHECK_FALSE(in_pairs(64, 257, DataType::f32, Rows::in_pairs));
   CHECK_FALSE(in_pairs(table.panel_columns(DataType::f32), 256, DataType::f32, Rows::in_pairs));

@@ -32,6 +32,7 @@ inline const clipon::kernels::KernelTable& tiles_table() {
     using namespace clipon::kernels;
     KernelTable scalar = *built_table(clipon::Isa::scalar);
     scalar.windows = true;
+    scalar.halves = clipon::DataType::bf16;
     scalar.integers = clipon::DataType::i8;
     scalar.panel_columns = panel_columns<TilesInCpp>;
     scalar.pack_panel = pack_panel<TilesInCpp>;

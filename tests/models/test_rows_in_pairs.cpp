@@ -22,7 +22,7 @@ support::TinyShape wide_shape(std::uint64_t image_size) {
   return shape;
 }
 
-void check_tower(const support::TinyShape& shape) {
+void check_tower(const support::TinyShape& shape, DataType type) {
   const auto bytes = support::tiny_model(shape).bytes();
   const format::Gguf file(bytes, {});
   const auto config = read_vision_transformer_config(file);
@@ -31,14 +31,15 @@ void check_tower(const support::TinyShape& shape) {
   const auto pixels = random.normals(pictures * 3 * config.image_size * config.image_size);
   CAPTURE(config.tokens());
   support::for_each_isa_and_tiles([&](const kernels::KernelTable& table) {
-    const support::BuiltTower<VisionTransformer> tower(config, file, table, DataType::f32, 1);
+    if (kernels::operand_type(table, type) != DataType::f32) return;
+    const support::BuiltTower<VisionTransformer> tower(config, file, table, type, 1);
     const auto found = tower.embed(pixels, 0, pictures);
     for (const int threads : {2, 3}) {
-      const support::BuiltTower<VisionTransformer> shared(config, file, table, DataType::f32, threads);
+      const support::BuiltTower<VisionTransformer> shared(config, file, table, type, threads);
       CHECK(shared.embed(pixels, 0, pictures) == found);
     }
     const index_t n = config.embed_dim;
-    const support::BuiltTower<VisionTransformer> single(config, file, table, DataType::f32, 1, kernels::Rows::single);
+    const support::BuiltTower<VisionTransformer> single(config, file, table, type, 1, kernels::Rows::single);
     const auto expected = single.embed(pixels, 0, pictures);
     CHECK(expected != found);
     const auto row = [&](const std::vector<float>& rows, index_t p) {
@@ -62,10 +63,10 @@ void check_integers(const support::TinyShape& shape) {
   CAPTURE(config.tokens());
   support::for_each_isa([&](const kernels::KernelTable& table) {
     if (table.integers != DataType::i16) return;
-    const support::BuiltTower<VisionTransformer> single(config, file, table, DataType::i16, 1, kernels::Rows::single);
+    const support::BuiltTower<VisionTransformer> single(config, file, table, DataType::i8, 1, kernels::Rows::single);
     const auto expected = single.embed(pixels, 0, pictures);
     for (const int threads : {1, 2, 3}) {
-      const support::BuiltTower<VisionTransformer> tower(config, file, table, DataType::i16, threads);
+      const support::BuiltTower<VisionTransformer> tower(config, file, table, DataType::i8, threads);
       CHECK(tower.embed(pixels, 0, pictures) == expected);
       tower.check_alone(pixels, expected);
     }
@@ -75,8 +76,10 @@ void check_integers(const support::TinyShape& shape) {
 }  // namespace
 
 TEST_CASE("rows in pairs: embeddings are single rows', and the same bits alone, in a batch and at any thread count") {
-  check_tower(wide_shape(8));   // 5 tokens: a row more
-  check_tower(wide_shape(12));  // 10
+  for (const DataType type : {DataType::f32, DataType::bf16}) {  // bf16 where its weights are widened
+    check_tower(wide_shape(8), type);                            // 5 tokens: a row more
+    check_tower(wide_shape(12), type);                           // 10
+  }
 }
 
 TEST_CASE("rows in pairs: 16-bit integers give single rows' bits at any thread count") {

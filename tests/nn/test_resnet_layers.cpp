@@ -50,8 +50,8 @@ TEST_CASE(
   support::for_each_isa_and_tiles([](const kernels::KernelTable& table) {
     support::Random random(31);
     for (int round = 0; round < 24; ++round) {
-      const DataType type = support::product_types(table)[static_cast<std::size_t>(round % 3)];
-      const DataType map_type = between(type);
+      const DataType type = support::kProductTypes[round % 3];
+      const DataType map_type = between(kernels::operand_type(table, type));
       const index_t m = round % 2 == 0 ? 2 : 4;
       const bool pool = round % 4 >= 2;
       const index_t in = 2 * random.whole(1, 20);
@@ -270,12 +270,42 @@ TEST_CASE(
   });
 }
 
+TEST_CASE("a 1 x 1 convolution of more pixels than a block of rows has is the product of each") {
+  support::for_each_isa_and_tiles([](const kernels::KernelTable& table) {
+    for (const DataType type : support::kProductTypes) {
+      support::Random random(38);
+      const Context context{&table, {2}};
+      const index_t in = 512;
+      const index_t out = 8;
+      const Conv2d conv{random_linear(context, random, out, in, type), in, 1};
+      const DataType map_type = between(conv.linear.type());
+      const MapSize size{1, 2 * kernels::block_rows(table, in, conv.linear.type()) + 3, 1};
+      const auto map = support::rounded(map_type, random.normals(size.pixels() * in));
+      const auto bytes = stored(map_type, map);
+      const Operand pixels{bytes.data(), in, map_type};
+      std::vector<float> found(static_cast<std::size_t>(size.pixels() * out));
+      std::vector<unsigned char> scratch(static_cast<std::size_t>(conv_scratch_bytes(context, conv)), 0xff);
+      forward(context, conv, pixels, size, {found.data(), out}, scratch.data());
+      // the same pixels few at a time
+      Scratch few;
+      few.reset(operand_bytes(conv.linear.type(), 7, in));
+      const OperandRows rows = take_operand(few, conv.linear.type(), 7, in);
+      std::vector<float> expected(static_cast<std::size_t>(7 * out));
+      for (index_t first = 0; first + 7 <= size.pixels(); first += 7) {
+        const Operand part = as_operand(context, pixels.from_row(first), 7, in, conv.linear.type(), rows);
+        forward(context, conv.linear, part, 7, {expected.data(), out});
+        REQUIRE(std::equal(expected.begin(), expected.end(), found.begin() + first * out));
+      }
+    }
+  });
+}
+
 TEST_CASE("a residual block gives a picture the same bits alone, in a batch and at any thread count") {
   support::for_each_isa_and_tiles([](const kernels::KernelTable& table) {
-    for (const DataType type : support::product_types(table)) {
+    for (const DataType type : support::kProductTypes) {
       support::Random random(34);
       const Context serial{&table, {1}};
-      const DataType map_type = between(type);
+      const DataType map_type = between(kernels::operand_type(table, type));
       const index_t in = 24;
       const index_t planes = 16;
       const index_t pictures = 3;

@@ -35,14 +35,15 @@ TEST_CASE("rows that threads share come out as on one thread, to the bit: every 
   const index_t tokens = config.tokens();
   support::for_each_isa_and_tiles([&](const kernels::KernelTable& table) {
     support::Random random(61);
-    for (const DataType type : support::product_types(table)) {
+    for (const DataType type : support::kProductTypes) {
       for (const int threads : {2, 3}) {
         const support::BuiltTower<VisionTransformer> together(config, file, table, type, threads);
         const support::BuiltTower<VisionTransformer> alone(config, file, table, type, 1);
-        const index_t pictures = threads * table.least_row_share(type, threads) / tokens + 2;
+        const DataType operand = kernels::operand_type(table, type);
+        const index_t pictures = threads * table.least_row_share(operand, threads) / tokens + 2;
         CAPTURE(threads);
         CAPTURE(pictures);
-        CHECK(nn::shares_rows(together.context, type, pictures * tokens) == (type != DataType::f32));
+        CHECK(nn::shares_rows(together.context, operand, pictures * tokens) == (operand != DataType::f32));
         const auto size = static_cast<index_t>(shape.image_size);
         const auto pixels = random.normals(pictures * 3 * size * size);
         CHECK(together.embed(pixels, 0, pictures) == alone.embed(pixels, 0, pictures));

@@ -59,7 +59,7 @@ TEST_CASE(
   support::for_each_isa_and_tiles([](const kernels::KernelTable& table) {
     support::Random random(35);
     for (int round = 0; round < 18; ++round) {
-      const DataType type = support::product_types(table)[static_cast<std::size_t>(round % 3)];
+      const DataType type = support::kProductTypes[round % 3];
       const index_t heads = random.whole(1, 5);
       const index_t width = heads * random.whole(1, 40);
       CAPTURE(heads);
@@ -81,13 +81,14 @@ TEST_CASE(
       }
 
       Scratch scratch;
-      scratch.reset(SingleQueryScratch::bytes(context, attention, count, longest) + operand_bytes(type, count, width) +
-                    operand_bytes(attention.type(), rows, width));
+      scratch.reset(SingleQueryScratch::bytes(context, attention, count, longest) +
+                    operand_bytes(attention.query.type(), count, width) + operand_bytes(attention.type(), rows, width));
       const SingleQueryScratch buffers(context, attention, count, longest, scratch);
-      const OperandRows tokens = take_operand(scratch, type, count, width);
+      const OperandRows tokens = take_operand(scratch, attention.query.type(), count, width);
       const OperandRows positions = take_operand(scratch, attention.type(), rows, width);
       std::vector<float> found(static_cast<std::size_t>(count * width));
-      attend(context, attention, as_operand(context, {last.data(), width}, count, width, type, tokens),
+      attend(context, attention,
+             as_operand(context, {last.data(), width}, count, width, attention.query.type(), tokens),
              as_operand(context, {x.data(), width}, rows, width, attention.type(), positions), sequences,
              {found.data(), width, DataType::f32, nullptr}, buffers);
 

@@ -27,13 +27,14 @@ template <class Arch>
 const KernelTable& kernel_table() {
   static constexpr KernelTable table = {
       .isa = Arch::isa,
-      .fast_bf16 = Arch::fast_bf16_dot || Arch::has_amx,
       .fast_i8 = Arch::has_vnni || Arch::vector_bits == 128 || Arch::vector_bits == 256,
       .windows = Arch::has_amx,
+      .halves = Arch::fast_bf16_dot || Arch::has_amx ? DataType::bf16 : DataType::f32,
       .integers = Arch::has_vnni ? DataType::i8 : DataType::i16,
       .gemm_rows = gemm_rows<Arch>,
       .panel_columns = panel_columns<Arch>,
       .block_bytes = block_bytes<Arch>,
+      .winograd_bytes = winograd_bytes<Arch>,
       .rows_a_pass = rows_a_pass<Arch>,
       .least_rows_alone = least_rows_alone<Arch>,
       .least_row_share = least_row_share<Arch>,

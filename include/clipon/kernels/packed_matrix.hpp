@@ -10,36 +10,42 @@ namespace clipon::inline CLIPON_ABI::kernels {
 /// How the rows of A come: each for itself, or in pairs that belong together, for Strassen's products.
 enum class Rows : std::uint8_t { single, in_pairs };
 
-/// W [rows, columns] in the panel order of one ISA, in the type that is computed in; made once, at load.
+/// W [rows, columns] in the panel order of one ISA, in the type that is computed in, or bf16 for f32; made once, at
+/// load.
 class PackedMatrix {
  public:
   PackedMatrix() = default;
   /// Rows::in_pairs: where seven products of halves are faster than eight, else as for single rows.
   PackedMatrix(const Context& context, const StoredMatrix& w, DataType type = DataType::f32, Rows a = Rows::single)
-      : rows_(w.rows), columns_(w.columns), panel_rows_(context.kernels->panel_columns(type)), type_(type) {
+      : rows_(w.rows),
+        columns_(w.columns),
+        panel_rows_(context.kernels->panel_columns(operand_type(*context.kernels, type))),
+        type_(operand_type(*context.kernels, type)),
+        halved_(type == DataType::bf16 && type_ == DataType::f32) {
     values_ = context.memory == nullptr ? WeightMemory::block_of(value_bytes()) : context.memory->take(value_bytes());
-    if (is_integer(type)) {
+    if (is_integer(type_)) {
       column_scale_.resize(static_cast<std::size_t>(panels() * panel_rows_));
       column_sum_.resize(column_scale_.size());
     }
     parallel::parallel_for(context.threads, panels(), [&](index_t p) {
-      PanelRows out{values_.get() + p * panel_bytes(), nullptr, nullptr, type};
-      if (is_integer(type)) {
+      PanelRows out{values_.get() + p * panel_bytes(), nullptr, nullptr, type_, halved_};
+      if (is_integer(type_)) {
         out.column_scale = column_scale_.data() + p * panel_rows_;
         out.column_sum = column_sum_.data() + p * panel_rows_;
       }
       context.kernels->pack_panel(w, p * panel_rows_, out);
     });
-    const bool by_halves = type == DataType::f32 ? columns_ % 2 == 0 : type == DataType::i16 && columns_ % 8 == 0;
+    const bool by_halves = type_ == DataType::f32 ? columns_ % 2 == 0 : type_ == DataType::i16 && columns_ % 8 == 0;
     in_pairs_ = a == Rows::in_pairs && by_halves && columns_ >= kLeastPairDepth && panels() >= 2;
-    if (in_pairs_) sum_pairs(context);
+    if (in_pairs_ && !halved_) sum_pairs(context);  // sums need more bits than bf16 has
   }
 
   [[nodiscard]] index_t rows() const { return rows_; }        // N: outputs
   [[nodiscard]] index_t columns() const { return columns_; }  // K: inputs
   [[nodiscard]] index_t panel_rows() const { return panel_rows_; }
   [[nodiscard]] index_t panels() const { return (rows_ + panel_rows_ - 1) / panel_rows_; }
-  [[nodiscard]] DataType type() const { return type_; }
+  [[nodiscard]] DataType type() const { return type_; }      // of A's rows
+  [[nodiscard]] bool halved() const { return halved_; }      // bf16 that is widened to f32
   [[nodiscard]] bool in_pairs() const { return in_pairs_; }  // A's rows must be
   [[nodiscard]] std::size_t bytes() const { return value_bytes() + 8 * column_scale_.size(); }
 
@@ -50,6 +56,7 @@ class PackedMatrix {
     block.column_scale = column_scale_.empty() ? nullptr : column_scale_.data() + row;
     block.column_sum = column_sum_.empty() ? nullptr : column_sum_.data() + row;
     block.depth = columns_;
+    block.halved = halved_;
     return block;
   }
 
@@ -68,7 +75,8 @@ class PackedMatrix {
 
   [[nodiscard]] std::size_t value_bytes() const { return static_cast<std::size_t>(panels() * panel_bytes()); }
   [[nodiscard]] index_t panel_bytes() const {
-    const index_t steps = padded_depth(type_, columns_) * static_cast<index_t>(size_of(type_));
+    const std::size_t element = size_of(halved_ ? DataType::bf16 : type_);
+    const index_t steps = padded_depth(type_, columns_) * static_cast<index_t>(element);
     return panel_rows_ * (panel_head(type_) * 4 + steps);
   }
 
@@ -76,6 +84,7 @@ class PackedMatrix {
   index_t columns_ = 0;
   index_t panel_rows_ = 1;
   DataType type_ = DataType::f32;
+  bool halved_ = false;
   bool in_pairs_ = false;
   WeightBytes values_;               // [rows / NR], each [panel_head][NR], then [padded columns / k_step][NR][k_step]
   std::vector<float> column_scale_;  // integers: [rows], padded to whole panels

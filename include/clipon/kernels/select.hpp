@@ -122,10 +122,9 @@ inline const KernelTable& select_table(Isa wanted, bool tiles = true) {
                                           (have.empty() ? "none" : have) + ")");
 }
 
-/// What `precision` is computed in.
-inline DataType product_type(const KernelTable& kernels, Precision precision) {
-  if (precision == Precision::int8) return kernels.integers;
-  return precision == Precision::bf16 ? DataType::bf16 : DataType::f32;
+/// The type of `precision`'s weights; kernels/table.hpp's operand_type is that of the rows.
+constexpr DataType product_type(Precision precision) {
+  return precision == Precision::int8 ? DataType::i8 : precision == Precision::bf16 ? DataType::bf16 : DataType::f32;
 }
 
 }  // namespace clipon::inline CLIPON_ABI::kernels

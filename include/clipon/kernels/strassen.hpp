@@ -18,14 +18,16 @@ struct PairMemory {
   index_t sums;      // S1, S2, S3 and S4: [4][pairs, half] elements
   index_t a_thread;  // what each thread works in
 
-  PairMemory(DataType type, index_t pairs, index_t depth, index_t nr)
-      : within(is_integer(type) ? 7 * pairs : 0),
-        sums(4 * pairs * (depth / 2) / k_step(type)),
-        a_thread(depth / 2 / k_step(type) * nr + 4 * pairs * nr) {}
+  /// w: any of the weights, which are alike but for their shapes.
+  PairMemory(const PackedMatrix& w, index_t pairs, index_t depth)
+      : within(is_integer(w.type()) ? 7 * pairs : 0),
+        sums(4 * pairs * (depth / 2) / k_step(w.type())),
+        a_thread((w.halved() ? 2 * depth * w.panel_rows() : 0) + depth / 2 / k_step(w.type()) * w.panel_rows() +
+                 4 * pairs * w.panel_rows()) {}
 
   /// For any product of up to `rows` rows and `depth` inputs.
-  static index_t floats(const Context& context, DataType type, index_t rows, index_t depth) {
-    const PairMemory memory(type, rows / 2, depth, context.kernels->panel_columns(type));
+  static index_t floats(const Context& context, const PackedMatrix& w, index_t rows, index_t depth) {
+    const PairMemory memory(w, rows / 2, depth);
     return memory.within + memory.sums + context.threads.count * memory.a_thread;
   }
 };
@@ -41,7 +43,7 @@ class PairProduct {
         epilogue_(epilogue),
         pairs_(rows / 2),
         half_(w.columns() / 2),
-        memory_(w.type(), pairs_, w.columns(), w.panel_rows()) {}
+        memory_(w, pairs_, w.columns()) {}
 
   [[nodiscard]] index_t pairs() const { return pairs_; }
 
@@ -81,6 +83,7 @@ class PairProduct {
     block.panels = w.panels;
     block.column_scale = w.column_scale;
     block.column_sum = w.column_sum;
+    block.halved = w.halved;
     block.columns = std::min(2 * nr, w_.rows() - column);
     block.panels_after = after;
     block.epilogue = epilogue;

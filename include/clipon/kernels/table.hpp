@@ -9,13 +9,14 @@ namespace clipon::inline CLIPON_ABI::kernels {
 
 struct KernelTable {
   Isa isa;
-  bool fast_bf16;                              // bf16 products by an instruction of their own
-  bool fast_i8;                                // int8 products, by that or in 16 bits, faster than f32's
+  bool fast_i8;                                // int8 products faster than f32's
   bool windows;                                // gemm takes the windows of a convolution for A
+  DataType halves;                             // what bf16 is computed in: bf16, or f32 with weights that are widened
   DataType integers;                           // what int8 is computed in: i8, or i16 without a product of bytes
   index_t (*gemm_rows)(DataType type);         // MR: rows of a register tile
   index_t (*panel_columns)(DataType type);     // NR: columns of a packed panel
   index_t block_bytes;                         // of A that pass each panel of W: see kernels/micro/blocking.hpp
+  index_t winograd_bytes;                      // between Winograd's transforms: the same
   index_t (*rows_a_pass)(DataType type);       // of a Transformer's activations: see kernels/micro/blocking.hpp
   index_t (*least_rows_alone)(DataType type);  // a thread's, of a pass that it computes alone: the same
   index_t (*least_row_share)(DataType type, index_t threads);  // a thread's, of a pass that all compute: the same
@@ -47,6 +48,11 @@ struct KernelTable {
   void (*winograd_output)(const WinogradTiles& tiles, const float* sums, index_t position_stride, const float* bias,
                           bool pool, void* maps);
 };
+
+/// What the rows of a product in `type` are, on these kernels.
+inline DataType operand_type(const KernelTable& kernels, DataType type) {
+  return type == DataType::bf16 ? kernels.halves : is_integer(type) ? kernels.integers : type;
+}
 
 /// The table of one ISA.  Header-only builds define it for the compiled ISA alone, by including
 /// kernels/instantiate.hpp; with CLIPON_DISPATCH each ISA's unit in libclipon_dispatch.a defines its own.

@@ -130,6 +130,7 @@ struct GemmBlock {
   index_t rows = 0;
   index_t columns = 0;
   index_t depth = 0;
+  bool halved = false;                 // f32: the panels are bf16, [columns / NR][depth][NR]
   const void* panels_after = nullptr;  // the panel that is wanted next, most often; null: not known
   Epilogue epilogue;                   // with windows its rows are the pixels of the maps that come out
   Windows windows;                     // only where the table says `windows`
@@ -159,9 +160,10 @@ struct StrassenBlock {
   const float* column_scale = nullptr;  // i16: [columns]
   const float* column_sum = nullptr;    // i16: [columns]
   index_t columns = 0;                  // wanted of 2 NR
+  bool halved = false;                  // f32: the panels are bf16 and no sums of each other
   const void* panels_after = nullptr;   // the panels that are wanted next, most often; null: not known
   Epilogue epilogue;
-  void* scratch = nullptr;  // [half, NR] of a's type, then 4 * pairs * NR of 32 bits
+  void* scratch = nullptr;  // halved: [2][2 half, NR] of f32; then [half, NR] of a's type, 4 * pairs * NR of 32 bits
 };
 
 /// A pair of panels, which becomes what Strassen's products read.
@@ -234,6 +236,7 @@ struct PanelRows {
   float* column_scale = nullptr;  // integers: [NR]
   float* column_sum = nullptr;    // integers: [NR]
   DataType type = DataType::f32;
+  bool halved = false;  // f32: as bf16
 };
 
 constexpr int kResizeBits = 22;     // fraction bits of a resize coefficient: Pillow's PRECISION_BITS, 32 - 8 - 2

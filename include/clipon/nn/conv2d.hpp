@@ -49,8 +49,9 @@ void forward_prepared(const Context& context, const Linear& linear, index_t rows
   parallel::parallel_for_on_threads(context.threads, blocks, [&](index_t b, index_t thread) {
     OperandRows block{scratch + thread * prepared_bytes(context, linear), kernels::padded_depth(linear.type(), depth),
                       linear.type(), nullptr};
-    if (is_integer(linear.type())) {  // the scales behind the bytes, as operand_bytes counts them
-      auto* end = static_cast<unsigned char*>(block.data) + Scratch::size_for<unsigned char>(height * block.stride);
+    if (is_integer(linear.type())) {  // the scales behind the rows, as operand_bytes counts them
+      const index_t bytes = height * block.stride * static_cast<index_t>(size_of(block.type));
+      auto* end = static_cast<unsigned char*>(block.data) + Scratch::size_for<unsigned char>(bytes);
       block.scales = reinterpret_cast<kernels::RowScale*>(end);
     }
     const index_t first = b * rows / blocks;

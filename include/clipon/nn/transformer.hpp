@@ -44,9 +44,8 @@ struct TransformerScratch {
 
  private:
   static index_t pair_floats(const Context& context, const Transformer& transformer, index_t rows) {
-    return transformer.in_pairs()
-               ? kernels::PairMemory::floats(context, transformer.type(), rows, transformer.last_block.widest())
-               : 0;
+    const PooledBlock& block = transformer.last_block;
+    return transformer.in_pairs() ? kernels::PairMemory::floats(context, block.c_fc.weight, rows, block.widest()) : 0;
   }
 };
 

@@ -120,18 +120,17 @@ inline WinogradBlock winograd_block(const Winograd& conv, MapSize size, index_t 
   return block;
 }
 
-// Tiles of a block: what is between the transforms should stay in an L2 of 1 MiB (2,400 KiB were slower in most runs,
-// 700 to 1,200 about the same, Zen 4), but with fewer rows than this a product waits for its weights.
-inline index_t winograd_block_tiles(const Winograd& conv) {
+// Tiles of a block, by what of them should stay in L2 between the transforms; with fewer rows than `least` a product
+// waits for its weights.
+inline index_t winograd_block_tiles(const Context& context, const Winograd& conv) {
   constexpr index_t least = 24;
-  constexpr index_t in_l2 = 950 * 1024;  // bytes
   const index_t positions = (conv.m + 2) * (conv.m + 2);
   const index_t bytes = positions * (conv.inputs() * static_cast<index_t>(size_of(conv.type())) + conv.outputs() * 4);
-  return std::max(in_l2 / bytes, least);
+  return std::max(context.kernels->winograd_bytes / bytes, least);
 }
 
 inline index_t winograd_scratch_bytes(const Context& context, const Winograd& conv) {
-  return context.threads.count * winograd_block(conv, {}, 0, winograd_block_tiles(conv), nullptr).bytes;
+  return context.threads.count * winograd_block(conv, {}, 0, winograd_block_tiles(context, conv), nullptr).bytes;
 }
 
 /// in [size, inputs] -> relu(convolution + bias) [size, outputs], or with `pool` 2 x 2 averages of that, [size / 2,
@@ -139,7 +138,7 @@ inline index_t winograd_scratch_bytes(const Context& context, const Winograd& co
 inline void forward(const Context& context, const Winograd& conv, const void* in, MapSize size, bool pool, void* out,
                     unsigned char* scratch) {
   const index_t tiles = size.pictures * ((size.height + conv.m - 1) / conv.m) * ((size.width + conv.m - 1) / conv.m);
-  const index_t most = winograd_block_tiles(conv);
+  const index_t most = winograd_block_tiles(context, conv);
   const index_t threads = context.threads.count;
   const index_t blocks = std::min(((tiles + most - 1) / most + threads - 1) / threads * threads, tiles);
   const index_t bytes_a_thread = winograd_scratch_bytes(context, conv) / threads;

@@ -58,13 +58,6 @@ struct F32<Arch, 32> {  // portable: a vector of one
   static CLIPON_ALWAYS_INLINE Batch from_i8(const std::int8_t* p) { return static_cast<float>(*p); }
   static CLIPON_ALWAYS_INLINE Batch from_i32(const std::int32_t* p) { return static_cast<float>(*p); }
   static CLIPON_ALWAYS_INLINE Batch from_u8(const std::uint8_t* p) { return static_cast<float>(*p); }
-  // the floats that the lower and the upper half of each 32 bits stand for as bf16
-  static CLIPON_ALWAYS_INLINE Batch low_halves(Batch v) {
-    return std::bit_cast<float>(std::bit_cast<std::uint32_t>(v) << 16);
-  }
-  static CLIPON_ALWAYS_INLINE Batch high_halves(Batch v) {
-    return std::bit_cast<float>(std::bit_cast<std::uint32_t>(v) & 0xffff0000u);
-  }
   // each 32 bits: a bf16 of `low`, above it one of `high`
   static CLIPON_ALWAYS_INLINE void store_pairs(std::uint32_t* p, const std::uint16_t* low, const std::uint16_t* high) {
     *p = std::uint32_t{*low} | std::uint32_t{*high} << 16;
@@ -143,12 +136,6 @@ struct F32<Arch, 128> {
   static CLIPON_ALWAYS_INLINE Batch from_u8(const std::uint8_t* p) {
     return _mm_setr_ps(static_cast<float>(p[0]), static_cast<float>(p[1]), static_cast<float>(p[2]),
                        static_cast<float>(p[3]));
-  }
-  static CLIPON_ALWAYS_INLINE Batch low_halves(Batch v) {
-    return _mm_castsi128_ps(_mm_slli_epi32(_mm_castps_si128(v), 16));
-  }
-  static CLIPON_ALWAYS_INLINE Batch high_halves(Batch v) {
-    return _mm_and_ps(v, _mm_castsi128_ps(_mm_set1_epi32(static_cast<int>(0xffff0000u))));
   }
   static CLIPON_ALWAYS_INLINE void store_pairs(std::uint32_t* p, const std::uint16_t* low, const std::uint16_t* high) {
     const __m128i a = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(low));
@@ -234,12 +221,6 @@ struct F32<Arch, 256> {
   }
   static CLIPON_ALWAYS_INLINE Batch from_u8(const std::uint8_t* p) {
     return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
-  }
-  static CLIPON_ALWAYS_INLINE Batch low_halves(Batch v) {
-    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(v), 16));
-  }
-  static CLIPON_ALWAYS_INLINE Batch high_halves(Batch v) {
-    return _mm256_and_ps(v, _mm256_castsi256_ps(_mm256_set1_epi32(static_cast<int>(0xffff0000u))));
   }
   static CLIPON_ALWAYS_INLINE void store_pairs(std::uint32_t* p, const std::uint16_t* low, const std::uint16_t* high) {
     const __m256i a = _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(low)));
@@ -335,13 +316,6 @@ struct F32<Arch, 512> {
   static CLIPON_ALWAYS_INLINE Batch from_u8(const std::uint8_t* p) {
     return _mm512_maskz_cvtepi32_ps(
         kAll, _mm512_maskz_cvtepu8_epi32(kAll, _mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
-  }
-  static CLIPON_ALWAYS_INLINE Batch low_halves(Batch v) {
-    return _mm512_castsi512_ps(_mm512_maskz_slli_epi32(kAll, _mm512_castps_si512(v), 16));
-  }
-  static CLIPON_ALWAYS_INLINE Batch high_halves(Batch v) {
-    return _mm512_castsi512_ps(
-        _mm512_and_si512(_mm512_castps_si512(v), _mm512_set1_epi32(static_cast<int>(0xffff0000u))));
   }
   static CLIPON_ALWAYS_INLINE void store_pairs(std::uint32_t* p, const std::uint16_t* low, const std::uint16_t* high) {
     const __m512i a = _mm512_maskz_cvtepu16_epi32(kAll, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(low)));

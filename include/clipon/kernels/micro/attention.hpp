@@ -19,7 +19,7 @@ inline void attention_head(const AttentionHead& head) {
   if (head.q.type == DataType::f32) return attention_head_of<Arch, ProductF32<Arch>>(head);
   if constexpr (Arch::has_amx) {
     attention_on_tiles<Arch, simd::Tiles<Arch::has_amx>>(head);
-  } else {
+  } else if constexpr (Arch::fast_bf16_dot) {
     attention_head_of<Arch, ProductBf16<Arch>>(head);
   }
 }

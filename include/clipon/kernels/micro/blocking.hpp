@@ -13,6 +13,15 @@ namespace clipon::inline CLIPON_ABI::kernels {
 template <class Arch>
 constexpr index_t block_bytes = (Arch::has_amx ? 1408 : 2400) * 1024;
 
+/// Bytes of transformed tiles and their sums between Winograd's transforms, which should stay in L2: of 2 MiB with AMX,
+/// 1 MiB where AVX-512 is (2,400 KiB were slower in most runs, 700 to 1,200 about the same, Zen 4), 512 KiB or less
+/// below.
+template <class Arch>
+constexpr index_t winograd_bytes = (Arch::has_amx              ? 1408
+                                    : Arch::vector_bits == 512 ? 950
+                                                               : 450) *
+                                   1024;
+
 /// Rows of activations that go through a Transformer's blocks together.  150 rows and what a layer makes of them stay
 /// near while its weights stream by.  On tiles a product is faster than its weights come from memory unless more rows
 /// use them: of 150, 250, 400 and 800, the most was the fastest on an Emerald Rapids (ViT-B/32, bf16 and int8, by 30 to

@@ -80,7 +80,8 @@ CLIPON_ALWAYS_INLINE void store_integers(const typename Product::Sum (&sum)[MR][
 template <class Arch, class Product, int MR, int NV, bool is_difference = false>
 inline void gemm_tile(const TileInput& in, const Epilogue& epilogue) {
   constexpr index_t width = simd::F32<Arch>::width;
-  constexpr index_t value = 4;  // bytes of a step of one row or column
+  constexpr index_t value = 4;  // bytes of a step of one row
+  constexpr index_t w_value = Product::panel_value;
   const auto* CLIPON_RESTRICT a = static_cast<const unsigned char*>(in.a.data);
   const auto* CLIPON_RESTRICT b = static_cast<const unsigned char*>(in.panel);
   const auto* CLIPON_RESTRICT minus = static_cast<const unsigned char*>(in.minus);
@@ -110,7 +111,7 @@ inline void gemm_tile(const TileInput& in, const Epilogue& epilogue) {
       }
       typename Product::Register w[NV];
 #pragma GCC unroll 4
-      for (int v = 0; v < NV; ++v) w[v] = Product::load(b + v * width * value);
+      for (int v = 0; v < NV; ++v) w[v] = Product::load(b + v * width * w_value);
       if constexpr (is_difference) {
 #pragma GCC unroll 4
         for (int v = 0; v < NV; ++v) {
@@ -126,7 +127,7 @@ inline void gemm_tile(const TileInput& in, const Epilogue& epilogue) {
 #pragma GCC unroll 4
         for (int v = 0; v < NV; ++v) sum[r][v] = Product::add(x, w[v], sum[r][v]);
       }
-      b += gemm_columns<Arch> * value * step;
+      b += gemm_columns<Arch> * w_value * step;
     }
   };
   if (in.next_step > 64) {  // few rows: a step must ask for more than a line
@@ -222,7 +223,7 @@ inline void gemm_block(const GemmBlock& block) {
   in.steps = padded_depth(Product::type, block.depth) / k_step(Product::type);
   in.within_a_stride = sizeof(RowScale) / sizeof(RowScale::within);
   constexpr index_t head = panel_head(Product::type) * panel_columns * 4;  // bytes
-  const index_t panel_bytes = panel_columns * in.steps * 4 + head;
+  const index_t panel_bytes = panel_columns * in.steps * Product::panel_value + head;
   const index_t turns = in.steps / steps_at_a_time<Product>;
   for (index_t column = 0; column < block.columns; column += panel_columns) {
     const index_t left = block.columns - column;

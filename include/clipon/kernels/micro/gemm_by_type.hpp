@@ -11,10 +11,12 @@ template <class Arch>
 inline void gemm(const GemmBlock& block) {
   switch (block.a.type) {
     case DataType::f32:
+      if (block.halved) return gemm_block<Arch, ProductF32<Arch, std::uint16_t>>(block);
       return gemm_block<Arch, ProductF32<Arch>>(block);
     case DataType::bf16:
       if constexpr (Arch::has_amx) return gemm_block_tiles<Arch, simd::Tiles<Arch::has_amx>, DataType::bf16>(block);
-      return gemm_block<Arch, ProductBf16<Arch>>(block);
+      if constexpr (Arch::fast_bf16_dot) return gemm_block<Arch, ProductBf16<Arch>>(block);
+      return;
     case DataType::i8:
       if constexpr (Arch::has_amx) return gemm_block_tiles<Arch, simd::Tiles<Arch::has_amx>, DataType::i8>(block);
       if constexpr (Arch::has_vnni) return gemm_block<Arch, ProductI8<Arch>>(block);
@@ -23,7 +25,7 @@ inline void gemm(const GemmBlock& block) {
       if constexpr (!Arch::has_vnni) return gemm_block<Arch, ProductI16<Arch>>(block);
       return;
     case DataType::f16:
-      return;  // no product of this type; the driver never asks for one, nor for the table's other integers
+      return;  // no product of this type: the driver never asks for one, nor for others than the table names
   }
 }
 

@@ -10,17 +10,14 @@ namespace clipon::inline CLIPON_ABI::kernels {
 //   256 bits: 12 + 2 + 1 of 16
 //   128 bits: 8 + 2 + 1 of 16
 //   portable: 16 sums keep a scalar FPU busy
-// Types whose W and A take two registers each, bf16 that is widened and i16, have fewer rows: 2 NV loads, 2 broadcasts.
+// i16, whose W and A take two registers each, has fewer rows: 2 NV loads, 2 broadcasts.
 template <class Arch>
 struct GemmTile {
   static constexpr int bits = Arch::vector_bits;
   static constexpr int rows = bits == 512 ? 8 : bits == 256 ? 6 : 4;  // the most
   static constexpr int vectors = bits == 512 ? 3 : bits >= 128 ? 2 : 4;
 
-  static constexpr bool in_two(DataType type) {
-    return type == DataType::i16 || (type == DataType::bf16 && !Arch::fast_bf16_dot);
-  }
-  static constexpr int rows_of(DataType type) { return !in_two(type) ? rows : bits == 512 ? 6 : 4; }
+  static constexpr int rows_of(DataType type) { return type != DataType::i16 ? rows : bits == 512 ? 6 : 4; }
 };
 
 template <class Arch>

@@ -106,9 +106,9 @@ inline void pack_panel(const StoredMatrix& w, index_t first, const PanelRows& ou
       std::uint32_t* row = typed + j * block;
       for (float& x : wide) x = 0.0f;
       if (first + j < w.rows) widen<Arch>(w, first + j, k, depth, wide);
-      if (out.type == DataType::f32) {
+      if (out.type == DataType::f32 && !out.halved) {
         __builtin_memcpy(row, wide, sizeof wide);
-      } else if (out.type == DataType::bf16) {
+      } else if (out.type == DataType::bf16 || out.halved) {
         round_row<Arch>(RowOf<Arch, float>{wide}, block, reinterpret_cast<std::uint16_t*>(row));
       } else {
         const float scale = out.column_scale[j];
@@ -116,6 +116,13 @@ inline void pack_panel(const StoredMatrix& w, index_t first, const PanelRows& ou
         out.column_sum[j] += static_cast<float>(sum);
         if (out.type == DataType::i16) to_words<Arch>(row, block);
       }
+    }
+    if (out.halved) {  // a step of one element
+      auto* halves = static_cast<std::uint16_t*>(out.panel) + k * nr;
+      for (index_t i = 0; i < depth; ++i) {
+        for (index_t j = 0; j < nr; ++j) *halves++ = reinterpret_cast<std::uint16_t*>(typed + j * block)[i];
+      }
+      continue;
     }
     for (index_t i = 0; i < steps; ++i) {
       for (index_t j = 0; j < nr; ++j) *panel++ = typed[j * block + i];

@@ -100,7 +100,9 @@ inline double peak(DataType type, index_t steps) {
     if (type == DataType::bf16) return peak_of_tiles<Arch, DataType::bf16>(steps);
     if (type == DataType::i8) return peak_of_tiles<Arch, DataType::i8>(steps);
   }
-  if (type == DataType::bf16) return peak_of<Arch, ProductBf16<Arch>>(steps);
+  if constexpr (Arch::fast_bf16_dot) {
+    if (type == DataType::bf16) return peak_of<Arch, ProductBf16<Arch>>(steps);
+  }
   if (is_integer(type)) {
     if constexpr (Arch::has_vnni) return peak_of<Arch, ProductI8<Arch>>(steps);
     return peak_of<Arch, PlainProductI16<Arch>>(steps);

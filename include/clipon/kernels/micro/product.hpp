@@ -2,13 +2,14 @@
 // Called by gemm.hpp.  Per ISA.
 //
 // A step takes 32 bits of a row of A: one float, two bf16 or four bytes.
-//   f32   one fused multiply-add
-//   bf16  VDPBF16PS, or two fused multiply-adds on the widened halves
+//   f32   one fused multiply-add; W may be bf16, which is widened
+//   bf16  VDPBF16PS; without it f32
 //   i8    VPDPBUSD (bytes of A unsigned, of W signed); without it i16, in word_product.hpp
 #pragma once
 
 #include <cstring>
 
+#include "clipon/kernels/micro/element.hpp"
 #include "clipon/kernels/types.hpp"
 #include "clipon/simd/byte_dot.hpp"
 #include "clipon/simd/vector.hpp"
@@ -22,14 +23,18 @@ CLIPON_ALWAYS_INLINE std::uint32_t load_32(const void* p) {
   return bits;
 }
 
-template <class Arch>
+/// Stored: what a panel holds, float or bf16.
+template <class Arch, class Stored = float>
 struct ProductF32 {
   using V = simd::F32<Arch>;
   using Sum = typename V::Batch;
   using Register = typename V::Batch;  // of W, and a broadcast value of A
   static constexpr DataType type = DataType::f32;
   static CLIPON_ALWAYS_INLINE Sum zero() { return V::set(0.0f); }
-  static CLIPON_ALWAYS_INLINE Register load(const void* p) { return V::load(static_cast<const float*>(p)); }
+  static constexpr index_t panel_value = sizeof(Stored);  // bytes of a step of one column
+  static CLIPON_ALWAYS_INLINE Register load(const void* p) {
+    return Element<Arch, Stored>::load(static_cast<const Stored*>(p));
+  }
   static CLIPON_ALWAYS_INLINE Register broadcast(const void* p) { return V::set(*static_cast<const float*>(p)); }
   static CLIPON_ALWAYS_INLINE Sum add(Register a, Register w, Sum sum) { return V::fma(a, w, sum); }
   static CLIPON_ALWAYS_INLINE void store(float* p, Sum sum) { V::store(p, sum); }
@@ -39,26 +44,8 @@ struct ProductF32 {
 };
 
 template <class Arch, bool native = Arch::fast_bf16_dot>
-struct ProductBf16 {  // a pair of bf16 is 32 bits; each half is the upper half of a float
-  using V = simd::F32<Arch>;
-  using Sum = typename V::Batch;
-  struct Register {
-    typename V::Batch low;
-    typename V::Batch high;
-  };
+struct ProductBf16 {  // tiles multiply, and ask for no more than the type
   static constexpr DataType type = DataType::bf16;
-  static CLIPON_ALWAYS_INLINE Sum zero() { return V::set(0.0f); }
-  static CLIPON_ALWAYS_INLINE Register halves(typename V::Batch pairs) {
-    return {V::low_halves(pairs), V::high_halves(pairs)};
-  }
-  static CLIPON_ALWAYS_INLINE Register load(const void* p) { return halves(V::load(static_cast<const float*>(p))); }
-  static CLIPON_ALWAYS_INLINE Register broadcast(const void* p) {
-    return halves(V::set(std::bit_cast<float>(load_32<Arch>(p))));
-  }
-  static CLIPON_ALWAYS_INLINE Sum add(const Register& a, const Register& w, Sum sum) {
-    return V::fma(a.low, w.low, V::fma(a.high, w.high, sum));
-  }
-  static CLIPON_ALWAYS_INLINE void store(float* p, Sum sum) { V::store(p, sum); }
 };
 
 #if defined(__AVX512BF16__)
@@ -67,6 +54,7 @@ struct ProductBf16<Arch, true> {
   using Sum = __m512;
   using Register = __m512i;
   static constexpr DataType type = DataType::bf16;
+  static constexpr index_t panel_value = 4;
   static CLIPON_ALWAYS_INLINE Sum zero() { return _mm512_setzero_ps(); }
   static CLIPON_ALWAYS_INLINE Register load(const void* p) { return _mm512_loadu_si512(p); }
   static CLIPON_ALWAYS_INLINE Register broadcast(const void* p) {
@@ -86,6 +74,7 @@ struct ProductI8 {
   using Sum = typename V::Sum;
   using Register = typename V::Bytes;
   static constexpr DataType type = DataType::i8;
+  static constexpr index_t panel_value = 4;
   static CLIPON_ALWAYS_INLINE Sum zero() { return V::zero(); }
   static CLIPON_ALWAYS_INLINE auto load(const void* p) { return V::load_signed(p); }
   static CLIPON_ALWAYS_INLINE auto broadcast(const void* p) { return V::broadcast_unsigned(load_32<Arch>(p)); }

@@ -141,7 +141,8 @@ class StrassenProducts {
         difference_(block.scratch),
         asked_(static_cast<const unsigned char*>(block.panels_after)) {
     const index_t all = 7 * tiles_.count * turns();
-    ask_step_ = asked_ == nullptr ? 0 : (4 * steps_ * nr * 4 + all - 1) / all;
+    const index_t wanted = 4 * steps_ * nr * (block.halved ? 2 : 4);  // bytes
+    ask_step_ = asked_ == nullptr ? 0 : (wanted + all - 1) / all;
   }
 
   /// out = plus + A W for each of the rows.  out and plus (or null): quarters of C.  within: i16's of A's rows.
@@ -249,8 +250,24 @@ inline void strassen_block_of(const StrassenBlock& block) {
   }
 }
 
+// Of panels of bf16: in floats, and as sums, for as long as these rows need them.
+template <class Arch>
+inline void strassen_block_halved(const StrassenBlock& block) {
+  using V = simd::F32<Arch>;
+  const index_t n = 4 * block.half * gemm_columns<Arch>;
+  const auto* halves = static_cast<const std::uint16_t*>(block.panels);
+  auto* wide = static_cast<float*>(block.scratch);
+  for (index_t i = 0; i < n; i += V::width) V::store(wide + i, V::from_bf16(halves + i));
+  strassen_panels<Arch>({wide, block.half, DataType::f32});
+  StrassenBlock widened = block;
+  widened.panels = wide;
+  widened.scratch = wide + n;
+  strassen_block_of<Arch, ProductF32<Arch>>(widened);
+}
+
 template <class Arch>
 inline void strassen_block(const StrassenBlock& block) {
+  if (block.halved) return strassen_block_halved<Arch>(block);
   if (block.a.type == DataType::f32) return strassen_block_of<Arch, ProductF32<Arch>>(block);
   if constexpr (!Arch::has_vnni) strassen_block_of<Arch, ProductI16<Arch>>(block);
 }
