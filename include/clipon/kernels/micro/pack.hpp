@@ -78,7 +78,7 @@ inline void to_words(std::uint32_t* row, index_t n) {
   std::int8_t bytes[64];
   std::int16_t words[64];
   __builtin_memcpy(bytes, row, static_cast<std::size_t>(n));
-  for (index_t i = 0; i < n; ++i) words[i] = bytes[i];
+  for (index_t i = 0; i < n; ++i) words[i] = bytes[i];  // NOLINT(bugprone-signed-char-misuse): numbers
   __builtin_memcpy(row, words, 2 * static_cast<std::size_t>(n));
 }
 

@@ -39,8 +39,8 @@ inline double peak_of(index_t steps) {
     total += static_cast<double>(last[0]);
   }
   // two operations a product: chains x lanes x products of a lane
-  return total + 2.0 * static_cast<double>((steps + together - 1) / together * together * chains *
-                                           simd::F32<Arch>::width * k_step(Product::type));
+  const index_t products = (steps + together - 1) / together * together * chains * simd::F32<Arch>::width;
+  return total + 2.0 * static_cast<double>(products * k_step(Product::type));
 }
 
 // A multiplication a product, where ProductI16 has half of one.

@@ -16,8 +16,16 @@
 namespace clipon::inline CLIPON_ABI::kernels {
 
 // What belongs to each of the seven matrices of rows and of panels alone, where i16's products want it.
-enum StrassenRows { kA11, kA12, kA22, kS1, kS2, kS3, kS4 };
-enum StrassenColumns { kB11, kB21, kT2, kB22, kT1, kT3, kT4 };  // the last three in the second panel's head
+enum StrassenRows { row_a11, row_a12, row_a22, row_s1, row_s2, row_s3, row_s4 };
+enum StrassenColumns {
+  column_b11,
+  column_b21,
+  column_t2,
+  column_b22,
+  column_t1,
+  column_t3,
+  column_t4
+};  // the last three in the second panel's head
 
 /// S1, S2, S3, S4 of some pairs of rows.
 template <class Arch>
@@ -102,13 +110,13 @@ inline void strassen_panels_of(const StrassenPanels& job) {
     const auto within_difference = [&](index_t slot, const void* panel, const void* minus) {
       within_panel<Arch>(panel, steps, reinterpret_cast<std::uint32_t*>(head_2 + slot * step_bytes), minus);
     };
-    within(head_1, kB11, b11);
-    within(head_1, kB21, b21);
-    within(head_1, kT2, t2);
-    within(head_1, kB22, b22);
-    within_difference(kT1 - kT1, b22, t2);
-    within_difference(kT3 - kT1, t2, b11);
-    within_difference(kT4 - kT1, b21, t2);
+    within(head_1, column_b11, b11);
+    within(head_1, column_b21, b21);
+    within(head_1, column_t2, t2);
+    within(head_1, column_b22, b22);
+    within_difference(column_t1 - column_t1, b22, t2);
+    within_difference(column_t3 - column_t1, t2, b11);
+    within_difference(column_t4 - column_t1, b21, t2);
   }
 }
 
@@ -222,19 +230,19 @@ inline void strassen_block_of(const StrassenBlock& block) {
   float* c21 = c12 + nr;
   float* c22 = c21 + nr;
   StrassenProducts<Arch, Product> multiply(block);
-  multiply(a11, within(kA11), {b11, head_1 + kB11 * nr}, nullptr, c21);
-  multiply(a12, within(kA12), {b21, head_1 + kB21 * nr}, c21, c11);             // U1
-  multiply(s(1), within(kS2), {t2, head_1 + kT2 * nr}, c21, c21);               // U2
-  multiply(s(0), within(kS1), {b22, head_2 + (kT1 - kT1) * nr, t2}, c21, c12);  // U4
-  multiply(a22, within(kA22), {b21, head_2 + (kT4 - kT1) * nr, t2}, c21, c21);  // U2 + A22 T4
-  multiply(s(2), within(kS3), {t2, head_2 + (kT3 - kT1) * nr, b11}, nullptr, c22);
+  multiply(a11, within(row_a11), {b11, head_1 + column_b11 * nr}, nullptr, c21);
+  multiply(a12, within(row_a12), {b21, head_1 + column_b21 * nr}, c21, c11);                   // U1
+  multiply(s(1), within(row_s2), {t2, head_1 + column_t2 * nr}, c21, c21);                     // U2
+  multiply(s(0), within(row_s1), {b22, head_2 + (column_t1 - column_t1) * nr, t2}, c21, c12);  // U4
+  multiply(a22, within(row_a22), {b21, head_2 + (column_t4 - column_t1) * nr, t2}, c21, c21);  // U2 + A22 T4
+  multiply(s(2), within(row_s3), {t2, head_2 + (column_t3 - column_t1) * nr, b11}, nullptr, c22);
   for (index_t at = 0; at < block.pairs * stride; at += stride) {
     for (index_t j = at; j < at + nr; j += simd::F32<Arch>::width) {  // c22 is S3 T3
       add_sums<Arch, Product>(c21 + j, c22 + j, c21 + j);
       add_sums<Arch, Product>(c12 + j, c22 + j, c22 + j);
     }
   }
-  multiply(s(3), within(kS4), {b22, head_1 + kB22 * nr}, c12, c12);
+  multiply(s(3), within(row_s4), {b22, head_1 + column_b22 * nr}, c12, c12);
   constexpr index_t most = 2 * GemmTile<Arch>::rows;  // rows of C whose registers of columns pass L1 together
   for (index_t r = 0; r < 2 * block.pairs; r += most) {
     const index_t rows = 2 * block.pairs - r < most ? 2 * block.pairs - r : most;
