@@ -36,8 +36,7 @@ class Server {
     if (command == "texts") return read_texts(words);
     if (command == "files") return list_files(words);
     if (command == "peak") {
-      const auto type =
-          clipon::kernels::operand_type(*model_.context().kernels, clipon::kernels::product_type(model_.precision()));
+      const auto type = clipon::kernels::product_type(model_.precision());
       return std::to_string(bench::peak_rate(model_.context(), type) * 1e-9);
     }
     if (command == "memory") {

@@ -3,6 +3,7 @@
 #include <omp.h>
 
 #include <Eigen/Core>
+#include <clipon/nn/operand.hpp>
 #include <random>
 
 #if defined(BENCH_WITH_ONEDNN)
@@ -66,7 +67,7 @@ class Clipon : public Contender {
   }
 
  private:
-  [[nodiscard]] bool floats() const { return type_ == DataType::f32 || type_ == DataType::i16; }
+  [[nodiscard]] bool floats() const { return clipon::nn::between(type_) == DataType::f32; }
 
   clipon::kernels::Context context_;
   Shape shape_;
@@ -91,7 +92,7 @@ class OneDnn : public Contender {
     using Kind = memory::data_type;
     omp_set_num_threads(threads);
     const Kind a_kind = type == DataType::f32 ? Kind::f32 : type == DataType::bf16 ? Kind::bf16 : Kind::u8;
-    const Kind w_kind = clipon::is_integer(type) ? Kind::s8 : a_kind;
+    const Kind w_kind = type == DataType::i8 ? Kind::s8 : a_kind;
     const Kind out_kind = type == DataType::bf16 ? Kind::bf16 : Kind::f32;
     const memory::dims a_size = {shape_.m, shape_.k};
     const memory::dims w_size = {shape_.k, shape_.n};
@@ -100,7 +101,7 @@ class OneDnn : public Contender {
                                          {out_size, out_kind, Tag::ab});
     const dnnl::matmul::primitive_desc chosen(description, engine_);
     multiply_ = dnnl::matmul(chosen);
-    const bool bytes = clipon::is_integer(type);  // of A in 0..1 and W in -1..1
+    const bool bytes = type == DataType::i8;  // of A in 0..1 and W in -1..1
     scale_ = bytes ? 255.0f * 127.0f : 1.0f;
     a_ = filled(in.a, {a_size, Kind::f32, Tag::ab}, {a_size, a_kind, Tag::ab}, bytes ? 255.0f : 1.0f);
     w_ = filled(in.w, {w_size, Kind::f32, Tag::ba}, chosen.weights_desc(), bytes ? 127.0f : 1.0f);

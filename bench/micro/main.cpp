@@ -58,10 +58,9 @@ constexpr const char* kNames[] = {"clipon", "in pairs", "oneDNN", "OpenBLAS", "E
 constexpr std::size_t kContenders = std::size(kNames);
 constexpr std::size_t kFirstPeer = 2;
 
-void measure(const Options& options, const bench::Shape& shape, clipon::Precision precision, int threads) {
+void measure(const Options& options, const bench::Shape& shape, clipon::DataType type, int threads) {
   const clipon::kernels::Context context{&clipon::kernels::select_table(clipon::kernels::parse_isa(options.isa)),
                                          {threads}};
-  const clipon::DataType type = clipon::kernels::product_type(precision);
   const bench::Matrices in = bench::make_matrices(shape);
   using clipon::kernels::Rows;
   std::unique_ptr<bench::Contender> contenders[kContenders] = {bench::make_clipon(context, in, type, Rows::single),
@@ -76,7 +75,7 @@ void measure(const Options& options, const bench::Shape& shape, clipon::Precisio
   std::vector<double> peaks;
   std::vector<double> rates[kContenders];
   for (int round = -1; round < options.rounds; ++round) {  // the first, to warm up, does not count
-    const double peak = bench::peak_rate(context, clipon::kernels::operand_type(*context.kernels, type), 3.0, 1);
+    const double peak = bench::peak_rate(context, type, 3.0, 1);
     if (round >= 0) peaks.push_back(peak);
     for (std::size_t c = 0; c < kContenders; ++c) {
       if (!contenders[c]) continue;
@@ -159,9 +158,9 @@ int main(int argc, char** argv) try {
       if (!options.m.empty() && std::find(options.m.begin(), options.m.end(), shape.m) == options.m.end()) continue;
       for (const int threads : options.threads) {
         measure(options, shape,
-                type == "f32"    ? clipon::Precision::f32
-                : type == "bf16" ? clipon::Precision::bf16
-                                 : clipon::Precision::int8,
+                type == "f32"    ? clipon::DataType::f32
+                : type == "bf16" ? clipon::DataType::bf16
+                                 : clipon::DataType::i8,
                 threads);
       }
     }

@@ -90,7 +90,7 @@ class Bench {
  public:
   Bench(const BenchOptions& options, const Subject& subject, const clipon::LoadOptions& load)
       : options_(options), subject_(subject), load_(load), model_(timed_load(subject, load)) {
-    type_ = clipon::kernels::operand_type(*model_.context().kernels, clipon::kernels::product_type(model_.precision()));
+    type_ = clipon::kernels::product_type(model_.precision());
   }
 
   /// rows of results, printed as they come

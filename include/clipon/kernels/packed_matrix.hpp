@@ -19,8 +19,8 @@ class PackedMatrix {
   PackedMatrix(const Context& context, const StoredMatrix& w, DataType type = DataType::f32, Rows a = Rows::single)
       : rows_(w.rows),
         columns_(w.columns),
-        panel_rows_(context.kernels->panel_columns(operand_type(*context.kernels, type))),
         type_(operand_type(*context.kernels, type)),
+        panel_rows_(context.kernels->panel_columns(type_)),
         halved_(type == DataType::bf16 && type_ == DataType::f32) {
     values_ = context.memory == nullptr ? WeightMemory::block_of(value_bytes()) : context.memory->take(value_bytes());
     if (is_integer(type_)) {
@@ -82,8 +82,8 @@ class PackedMatrix {
 
   index_t rows_ = 0;
   index_t columns_ = 0;
-  index_t panel_rows_ = 1;
   DataType type_ = DataType::f32;
+  index_t panel_rows_ = 1;
   bool halved_ = false;
   bool in_pairs_ = false;
   WeightBytes values_;               // [rows / NR], each [panel_head][NR], then [padded columns / k_step][NR][k_step]

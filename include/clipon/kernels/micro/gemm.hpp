@@ -39,18 +39,18 @@ struct TileInput {
 template <class Product>
 constexpr index_t steps_at_a_time = Product::type == DataType::i16 ? 2 : 1;
 
-// Sums stored as they are, or added to the residual.
-template <class Arch, class Sum, int MR, int NV>
-CLIPON_ALWAYS_INLINE void store_sums(const Sum (&sum)[MR][NV], const Epilogue& to) {
-  using V = simd::F32<Arch>;
+// Sums stored as they are, or added to the residual; those of i16 are integers in the place of floats.
+template <class Arch, class Product, int MR, int NV>
+CLIPON_ALWAYS_INLINE void store_sums(const typename Product::Sum (&sum)[MR][NV], const Epilogue& to) {
+  constexpr index_t width = simd::F32<Arch>::width;
   const auto store = [&](auto adds) __attribute__((always_inline)) {
 #pragma GCC unroll 8
     for (int r = 0; r < MR; ++r) {
 #pragma GCC unroll 4
       for (int v = 0; v < NV; ++v) {
-        auto x = typename V::Batch(sum[r][v]);
-        if constexpr (adds) x = x + V::load(to.residual + r * to.residual_stride + v * V::width);
-        V::store(to.out + r * to.out_stride + v * V::width, x);
+        typename Product::Sum x = sum[r][v];
+        if constexpr (adds) x = x + Product::load_sum(to.residual + r * to.residual_stride + v * width);
+        Product::store(to.out + r * to.out_stride + v * width, x);
       }
     }
   };
@@ -58,21 +58,6 @@ CLIPON_ALWAYS_INLINE void store_sums(const Sum (&sum)[MR][NV], const Epilogue& t
     store(std::false_type{});
   } else {
     store(std::true_type{});
-  }
-}
-
-// The same of 32-bit integers, whose matrices stand in the place of floats.
-template <class Arch, class Product, int MR, int NV>
-CLIPON_ALWAYS_INLINE void store_integers(const typename Product::Sum (&sum)[MR][NV], const Epilogue& to) {
-  constexpr index_t width = simd::F32<Arch>::width;
-#pragma GCC unroll 8
-  for (int r = 0; r < MR; ++r) {
-#pragma GCC unroll 4
-    for (int v = 0; v < NV; ++v) {
-      auto x = sum[r][v];
-      if (to.residual != nullptr) x += Product::load_sum(to.residual + r * to.residual_stride + v * width);
-      Product::store(to.out + r * to.out_stride + v * width, x);
-    }
   }
 }
 
@@ -137,9 +122,9 @@ inline void gemm_tile(const TileInput& in, const Epilogue& epilogue) {
   }
   const bool whole = in.columns == NV * width && in.row_factor == nullptr;
   if constexpr (Product::type == DataType::i16) {
-    if (in.column_scale == nullptr) return store_integers<Arch, Product>(sum, epilogue);
+    if (in.column_scale == nullptr) return store_sums<Arch, Product>(sum, epilogue);
   } else if constexpr (Product::type != DataType::i8) {
-    if (whole && is_sum(epilogue)) return store_sums<Arch>(sum, epilogue);
+    if (whole && is_sum(epilogue)) return store_sums<Arch, Product>(sum, epilogue);
   }
   const IntegerScales scales{in.a.scales, in.column_scale, in.column_sum};
   if constexpr (stays_in_registers<Arch, MR, NV>) {

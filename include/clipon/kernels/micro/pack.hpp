@@ -72,7 +72,7 @@ inline std::int32_t to_signed_bytes(const float* x, index_t n, float inverse, fl
   return sum;
 }
 
-// n bytes of a row of W as 16 bits each, in place: [n] behind [n / 2] of 32 bits.
+// n bytes of a row of W, 64 at most, become 16 bits each, where they lie.
 template <class Arch>
 inline void to_words(std::uint32_t* row, index_t n) {
   std::int8_t bytes[64];

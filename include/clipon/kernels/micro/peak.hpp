@@ -93,7 +93,8 @@ inline double peak_of_tiles(index_t steps) {
   return 2.0 * static_cast<double>(steps * 4 * simd::kTileRows * 16 * 16 * k_step(type));
 }
 
-/// Runs `steps` steps of one tile and returns the number of operations (2 a product).
+/// Runs `steps` steps of one tile, of what products of `type` are computed in, and returns the number of operations (2
+/// a product).
 template <class Arch>
 inline double peak(DataType type, index_t steps) {
   if constexpr (Arch::has_amx) {

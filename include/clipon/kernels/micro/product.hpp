@@ -37,6 +37,7 @@ struct ProductF32 {
   }
   static CLIPON_ALWAYS_INLINE Register broadcast(const void* p) { return V::set(*static_cast<const float*>(p)); }
   static CLIPON_ALWAYS_INLINE Sum add(Register a, Register w, Sum sum) { return V::fma(a, w, sum); }
+  static CLIPON_ALWAYS_INLINE Sum load_sum(const float* p) { return V::load(p); }
   static CLIPON_ALWAYS_INLINE void store(float* p, Sum sum) { V::store(p, sum); }
   // of a panel: one register of it minus another, and its way back to memory
   static CLIPON_ALWAYS_INLINE Register subtract(Register x, Register y) { return x - y; }
@@ -63,6 +64,7 @@ struct ProductBf16<Arch, true> {
   static CLIPON_ALWAYS_INLINE Sum add(Register a, Register w, Sum sum) {
     return _mm512_dpbf16_ps(sum, std::bit_cast<__m512bh>(a), std::bit_cast<__m512bh>(w));
   }
+  static CLIPON_ALWAYS_INLINE Sum load_sum(const float* p) { return _mm512_loadu_ps(p); }
   static CLIPON_ALWAYS_INLINE void store(float* p, Sum sum) { _mm512_storeu_ps(p, sum); }
 };
 #endif

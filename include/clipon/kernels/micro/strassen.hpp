@@ -17,15 +17,34 @@ namespace clipon::inline CLIPON_ABI::kernels {
 
 // What belongs to each of the seven matrices of rows and of panels alone, where i16's products want it.
 enum StrassenRows { row_a11, row_a12, row_a22, row_s1, row_s2, row_s3, row_s4 };
-enum StrassenColumns {
-  column_b11,
-  column_b21,
-  column_t2,
-  column_b22,
-  column_t1,
-  column_t3,
-  column_t4
-};  // the last three in the second panel's head
+enum StrassenColumns { column_b11, column_b21, column_t2, column_b22, column_t1, column_t3, column_t4 };
+
+// The parts of a pair of panels, in 32 bits.  Bits: std::uint32_t, const or not.
+template <class Arch, class Product, class Bits>
+struct PanelPair {
+  static constexpr index_t nr = gemm_columns<Arch>;
+  static constexpr index_t head = panel_head(Product::type) * nr;
+
+  PanelPair(Bits* panels, index_t quarter)
+      : head_1(panels),
+        b11(head_1 + head),
+        b21(b11 + quarter),
+        head_2(b21 + quarter),
+        t2(head_2 + head),
+        b22(t2 + quarter) {}
+
+  /// i16: [NR], of the four halves in the first head, of the differences in the second.
+  [[nodiscard]] Bits* within(StrassenColumns columns) const {
+    return columns < column_t1 ? head_1 + columns * nr : head_2 + (columns - column_t1) * nr;
+  }
+
+  Bits* head_1;
+  Bits* b11;
+  Bits* b21;
+  Bits* head_2;
+  Bits* t2;  // B12 until it is T2
+  Bits* b22;
+};
 
 /// S1, S2, S3, S4 of some pairs of rows.
 template <class Arch>
@@ -87,36 +106,23 @@ inline void strassen_sums(const StrassenSums& job) {
 
 template <class Arch, class Product>
 inline void strassen_panels_of(const StrassenPanels& job) {
-  constexpr index_t step_bytes = gemm_columns<Arch> * 4;
-  constexpr index_t head_bytes = panel_head(Product::type) * step_bytes;
+  constexpr index_t nr = gemm_columns<Arch>;
   const index_t steps = job.half / k_step(Product::type);
-  auto* head_1 = static_cast<unsigned char*>(job.panels);
-  unsigned char* b11 = head_1 + head_bytes;
-  unsigned char* b21 = b11 + steps * step_bytes;
-  unsigned char* head_2 = b21 + steps * step_bytes;
-  unsigned char* t2 = head_2 + head_bytes;  // B12 until it is T2
-  unsigned char* b22 = t2 + steps * step_bytes;
+  const PanelPair<Arch, Product, std::uint32_t> w(static_cast<std::uint32_t*>(job.panels), steps * nr);
   for (index_t k = 0; k < steps; k += steps_at_a_time<Product>) {
-    for (index_t c = 0; c < step_bytes; c += simd::F32<Arch>::width * 4) {
-      const index_t at = k * step_bytes + c;
-      const auto t1 = Product::subtract(Product::load(t2 + at), Product::load(b11 + at));
-      Product::store_panel(t2 + at, Product::subtract(Product::load(b22 + at), t1));
+    for (index_t at = k * nr; at < (k + 1) * nr; at += simd::F32<Arch>::width) {
+      const auto t1 = Product::subtract(Product::load(w.t2 + at), Product::load(w.b11 + at));
+      Product::store_panel(w.t2 + at, Product::subtract(Product::load(w.b22 + at), t1));
     }
   }
   if constexpr (Product::type == DataType::i16) {
-    const auto within = [&](unsigned char* head, index_t slot, const void* panel) {
-      within_panel<Arch>(panel, steps, reinterpret_cast<std::uint32_t*>(head + slot * step_bytes));
-    };
-    const auto within_difference = [&](index_t slot, const void* panel, const void* minus) {
-      within_panel<Arch>(panel, steps, reinterpret_cast<std::uint32_t*>(head_2 + slot * step_bytes), minus);
-    };
-    within(head_1, column_b11, b11);
-    within(head_1, column_b21, b21);
-    within(head_1, column_t2, t2);
-    within(head_1, column_b22, b22);
-    within_difference(column_t1 - column_t1, b22, t2);
-    within_difference(column_t3 - column_t1, t2, b11);
-    within_difference(column_t4 - column_t1, b21, t2);
+    within_panel<Arch>(w.b11, steps, w.within(column_b11));
+    within_panel<Arch>(w.b21, steps, w.within(column_b21));
+    within_panel<Arch>(w.t2, steps, w.within(column_t2));
+    within_panel<Arch>(w.b22, steps, w.within(column_b22));
+    within_panel<Arch>(w.b22, steps, w.within(column_t1), w.t2);
+    within_panel<Arch>(w.t2, steps, w.within(column_t3), w.b11);
+    within_panel<Arch>(w.b21, steps, w.within(column_t4), w.t2);
   }
 }
 
@@ -194,23 +200,11 @@ class StrassenProducts {
   index_t ask_step_;            // bytes of it a turn of a tile's loop
 };
 
-// plus + the integers at `from` to `to`, or floats.
-template <class Arch, class Product>
-CLIPON_ALWAYS_INLINE void add_sums(const float* x, const float* y, float* to) {
-  using V = simd::F32<Arch>;
-  if constexpr (Product::type == DataType::i16) {
-    Product::store(to, Product::load_sum(x) + Product::load_sum(y));
-  } else {
-    V::store(to, V::load(x) + V::load(y));
-  }
-}
-
 /// Pairs of rows against a pair of panels.
 template <class Arch, class Product>
 inline void strassen_block_of(const StrassenBlock& block) {
   constexpr index_t nr = gemm_columns<Arch>;
   constexpr index_t stride = StrassenProducts<Arch, Product>::stride;
-  constexpr index_t head = panel_head(Product::type) * nr;  // of 32 bits
   const index_t quarter = block.half / k_step(Product::type) * nr;
   const Operand a11{block.a.data, 2 * block.a.stride, Product::type};
   const Operand a12 = a11.from(0, block.half);
@@ -219,30 +213,26 @@ inline void strassen_block_of(const StrassenBlock& block) {
     return Operand{block.sums, block.half, Product::type}.from(0, i * block.sum_stride);
   };
   const auto within = [&](StrassenRows rows) { return block.within + rows * block.within_stride; };
-  const auto* head_1 = static_cast<const std::uint32_t*>(block.panels);
-  const std::uint32_t* b11 = head_1 + head;
-  const std::uint32_t* b21 = b11 + quarter;
-  const std::uint32_t* head_2 = b21 + quarter;
-  const std::uint32_t* t2 = head_2 + head;
-  const std::uint32_t* b22 = t2 + quarter;
+  const PanelPair<Arch, Product, const std::uint32_t> w(static_cast<const std::uint32_t*>(block.panels), quarter);
   auto* c11 = static_cast<float*>(block.scratch) + quarter;  // [pairs, stride], as the others: C is [2 pairs, 2 NR]
   float* c12 = c11 + nr;
   float* c21 = c12 + nr;
   float* c22 = c21 + nr;
   StrassenProducts<Arch, Product> multiply(block);
-  multiply(a11, within(row_a11), {b11, head_1 + column_b11 * nr}, nullptr, c21);
-  multiply(a12, within(row_a12), {b21, head_1 + column_b21 * nr}, c21, c11);                   // U1
-  multiply(s(1), within(row_s2), {t2, head_1 + column_t2 * nr}, c21, c21);                     // U2
-  multiply(s(0), within(row_s1), {b22, head_2 + (column_t1 - column_t1) * nr, t2}, c21, c12);  // U4
-  multiply(a22, within(row_a22), {b21, head_2 + (column_t4 - column_t1) * nr, t2}, c21, c21);  // U2 + A22 T4
-  multiply(s(2), within(row_s3), {t2, head_2 + (column_t3 - column_t1) * nr, b11}, nullptr, c22);
+  multiply(a11, within(row_a11), {w.b11, w.within(column_b11)}, nullptr, c21);
+  multiply(a12, within(row_a12), {w.b21, w.within(column_b21)}, c21, c11);       // U1
+  multiply(s(1), within(row_s2), {w.t2, w.within(column_t2)}, c21, c21);         // U2
+  multiply(s(0), within(row_s1), {w.b22, w.within(column_t1), w.t2}, c21, c12);  // U4
+  multiply(a22, within(row_a22), {w.b21, w.within(column_t4), w.t2}, c21, c21);  // U2 + A22 T4
+  multiply(s(2), within(row_s3), {w.t2, w.within(column_t3), w.b11}, nullptr, c22);
   for (index_t at = 0; at < block.pairs * stride; at += stride) {
-    for (index_t j = at; j < at + nr; j += simd::F32<Arch>::width) {  // c22 is S3 T3
-      add_sums<Arch, Product>(c21 + j, c22 + j, c21 + j);
-      add_sums<Arch, Product>(c12 + j, c22 + j, c22 + j);
+    for (index_t j = at; j < at + nr; j += simd::F32<Arch>::width) {  // S3 T3
+      const auto product = Product::load_sum(c22 + j);
+      Product::store(c21 + j, Product::load_sum(c21 + j) + product);
+      Product::store(c22 + j, Product::load_sum(c12 + j) + product);
     }
   }
-  multiply(s(3), within(row_s4), {b22, head_1 + column_b22 * nr}, c12, c12);
+  multiply(s(3), within(row_s4), {w.b22, w.within(column_b22)}, c12, c12);
   constexpr index_t most = 2 * GemmTile<Arch>::rows;  // rows of C whose registers of columns pass L1 together
   for (index_t r = 0; r < 2 * block.pairs; r += most) {
     const index_t rows = 2 * block.pairs - r < most ? 2 * block.pairs - r : most;
