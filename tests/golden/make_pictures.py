@@ -72,6 +72,8 @@ def main() -> None:
         "palette.png": Image.fromarray(rgb).quantize(17),
         "bilevel.png": Image.fromarray(gray).convert("1"),
         "tall.png": Image.fromarray(scene(150, 3, 3, 4)),
+        "portrait.png": Image.fromarray(scene(190, 50, 3, 11) // 16 * 16),  # rows are resized first: see resize.hpp
+        "portrait_alpha.png": Image.fromarray(scene(150, 45, 4, 12) // 16 * 16, "RGBA"),
         "wide.png": Image.fromarray(scene(2, 201, 3, 5)),
         "one_pixel.png": Image.fromarray(scene(1, 1, 3, 6)),
         "large.png": Image.fromarray(scene(211, 333, 3, 7) // 16 * 16),

@@ -1,96 +1,20 @@
 // Pillow's Image.resize, of the part that the crop keeps.  Layer 3; called by preprocess.hpp.
-// Pillow src/libImaging/Resample.c (precompute_coeffs, normalize_coeffs_8bpc, the passes), src/PIL/Image.py (which
-// modes go through premultiplied alpha, which take the nearest pixel) and Convert.c (the rounding of both).
+// Pillow 13 src/libImaging/Resample.c (the passes and their order), src/PIL/Image.py (which modes go through
+// premultiplied alpha, which take the nearest pixel) and Convert.c (the rounding of both).
 #pragma once
 
 #include <algorithm>
-#include <cmath>
+#include <array>
 #include <cstdint>
+#include <cstring>
 #include <vector>
 
+#include "clipon/core/aligned.hpp"
+#include "clipon/image/coefficients.hpp"
 #include "clipon/image/pixels.hpp"
 #include "clipon/kernels/table.hpp"
 
 namespace clipon::inline CLIPON_ABI::image {
-
-enum class Interpolation : std::uint8_t { bicubic, bilinear };
-
-/// Outputs first .. first + count of an axis that is resized from `in` to `out` pixels.
-struct AxisWindow {
-  index_t in = 0;
-  index_t out = 0;
-  index_t first = 0;
-  index_t count = 0;
-};
-
-inline double filter_support(Interpolation interpolation) {
-  return interpolation == Interpolation::bicubic ? 2.0 : 1.0;
-}
-
-/// Keys' cubic convolution with a = -0.5, or the triangle.
-inline double filter_value(Interpolation interpolation, double x) {
-  x = std::fabs(x);
-  if (interpolation == Interpolation::bilinear) return x < 1.0 ? 1.0 - x : 0.0;
-  constexpr double a = -0.5;
-  if (x < 1.0) return ((a + 2.0) * x - (a + 3.0)) * x * x + 1.0;
-  if (x < 2.0) return (((x - 5.0) * x + 8.0) * x - 4.0) * a;
-  return 0.0;
-}
-
-/// Fixed-point coefficients of an axis, cut in halves as kernels/micro/resize_pass.hpp wants them.
-class Coefficients {
- public:
-  Coefficients(const AxisWindow& axis, Interpolation interpolation) {
-    const double scale = static_cast<double>(axis.in) / static_cast<double>(axis.out);
-    const double filter_scale = std::max(scale, 1.0);
-    const double support = filter_support(interpolation) * filter_scale;
-    taps_ = (static_cast<index_t>(std::ceil(support)) * 2 + 1 + 3) / 4 * 4;
-    const auto size = static_cast<std::size_t>(axis.count * taps_);
-    high_.resize(size);
-    low_.resize(size);
-    std::vector<double> weights(static_cast<std::size_t>(taps_));
-    for (index_t i = 0; i < axis.count; ++i) {
-      const double center = (static_cast<double>(axis.first + i) + 0.5) * scale;
-      // Pillow's rounding, which truncates towards zero: NOLINTNEXTLINE(bugprone-incorrect-roundings)
-      const index_t low = std::max(static_cast<index_t>(center - support + 0.5), index_t{0});
-      // NOLINTNEXTLINE(bugprone-incorrect-roundings)
-      const index_t high = std::min(static_cast<index_t>(center + support + 0.5), axis.in);
-      double sum = 0.0;
-      for (index_t t = 0; t < high - low; ++t) {
-        const double x = (static_cast<double>(t + low) - center + 0.5) * (1.0 / filter_scale);
-        sum += weights[static_cast<std::size_t>(t)] = filter_value(interpolation, x);
-      }
-      first_.push_back(static_cast<std::int32_t>(low));
-      used_.push_back(static_cast<std::int32_t>(high - low));
-      for (index_t t = 0; t < high - low; ++t) {
-        store(i * taps_ + t, sum != 0.0 ? weights[static_cast<std::size_t>(t)] / sum : 0.0);
-      }
-    }
-  }
-
-  [[nodiscard]] index_t taps() const { return taps_; }
-  [[nodiscard]] index_t first(index_t i) const { return first_[static_cast<std::size_t>(i)]; }
-  [[nodiscard]] index_t used(index_t i) const { return used_[static_cast<std::size_t>(i)]; }
-  [[nodiscard]] const std::int32_t* firsts() const { return first_.data(); }
-  [[nodiscard]] const std::int32_t* useds() const { return used_.data(); }
-  [[nodiscard]] const std::int16_t* high(index_t i) const { return high_.data() + i * taps_; }
-  [[nodiscard]] const std::int16_t* low(index_t i) const { return low_.data() + i * taps_; }
-
- private:
-  void store(index_t at, double weight) {
-    const double scaled = weight * (1 << kernels::kResizeBits);
-    const auto fixed = static_cast<std::int32_t>(scaled < 0 ? scaled - 0.5 : scaled + 0.5);
-    const std::int32_t low_mask = (1 << kernels::kResizeLowBits) - 1;
-    high_[static_cast<std::size_t>(at)] = static_cast<std::int16_t>(fixed >> kernels::kResizeLowBits);
-    low_[static_cast<std::size_t>(at)] = static_cast<std::int16_t>(fixed & low_mask);
-  }
-
-  index_t taps_ = 0;
-  std::vector<std::int32_t> first_;  // [count]
-  std::vector<std::int32_t> used_;   // [count]
-  std::vector<std::int16_t> high_;   // [count, taps], zero where unused
-  std::vector<std::int16_t> low_;    // [count, taps]
-};
 
 // a * b / 255, rounded: Pillow's MULDIV255.
 inline std::uint8_t multiply_255(unsigned a, unsigned b) {
@@ -160,42 +84,95 @@ inline void resize_nearest(const Pixels& pixels, const AxisWindow& columns, cons
   }
 }
 
-/// Rows of the picture after the pass along x, four at a time.
-class ColumnPass {
+using FourRows = std::array<const std::uint8_t*, 4>;
+
+/// Rows of a picture from column `left` to `right`, as the passes take them.
+class SourceRows {
  public:
-  ColumnPass(const kernels::KernelTable& kernels, const Pixels& pixels, const AxisWindow& axis,
-             Interpolation interpolation)
-      : kernels_(kernels),
-        pixels_(pixels),
-        axis_(axis),
-        skip_(axis.in == axis.out),
-        channels_(pixels.layout == Layout::gray || pixels.layout == Layout::rgb ? 3 : 4),
-        coefficients_(skip_ ? AxisWindow{1, 1, 0, 0} : axis, interpolation) {
-    const index_t n = axis.count;
-    left_ = skip_ ? axis.first : coefficients_.first(0);
-    right_ = skip_ ? axis.first + n : coefficients_.first(n - 1) + coefficients_.used(n - 1);
-    if (!plain()) {
-      const index_t bytes = (right_ - left_) * channels_ + Pixels::kTail;
-      widened_ = AlignedBuffer<std::uint8_t>(static_cast<std::size_t>(4 * bytes));
-      std::memset(widened_.data(), 0, widened_.size());
-      widened_stride_ = bytes;
-    }
-    for (index_t i = 0; i < n; ++i)
-      firsts_.push_back(static_cast<std::int32_t>(skip_ ? 0 : coefficients_.first(i) - left_));
+  SourceRows(const Pixels& pixels, index_t left, index_t right)
+      : pixels_(pixels), left_(left), right_(right), channels_(passes_channels(pixels.layout)) {
+    if (plain()) return;
+    stride_ = row_bytes() + Pixels::kTail;
+    widened_ = AlignedBuffer<std::uint8_t>(static_cast<std::size_t>(4 * stride_));
+    std::memset(widened_.data(), 0, widened_.size());
   }
 
-  [[nodiscard]] index_t row_bytes() const { return axis_.count * channels_; }
-  [[nodiscard]] index_t channels() const { return channels_; }
+  [[nodiscard]] static index_t passes_channels(Layout layout) {
+    return layout == Layout::gray || layout == Layout::rgb ? 3 : 4;
+  }
+  [[nodiscard]] index_t row_bytes() const { return (right_ - left_) * channels_; }
 
-  /// Rows y .. y + count (at most 4) -> out, row stride row_bytes(); four rows are always written.
-  void rows(index_t y, index_t count, std::uint8_t* out) {
-    kernels::ResizeRows job;
-    for (index_t r = 0; r < 4; ++r) job.rows[r] = source(y + std::min(r, count - 1), r);
-    if (skip_) {
-      for (index_t r = 0; r < 4; ++r)
-        std::memcpy(out + r * row_bytes(), job.rows[r], static_cast<std::size_t>(row_bytes()));
-      return;
+  /// Rows y .. y + 3, until called again; in place of those below the picture, its last row.
+  FourRows four(index_t y) {
+    FourRows rows;
+    for (index_t r = 0; r < 4; ++r) {
+      const index_t at = std::min(y + r, pixels_.height - 1);
+      std::uint8_t* slot = widened_.data() + r * stride_;
+      rows[static_cast<std::size_t>(r)] = plain() ? pixels_.row(at) + left_ * channels_ : slot;
+      if (!plain()) widen_row(pixels_, at, left_, right_, slot);
     }
+    return rows;
+  }
+
+ private:
+  [[nodiscard]] bool plain() const { return pixels_.layout == Layout::rgb || pixels_.layout == Layout::cmyk; }
+
+  const Pixels& pixels_;
+  index_t left_;
+  index_t right_;
+  index_t channels_;
+  AlignedBuffer<std::uint8_t> widened_;  // [4, right - left, channels], kTail zeros behind each
+  index_t stride_ = 0;
+};
+
+/// Words from one pair of rows of so many bytes to the next: a whole number of cache lines.
+constexpr index_t pair_stride(index_t row_bytes) {
+  return (2 * row_bytes + kernels::ResizeRows::kPairTail + 31) / 32 * 32;
+}
+
+/// Four rows of n bytes as two pairs (kernels::ResizeRows).
+inline void interleave(const FourRows& rows, index_t n, std::uint16_t* out) {
+  for (std::size_t r = 0; r < 4; r += 2) {
+    for (index_t i = 0; i < n; ++i) {
+      out[2 * i] = rows[r][i];
+      out[2 * i + 1] = rows[r + 1][i];
+    }
+    out += pair_stride(n);
+  }
+}
+
+/// One of the two rows of a pair as bytes [n].
+inline void take_row(const std::uint16_t* pair, index_t parity, index_t n, std::uint8_t* out) {
+  for (index_t i = 0; i < n; ++i) out[i] = static_cast<std::uint8_t>(pair[2 * i + parity]);
+}
+
+/// The pass along x: four rows become two pairs of rows.
+class ColumnPass {
+ public:
+  ColumnPass(const kernels::KernelTable& kernels, const AxisWindow& axis, Interpolation interpolation, index_t channels)
+      : kernels_(kernels),
+        axis_(axis),
+        skip_(axis.in == axis.out),
+        channels_(channels),
+        coefficients_(skip_ ? AxisWindow{1, 1, 0, 0} : axis, interpolation) {
+    for (index_t i = 0; i < axis.count && !skip_; ++i)
+      firsts_.push_back(static_cast<std::int32_t>(coefficients_.first(i) - left()));
+  }
+
+  /// The columns that are read.
+  [[nodiscard]] index_t left() const { return skip_ ? axis_.first : coefficients_.first(0); }
+  [[nodiscard]] index_t right() const {
+    const index_t last = axis_.count - 1;
+    return skip_ ? axis_.first + axis_.count : coefficients_.first(last) + coefficients_.used(last);
+  }
+  [[nodiscard]] index_t columns() const { return axis_.count; }
+  [[nodiscard]] index_t row_bytes() const { return axis_.count * channels_; }
+
+  /// rows [4] from column left() on, kTail bytes readable behind each -> two pairs, pair_stride(row_bytes()) apart.
+  void operator()(const FourRows& rows, std::uint16_t* out) const {
+    if (skip_) return interleave(rows, row_bytes(), out);
+    kernels::ResizeRows job;
+    std::copy(rows.begin(), rows.end(), std::begin(job.rows));
     job.channels = channels_;
     job.outputs = axis_.count;
     job.taps = coefficients_.taps();
@@ -204,79 +181,121 @@ class ColumnPass {
     job.high = coefficients_.high(0);
     job.low = coefficients_.low(0);
     job.out = out;
-    job.out_stride = row_bytes();
+    job.out_stride = pair_stride(row_bytes());
     kernels_.resize_rows(job);
   }
 
  private:
-  [[nodiscard]] bool plain() const { return pixels_.layout == Layout::rgb || pixels_.layout == Layout::cmyk; }
-
-  const std::uint8_t* source(index_t y, index_t slot) {
-    if (plain()) return pixels_.row(y) + left_ * channels_;
-    std::uint8_t* row = widened_.data() + slot * widened_stride_;
-    widen_row(pixels_, y, left_, right_, row);
-    return row;
-  }
-
   const kernels::KernelTable& kernels_;
-  const Pixels& pixels_;
   AxisWindow axis_;
   bool skip_;  // Pillow leaves out a pass that changes nothing
   index_t channels_;
   Coefficients coefficients_;
-  index_t left_ = 0;
-  index_t right_ = 0;
-  std::vector<std::int32_t> firsts_;     // [count], from left_
-  AlignedBuffer<std::uint8_t> widened_;  // [4, right - left, channels]
-  index_t widened_stride_ = 0;
+  std::vector<std::int32_t> firsts_;  // [count], from left()
 };
 
+/// The pass along y.  Pairs of rows wait in a ring until no output needs them: memory does not grow with the picture.
+class RowPass {
+ public:
+  RowPass(const kernels::KernelTable& kernels, const AxisWindow& axis, Interpolation interpolation, index_t row_bytes)
+      : kernels_(kernels),
+        axis_(axis),
+        coefficients_(axis, interpolation, 2),
+        row_bytes_(row_bytes),
+        pairs_((coefficients_.taps() + 8) / 2),  // what one output needs, and a step of four that began before it
+        ring_(static_cast<std::size_t>(pairs_ * pair_stride(row_bytes))) {}
+
+  /// Row y of the window: out [row_bytes].  `make(y, out)` makes rows y .. y + 3, y a multiple of 4.  Rows go upwards.
+  template <class MakeFour>
+  void row(index_t y, MakeFour&& make, std::uint8_t* out) {
+    const index_t first = coefficients_.first(y);
+    const index_t last = first + coefficients_.used(y);
+    for (done_ = std::max(done_, first / 4 * 4); done_ < last; done_ += 4) make(done_, pair(done_));
+    if (axis_.in == axis_.out) {
+      const index_t same = axis_.first + y;
+      return take_row(pair(same), same % 2, row_bytes_, out);
+    }
+    sources_.clear();
+    for (index_t row = first; row < last; row += 2) sources_.push_back(pair(row));
+    const auto count = static_cast<index_t>(sources_.size());
+    kernels_.resize_columns({sources_.data(), row_bytes_, count, coefficients_.high(y), coefficients_.low(y), out});
+  }
+
+ private:
+  [[nodiscard]] std::uint16_t* pair(index_t y) { return ring_.data() + y / 2 % pairs_ * pair_stride(row_bytes_); }
+
+  const kernels::KernelTable& kernels_;
+  AxisWindow axis_;
+  Coefficients coefficients_;
+  index_t row_bytes_;
+  index_t pairs_;  // even, as taps() is a multiple of 4: a step of four rows lies in one piece
+  AlignedBuffer<std::uint16_t> ring_;
+  index_t done_ = 0;  // rows before this one were made, or are not needed; a multiple of 4
+  std::vector<const std::uint16_t*> sources_;
+};
+
+/// A resized row, as widen_row made its pixels, to RGB: in [n bytes].
+inline void narrow_row(Layout layout, const std::uint8_t* in, index_t n, std::uint8_t* rgb) {
+  if (SourceRows::passes_channels(layout) == 3) {
+    std::memcpy(rgb, in, static_cast<std::size_t>(n));
+  } else {
+    for (index_t i = 0; i < n; i += 4, rgb += 3) narrow_pixel(layout, in + i, rgb);
+  }
+}
+
+/// Pillow's usual order: out [count, columns of `across`, 3].
+inline void columns_then_rows(SourceRows& source, const ColumnPass& across, RowPass& down, index_t count, Layout layout,
+                              std::uint8_t* out) {
+  const auto make_four = [&](index_t y, std::uint16_t* pairs) { across(source.four(y), pairs); };
+  AlignedBuffer<std::uint8_t> line(static_cast<std::size_t>(across.row_bytes()));
+  for (index_t y = 0; y < count; ++y, out += across.columns() * 3) {
+    down.row(y, make_four, line.data());
+    narrow_row(layout, line.data(), across.row_bytes(), out);
+  }
+}
+
+/// The other order, for the same out.
+inline void rows_then_columns(SourceRows& source, RowPass& down, const ColumnPass& across, index_t count, Layout layout,
+                              std::uint8_t* out) {
+  const index_t wide = source.row_bytes();
+  const auto make_four = [&](index_t y, std::uint16_t* pairs) { interleave(source.four(y), wide, pairs); };
+  const index_t narrow = across.row_bytes();
+  const index_t stride = wide + Pixels::kTail;
+  AlignedBuffer<std::uint8_t> lines(static_cast<std::size_t>(4 * stride));
+  std::memset(lines.data(), 0, lines.size());  // what is behind each
+  AlignedBuffer<std::uint16_t> pairs(static_cast<std::size_t>(2 * pair_stride(narrow)));
+  AlignedBuffer<std::uint8_t> line(static_cast<std::size_t>(narrow));
+  for (index_t y = 0; y < count; y += 4) {
+    const index_t of_four = std::min<index_t>(4, count - y);
+    for (index_t r = 0; r < of_four; ++r) down.row(y + r, make_four, lines.data() + r * stride);
+    across({lines.data(), lines.data() + stride, lines.data() + 2 * stride, lines.data() + 3 * stride}, pairs.data());
+    for (index_t r = 0; r < of_four; ++r, out += across.columns() * 3) {
+      take_row(pairs.data() + r / 2 * pair_stride(narrow), r % 2, narrow, line.data());
+      narrow_row(layout, line.data(), narrow, out);
+    }
+  }
+}
+
+/// Pillow 13's rule: the pass along y is first where the picture loses more than twice as many rows as columns.  Before
+/// 13 the pass along x was always first, which rounds such a picture a little differently.
+inline bool is_row_pass_first(const AxisWindow& columns, const AxisWindow& rows) {
+  const index_t lost = rows.in - rows.out;
+  return lost > 0 && lost > 2 * (columns.in - columns.out);
+}
+
 /// The window `columns` x `rows` of the resized picture, as RGB: out [rows.count, columns.count, 3].
-/// Rows after the pass along x wait in a ring until no output row needs them, so memory does not grow with the picture.
 inline void resize_window(const kernels::KernelTable& kernels, const Pixels& pixels, const AxisWindow& columns,
                           const AxisWindow& rows, Interpolation interpolation, std::uint8_t* out) {
   const bool unchanged = columns.in == columns.out && rows.in == rows.out;  // then Pillow copies, alpha or not
   if (pixels.nearest || unchanged) return resize_nearest(pixels, columns, rows, out);
-  ColumnPass pass(kernels, pixels, columns, interpolation);
-  const bool skip = rows.in == rows.out;
-  const Coefficients coefficients(skip ? AxisWindow{rows.in, rows.in, rows.first, rows.count} : rows, interpolation);
-  const index_t taps = coefficients.taps();
-  const index_t bytes = pass.row_bytes();
-  const index_t ring_rows = taps + 8;  // what one output needs, and a step of four that began before it
-  AlignedBuffer<std::uint8_t> ring(static_cast<std::size_t>(ring_rows * bytes));
-  AlignedBuffer<std::uint8_t> step(static_cast<std::size_t>(4 * bytes));
-  AlignedBuffer<std::uint8_t> line(static_cast<std::size_t>(bytes));
-  std::vector<const std::uint8_t*> sources(static_cast<std::size_t>(taps));
-  index_t done = coefficients.first(0);  // rows before this one have passed, or are not needed
-  for (index_t y = 0; y < rows.count; ++y) {
-    const index_t first = coefficients.first(y);
-    const index_t used = coefficients.used(y);
-    done = std::max(done, first);
-    while (done < first + used) {
-      const index_t count = std::min<index_t>(4, rows.in - done);
-      pass.rows(done, count, step.data());
-      for (index_t r = 0; r < count; ++r) {
-        std::memcpy(ring.data() + (done + r) % ring_rows * bytes, step.data() + r * bytes,
-                    static_cast<std::size_t>(bytes));
-      }
-      done += count;
-    }
-    for (index_t t = 0; t < taps; ++t) {  // taps beyond `used` have coefficient zero
-      sources[static_cast<std::size_t>(t)] = ring.data() + (first + std::min(t, used - 1)) % ring_rows * bytes;
-    }
-    const std::uint8_t* resized = line.data();
-    if (skip) {
-      resized = ring.data() + (rows.first + y) % ring_rows * bytes;
-    } else {
-      const index_t even = (used + 1) / 2 * 2;
-      kernels.resize_columns({sources.data(), bytes, even, coefficients.high(y), coefficients.low(y), line.data()});
-    }
-    if (pass.channels() == 3) {
-      std::memcpy(out, resized, static_cast<std::size_t>(bytes));
-      out += bytes;
-    } else {
-      for (index_t x = 0; x < columns.count; ++x, out += 3) narrow_pixel(pixels.layout, resized + x * 4, out);
-    }
+  const ColumnPass across(kernels, columns, interpolation, SourceRows::passes_channels(pixels.layout));
+  SourceRows source(pixels, across.left(), across.right());
+  if (is_row_pass_first(columns, rows)) {
+    RowPass down(kernels, rows, interpolation, source.row_bytes());
+    rows_then_columns(source, down, across, rows.count, pixels.layout, out);
+  } else {
+    RowPass down(kernels, rows, interpolation, across.row_bytes());
+    columns_then_rows(source, across, down, rows.count, pixels.layout, out);
   }
 }
 

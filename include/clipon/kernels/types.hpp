@@ -242,7 +242,8 @@ struct PanelRows {
 constexpr int kResizeBits = 22;     // fraction bits of a resize coefficient: Pillow's PRECISION_BITS, 32 - 8 - 2
 constexpr int kResizeLowBits = 12;  // of them in its lower half
 
-/// Four rows of pixels that become four shorter or longer rows.
+/// Four rows of pixels that become two pairs of shorter or longer rows.  Words 2i and 2i + 1 of a pair are the bytes i
+/// of its rows: a multiply-add of ResizeColumns takes a tap of each.
 struct ResizeRows {
   const std::uint8_t* rows[4] = {};     // [*, channels]
   index_t channels = 3;                 // 3 or 4
@@ -252,17 +253,19 @@ struct ResizeRows {
   const std::int32_t* used = nullptr;   // [outputs] taps that are not padding
   const std::int16_t* high = nullptr;   // [outputs, taps]
   const std::int16_t* low = nullptr;    // [outputs, taps]
-  std::uint8_t* out = nullptr;          // [4, outputs, channels], row stride out_stride
-  index_t out_stride = 0;
+  std::uint16_t* out = nullptr;         // [2, outputs, channels, 2], pair stride out_stride; kPairTail words behind
+  index_t out_stride = 0;               // each pair may be written as well
+
+  static constexpr index_t kPairTail = 2;  // pixels of three channels are stored as if of four
 };
 
-/// Rows that become one row.
+/// Pairs of rows that become one row.
 struct ResizeColumns {
-  const std::uint8_t* const* rows = nullptr;  // [taps] rows of n bytes
+  const std::uint16_t* const* pairs = nullptr;  // [count] pairs of rows of n bytes, as ResizeRows leaves them
   index_t n = 0;
-  index_t taps = 0;                    // even
-  const std::int16_t* high = nullptr;  // [taps]
-  const std::int16_t* low = nullptr;   // [taps]
+  index_t count = 0;
+  const std::int16_t* high = nullptr;  // [count, 2]
+  const std::int16_t* low = nullptr;   // [count, 2]
   std::uint8_t* out = nullptr;         // [n]
 };
 

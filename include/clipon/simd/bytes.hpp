@@ -1,7 +1,8 @@
-// Bytes<Arch>: registers of floats become bytes, or the same in 16 bits each.  Layer 1; used by
-// kernels/micro/quantise.hpp and pack.hpp.  Per ISA.
+// Bytes<Arch>: registers of floats or integers become bytes, or the same in 16 bits each.  Layer 1; used by
+// kernels/micro/quantise.hpp, pack.hpp and resize_pass.hpp.  Per ISA.
 //
 // Each float is rounded to the nearest integer, halves to even; below 0 it becomes 0, above 255 it becomes 255.
+// Integers are within 16 bits.
 // Several registers together fill one of bytes: two saturating packs and a permutation, instead of one narrow store a
 // register.
 #pragma once
@@ -18,6 +19,9 @@ struct Bytes {  // portable
     *p = static_cast<std::uint8_t>(std::nearbyintf(V::min(V::max(v, 0.0f), 255.0f)));
   }
   static CLIPON_ALWAYS_INLINE void store_all(std::uint8_t* p, const float (&v)[1]) { store(p, v[0]); }
+  static CLIPON_ALWAYS_INLINE void store_all(std::uint8_t* p, const std::int32_t (&v)[1]) {
+    *p = static_cast<std::uint8_t>(v[0] < 0 ? 0 : v[0] > 255 ? 255 : v[0]);
+  }
   static CLIPON_ALWAYS_INLINE void store_words(std::int16_t* p, float v) {
     std::uint8_t byte;
     store(&byte, v);
@@ -36,9 +40,13 @@ struct Bytes<Arch, 128> {
     __builtin_memcpy(p, &bytes, 4);
   }
   static CLIPON_ALWAYS_INLINE void store_all(std::uint8_t* p, const Batch (&v)[registers]) {
-    const __m128i low = _mm_packs_epi32(_mm_cvtps_epi32(v[0]), _mm_cvtps_epi32(v[1]));
-    const __m128i high = _mm_packs_epi32(_mm_cvtps_epi32(v[2]), _mm_cvtps_epi32(v[3]));
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm_packus_epi16(low, high));
+    const __m128i whole[] = {_mm_cvtps_epi32(v[0]), _mm_cvtps_epi32(v[1]), _mm_cvtps_epi32(v[2]),
+                             _mm_cvtps_epi32(v[3])};
+    store_all(p, whole);
+  }
+  static CLIPON_ALWAYS_INLINE void store_all(std::uint8_t* p, const __m128i (&v)[registers]) {
+    const __m128i bytes = _mm_packus_epi16(_mm_packs_epi32(v[0], v[1]), _mm_packs_epi32(v[2], v[3]));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), bytes);
   }
   static CLIPON_ALWAYS_INLINE void store_words(std::int16_t* p, Batch v) {
     const __m128i words = _mm_packs_epi32(_mm_cvtps_epi32(v), _mm_setzero_si128());
@@ -60,8 +68,13 @@ struct Bytes<Arch, 256> {
     _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packus_epi16(words, words));
   }
   static CLIPON_ALWAYS_INLINE void store_all(std::uint8_t* p, const Batch (&v)[registers]) {
-    const __m256i low = _mm256_packs_epi32(_mm256_cvtps_epi32(v[0]), _mm256_cvtps_epi32(v[1]));
-    const __m256i high = _mm256_packs_epi32(_mm256_cvtps_epi32(v[2]), _mm256_cvtps_epi32(v[3]));
+    const __m256i whole[] = {_mm256_cvtps_epi32(v[0]), _mm256_cvtps_epi32(v[1]), _mm256_cvtps_epi32(v[2]),
+                             _mm256_cvtps_epi32(v[3])};
+    store_all(p, whole);
+  }
+  static CLIPON_ALWAYS_INLINE void store_all(std::uint8_t* p, const __m256i (&v)[registers]) {
+    const __m256i low = _mm256_packs_epi32(v[0], v[1]);
+    const __m256i high = _mm256_packs_epi32(v[2], v[3]);
     const __m256i in_order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
                         _mm256_permutevar8x32_epi32(_mm256_packus_epi16(low, high), in_order));
@@ -87,8 +100,12 @@ struct Bytes<Arch, 512> {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_maskz_cvtusepi32_epi8(kAll, positive));
   }
   static CLIPON_ALWAYS_INLINE void store_all(std::uint8_t* p, const Batch (&v)[registers]) {
-    const __m512i low = _mm512_packs_epi32(integers(v[0]), integers(v[1]));
-    const __m512i high = _mm512_packs_epi32(integers(v[2]), integers(v[3]));
+    const __m512i whole[] = {integers(v[0]), integers(v[1]), integers(v[2]), integers(v[3])};
+    store_all(p, whole);
+  }
+  static CLIPON_ALWAYS_INLINE void store_all(std::uint8_t* p, const __m512i (&v)[registers]) {
+    const __m512i low = _mm512_packs_epi32(v[0], v[1]);
+    const __m512i high = _mm512_packs_epi32(v[2], v[3]);
     const __m512i in_order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
     _mm512_storeu_si512(p, _mm512_maskz_permutexvar_epi32(kAll, in_order, _mm512_packus_epi16(low, high)));
   }

@@ -1,5 +1,5 @@
 // I16<Arch>: a register of 16-bit integers, and of the 32-bit sums that the products of neighbours are added to.
-// Layer 1; used by kernels/micro/word_product.hpp.  Per ISA.
+// Layer 1; used by kernels/micro/word_product.hpp and resize_pass.hpp.  Per ISA.
 //
 // What becomes of bytes where no instruction multiplies them exactly: VPMADDWD has room for all sums of two products,
 // VPMADDUBSW has not.  All arithmetic is modulo 2^16 and 2^32, so an order of additions that overflows on the way gives
@@ -17,6 +17,7 @@ template <class Arch>
 struct I16<Arch, 32> {  // portable: two words in 32 bits, one sum
   using Words = std::uint32_t;
   using Sum = std::uint32_t;
+  using Integers = std::int32_t;
   static CLIPON_ALWAYS_INLINE Words load(const void* p) {
     Words w;
     __builtin_memcpy(&w, p, sizeof w);
@@ -39,6 +40,10 @@ struct I16<Arch, 32> {  // portable: two words in 32 bits, one sum
            static_cast<std::uint32_t>(half(a >> 16) * half(b >> 16));
   }
   static CLIPON_ALWAYS_INLINE void store_sum(void* p, Sum sum) { store(p, sum); }
+  template <int bits>
+  static CLIPON_ALWAYS_INLINE Integers shift_down(Sum sum) {  // as of signed numbers
+    return static_cast<std::int32_t>(sum) >> bits;
+  }
 };
 
 #if defined(__SSE2__)
@@ -46,6 +51,7 @@ template <class Arch>
 struct I16<Arch, 128> {
   using Words = __m128i;
   using Sum = __v4su;
+  using Integers = __m128i;
   static CLIPON_ALWAYS_INLINE Words load(const void* p) { return _mm_loadu_si128(static_cast<const __m128i*>(p)); }
   static CLIPON_ALWAYS_INLINE void store(void* p, Words w) { _mm_storeu_si128(static_cast<__m128i*>(p), w); }
   static CLIPON_ALWAYS_INLINE Words broadcast(const void* p) {
@@ -63,6 +69,10 @@ struct I16<Arch, 128> {
     return sum + reinterpret_cast<Sum>(_mm_madd_epi16(a, b));
   }
   static CLIPON_ALWAYS_INLINE void store_sum(void* p, Sum sum) { store(p, reinterpret_cast<__m128i>(sum)); }
+  template <int bits>
+  static CLIPON_ALWAYS_INLINE Integers shift_down(Sum sum) {  // as of signed numbers
+    return reinterpret_cast<__m128i>(reinterpret_cast<__v4si>(sum) >> bits);
+  }
 };
 #endif
 
@@ -71,6 +81,7 @@ template <class Arch>
 struct I16<Arch, 256> {
   using Words = __m256i;
   using Sum = __v8su;  // not __m256i: g++ 12 keeps sums of that type on the stack
+  using Integers = __m256i;
   static CLIPON_ALWAYS_INLINE Words load(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
   static CLIPON_ALWAYS_INLINE void store(void* p, Words w) { _mm256_storeu_si256(static_cast<__m256i*>(p), w); }
   static CLIPON_ALWAYS_INLINE Words broadcast(const void* p) {
@@ -88,6 +99,10 @@ struct I16<Arch, 256> {
     return sum + reinterpret_cast<Sum>(_mm256_madd_epi16(a, b));
   }
   static CLIPON_ALWAYS_INLINE void store_sum(void* p, Sum sum) { store(p, reinterpret_cast<__m256i>(sum)); }
+  template <int bits>
+  static CLIPON_ALWAYS_INLINE Integers shift_down(Sum sum) {  // as of signed numbers
+    return reinterpret_cast<__m256i>(reinterpret_cast<__v8si>(sum) >> bits);
+  }
 };
 #endif
 
@@ -96,6 +111,7 @@ template <class Arch>
 struct I16<Arch, 512> {
   using Words = __m512i;
   using Sum = __v16su;  // not __m512i: g++ 12 keeps sums of that type on the stack
+  using Integers = __m512i;
   static CLIPON_ALWAYS_INLINE Words load(const void* p) { return _mm512_loadu_si512(p); }
   static CLIPON_ALWAYS_INLINE void store(void* p, Words w) { _mm512_storeu_si512(p, w); }
   static CLIPON_ALWAYS_INLINE Words broadcast(const void* p) {
@@ -112,9 +128,19 @@ struct I16<Arch, 512> {
   static CLIPON_ALWAYS_INLINE Sum set(std::uint32_t x) { return Sum{} + x; }
   static CLIPON_ALWAYS_INLINE Sum load_sum(const void* p) { return reinterpret_cast<Sum>(load(p)); }
   static CLIPON_ALWAYS_INLINE Sum dot(Words a, Words b, Sum sum) {
+#if defined(__AVX512VNNI__)
+    if constexpr (Arch::has_vnni)
+      return reinterpret_cast<Sum>(_mm512_dpwssd_epi32(reinterpret_cast<__m512i>(sum), a, b));
+#endif
     return sum + reinterpret_cast<Sum>(_mm512_madd_epi16(a, b));
   }
-  static CLIPON_ALWAYS_INLINE void store_sum(void* p, Sum sum) { store(p, reinterpret_cast<__m512i>(sum)); }
+  static CLIPON_ALWAYS_INLINE void store_sum(void* p, Sum sum) {
+    store(p, reinterpret_cast<__m512i>(sum));
+  }
+  template <int bits>
+  static CLIPON_ALWAYS_INLINE Integers shift_down(Sum sum) {  // as of signed numbers
+    return reinterpret_cast<__m512i>(reinterpret_cast<__v16si>(sum) >> bits);
+  }
 };
 #endif
 
