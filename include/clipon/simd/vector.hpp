@@ -156,6 +156,7 @@ struct F32<Arch, 128> {
 template <class Arch>
 struct F32<Arch, 256> {
   using Batch = xsimd::batch<float, xsimd::fma3<xsimd::avx2>>;
+  using Integers = __m256i;  // of 32 bits
   static constexpr index_t width = 8;
   static CLIPON_ALWAYS_INLINE __m256i first(index_t n) {  // lanes 0..n-1
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(n)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
@@ -216,8 +217,9 @@ struct F32<Arch, 256> {
   static CLIPON_ALWAYS_INLINE Batch from_i8(const std::int8_t* p) {
     return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
   }
+  static CLIPON_ALWAYS_INLINE Batch from_integers(Integers v) { return _mm256_cvtepi32_ps(v); }
   static CLIPON_ALWAYS_INLINE Batch from_i32(const std::int32_t* p) {
-    return _mm256_cvtepi32_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+    return from_integers(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
   }
   static CLIPON_ALWAYS_INLINE Batch from_u8(const std::uint8_t* p) {
     return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));

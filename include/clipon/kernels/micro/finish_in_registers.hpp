@@ -2,8 +2,9 @@
 // gemm.hpp.  Per ISA.
 //
 // Sums that pass through memory cost as much as 50 steps of k: nothing for a Transformer's products, a fifth of a
-// ResNet's, whose depth is 64 to 512.  Only where 32 registers hold the sums and what is added to them, and for the
-// tiles that most of a product consists of.  The same operations as finish_tile.hpp's, so the same bits.
+// ResNet's, whose depth is 64 to 512.  Only where registers hold the sums and what is added to them (of 256 bits at
+// most 12 sums, 3 registers of a column and 1 of a row), and for the tiles that most of a product consists of.  The
+// same operations as finish_tile.hpp's, so the same bits.
 #pragma once
 
 #include "clipon/kernels/micro/finish_tile.hpp"
@@ -11,9 +12,9 @@
 
 namespace clipon::inline CLIPON_ABI::kernels {
 
-template <class Arch, int MR, int NV>
-constexpr bool stays_in_registers = Arch::vector_bits == 512 && (NV == GemmTile<Arch>::vectors) &&
-                                    (MR >= GemmTile<Arch>::rows - 1);
+template <class Arch, class Product, int MR, int NV>
+constexpr bool stays_in_registers = Arch::vector_bits >= 256 && (NV == GemmTile<Arch>::vectors) &&
+                                    (MR >= GemmTile<Arch>::rows_of(Product::type) - 1);
 
 /// scales: of integer sums; unused by the other types.
 template <class Arch, class Product, Activation activation, int MR, int NV>

@@ -127,7 +127,7 @@ inline void gemm_tile(const TileInput& in, const Epilogue& epilogue) {
     if (whole && is_sum(epilogue)) return store_sums<Arch, Product>(sum, epilogue);
   }
   const IntegerScales scales{in.a.scales, in.column_scale, in.column_sum};
-  if constexpr (stays_in_registers<Arch, MR, NV>) {
+  if constexpr (stays_in_registers<Arch, Product, MR, NV>) {
     if (whole && epilogue.activation == Activation::none)
       return finish_in_registers<Arch, Product, Activation::none, MR, NV>(sum, scales, epilogue);
     if (whole && epilogue.activation == Activation::relu)
