@@ -67,7 +67,7 @@ class Clipon : public Contender {
   }
 
  private:
-  [[nodiscard]] bool floats() const { return clipon::nn::between(type_) == DataType::f32; }
+  [[nodiscard]] bool floats() const { return clipon::nn::rows_between(context_, type_) == DataType::f32; }
 
   clipon::kernels::Context context_;
   Shape shape_;

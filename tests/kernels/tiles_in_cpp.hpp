@@ -1,4 +1,5 @@
 // The kernels of a CPU with AMX, on tiles in plain C++: the same code as on the processors that have them, anywhere.
+// And those of a CPU that multiplies bytes but not bf16, as with VNNI alone.
 #pragma once
 
 #include <clipon/kernels/micro/attention.hpp>
@@ -44,13 +45,29 @@ inline const clipon::kernels::KernelTable& tiles_table() {
   return table;
 }
 
-/// Each table that this machine can run, and tiles.
+inline const clipon::kernels::KernelTable& bytes_table() {
+  static const clipon::kernels::KernelTable table = [] {
+    const clipon::kernels::KernelTable& scalar = *clipon::kernels::built_table(clipon::Isa::scalar);
+    clipon::kernels::KernelTable bytes = tiles_table();
+    bytes.windows = false;
+    bytes.halves = clipon::DataType::f32;
+    bytes.attention_scratch = scalar.attention_scratch;
+    bytes.attention_head = scalar.attention_head;  // nothing for bf16
+    return bytes;
+  }();
+  return table;
+}
+
+/// Each table that this machine can run, and these two.
 template <class Body>
 void for_each_isa_and_tiles(const Body& body) {
   for_each_isa(body);
-  const std::string name = "tiles in C++";
-  CAPTURE(name);
-  body(tiles_table());
+  const auto on = [&](const std::string& name, const clipon::kernels::KernelTable& table) {
+    CAPTURE(name);
+    body(table);
+  };
+  on("tiles in C++", tiles_table());
+  on("bytes in C++", bytes_table());
 }
 
 }  // namespace support

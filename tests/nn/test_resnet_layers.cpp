@@ -51,7 +51,7 @@ TEST_CASE(
     support::Random random(31);
     for (int round = 0; round < 24; ++round) {
       const DataType type = support::kProductTypes[round % 3];
-      const DataType map_type = between(kernels::operand_type(table, type));
+      const DataType map_type = rows_between({&table, {1}}, kernels::operand_type(table, type));
       const index_t m = round % 2 == 0 ? 2 : 4;
       const bool pool = round % 4 >= 2;
       const index_t in = 2 * random.whole(1, 20);
@@ -278,7 +278,7 @@ TEST_CASE("a 1 x 1 convolution of more pixels than a block of rows has is the pr
       const index_t in = 512;
       const index_t out = 8;
       const Conv2d conv{random_linear(context, random, out, in, type), in, 1};
-      const DataType map_type = between(conv.linear.type());
+      const DataType map_type = rows_between(context, conv.linear.type());
       const MapSize size{1, 2 * kernels::block_rows(table, in, conv.linear.type()) + 3, 1};
       const auto map = support::rounded(map_type, random.normals(size.pixels() * in));
       const auto bytes = stored(map_type, map);
@@ -305,7 +305,7 @@ TEST_CASE("a residual block gives a picture the same bits alone, in a batch and 
     for (const DataType type : support::kProductTypes) {
       support::Random random(34);
       const Context serial{&table, {1}};
-      const DataType map_type = between(kernels::operand_type(table, type));
+      const DataType map_type = rows_between({&table, {1}}, kernels::operand_type(table, type));
       const index_t in = 24;
       const index_t planes = 16;
       const index_t pictures = 3;

@@ -8,10 +8,15 @@
 
 namespace clipon::inline CLIPON_ABI::nn {
 
-/// What stands between two products of `type`: an epilogue writes f32 or bf16, and bytes are made from bf16.  Where
-/// they are words, bf16 has no product of its own either, and is widened at each use.
+/// What the weights are of a product that stands between two of `type`: an epilogue writes f32 or bf16, and bytes are
+/// made from bf16.
 constexpr DataType between(DataType type) {
   return type == DataType::f32 || type == DataType::i16 ? DataType::f32 : DataType::bf16;
+}
+
+/// What the rows are that stand there: f32 where bf16 has no product of its own, as attention to them would be one.
+inline DataType rows_between(const Context& context, DataType type) {
+  return kernels::operand_type(*context.kernels, between(type));
 }
 
 /// Elements from one row to the next.  bf16 and i8 rows of an even number of cache lines get one more: rows a power of

@@ -43,8 +43,9 @@ struct BlockScratch {
   static index_t bytes(const Context& context, const PooledBlock& block, index_t rows, index_t longest) {
     const index_t width = block.attention.width();
     const DataType type = block.type();
-    return operand_bytes(type, rows, width) + operand_bytes(between(type), rows, 3 * width) +
-           operand_bytes(between(type), rows, width) + operand_bytes(between(type), rows, block.c_fc.outputs()) +
+    const DataType between = rows_between(context, type);
+    return operand_bytes(type, rows, width) + operand_bytes(between, rows, 3 * width) +
+           operand_bytes(between, rows, width) + operand_bytes(between, rows, block.c_fc.outputs()) +
            operand_bytes(type, quantised_rows(type, rows), block.widest()) +
            AttentionScratch::bytes(context, block.attention.head_width(), longest);
   }
@@ -52,9 +53,9 @@ struct BlockScratch {
   /// block: any of them, they are alike.
   BlockScratch(const Context& context, const PooledBlock& block, index_t rows, index_t longest, Scratch& scratch)
       : normalised(take_operand(scratch, block.type(), rows, block.attention.width())),
-        query_key_value(take_operand(scratch, between(block.type()), rows, 3 * block.attention.width())),
-        attended(take_operand(scratch, between(block.type()), rows, block.attention.width())),
-        hidden(take_operand(scratch, between(block.type()), rows, block.c_fc.outputs())),
+        query_key_value(take_operand(scratch, rows_between(context, block.type()), rows, 3 * block.attention.width())),
+        attended(take_operand(scratch, rows_between(context, block.type()), rows, block.attention.width())),
+        hidden(take_operand(scratch, rows_between(context, block.type()), rows, block.c_fc.outputs())),
         quantised(take_operand(scratch, block.type(), quantised_rows(block.type(), rows), block.widest())),
         attention(context, block.attention.head_width(), longest, scratch) {}
 

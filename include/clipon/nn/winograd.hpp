@@ -15,13 +15,14 @@ namespace clipon::inline CLIPON_ABI::nn {
 
 struct Winograd {
   index_t m = 4;                                 // outputs of a tile, each way: 2 or 4
+  DataType maps = DataType::f32;                 // f32 or bf16: the type of what it reads and writes
   std::vector<kernels::PackedMatrix> positions;  // (m + 2)^2 of [out, in]: the elements of G g G^T
   std::vector<float> bias;                       // [out]
 
   [[nodiscard]] index_t inputs() const { return positions.front().columns(); }
   [[nodiscard]] index_t outputs() const { return positions.front().rows(); }
   [[nodiscard]] DataType type() const { return positions.front().type(); }  // of the products
-  [[nodiscard]] DataType map_type() const { return between(type()); }
+  [[nodiscard]] DataType map_type() const { return maps; }
 };
 
 /// Channels from which products of bytes are worth their scales: 64 took as long in bytes as in bf16, 32 longer.
@@ -65,7 +66,7 @@ inline std::vector<std::array<double, 3>> winograd_weight_transform(index_t m) {
 /// weights [out, in, 3, 3], transformed in double, then rounded to kind.type.
 inline Winograd make_winograd(const Context& context, const float* weights, index_t out, index_t in,
                               std::vector<float> bias, WinogradKind kind) {
-  Winograd conv{kind.m, {}, std::move(bias)};
+  Winograd conv{kind.m, rows_between(context, kind.type), {}, std::move(bias)};
   const auto g = winograd_weight_transform(kind.m);
   AlignedBuffer<float> planes(static_cast<std::size_t>(9 * out * in));  // [9, out, in]
   for (index_t i = 0; i < 9 * out * in; ++i) planes.data()[i % 9 * out * in + i / 9] = weights[i];

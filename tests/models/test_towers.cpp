@@ -1,4 +1,4 @@
-// Whole image towers on AMX's tiles in plain C++: what a CPU that has them computes, anywhere.
+// Whole image towers on every instruction set that this CPU has, and as CPUs with AMX or with VNNI alone compute them.
 #include <clipon/models/modified_resnet.hpp>
 #include <clipon/models/vision_transformer.hpp>
 
@@ -15,16 +15,17 @@ constexpr index_t kPictures = 3;
 
 // The least cosine of a picture with f32's, and the same bits one by one and on two threads.
 template <class Tower>
-double check(const typename Tower::Config& config, const format::Gguf& file, DataType type) {
+double check(const typename Tower::Config& config, const format::Gguf& file, const kernels::KernelTable& table,
+             DataType type) {
   support::Random random(51);
   const auto pixels = random.normals(kPictures * 3 * config.image_size * config.image_size);
   const support::BuiltTower<Tower> exact(config, file, *kernels::built_table(Isa::scalar), DataType::f32, 1);
-  const support::BuiltTower<Tower> tiles(config, file, support::tiles_table(), type, 1);
-  const support::BuiltTower<Tower> shared(config, file, support::tiles_table(), type, 2);
+  const support::BuiltTower<Tower> built(config, file, table, type, 1);
+  const support::BuiltTower<Tower> shared(config, file, table, type, 2);
   const auto expected = exact.embed(pixels, 0, kPictures);
-  const auto found = tiles.embed(pixels, 0, kPictures);
+  const auto found = built.embed(pixels, 0, kPictures);
   CHECK(shared.embed(pixels, 0, kPictures) == found);
-  tiles.check_alone(pixels, found);
+  built.check_alone(pixels, found);
   const index_t n = config.embed_dim;
   double least = 1.0;
   for (index_t p = 0; p < kPictures; ++p) {
@@ -38,7 +39,8 @@ double check(const typename Tower::Config& config, const format::Gguf& file, Dat
 
 }  // namespace
 
-TEST_CASE("tiles: a ModifiedResNet with wide and narrow convolutions is within the marks of its precision") {
+TEST_CASE(
+    "every ISA and tiles: a ModifiedResNet with wide and narrow convolutions is within the marks of its precision") {
   support::TinyShape shape;
   shape.resnet = true;
   shape.stem = 32;  // 32 to 256 channels: bf16 and, from 128 on, bytes
@@ -47,11 +49,13 @@ TEST_CASE("tiles: a ModifiedResNet with wide and narrow convolutions is within t
   const auto bytes = support::tiny_model(shape).bytes();
   const format::Gguf file(bytes, {});
   const auto config = read_modified_resnet_config(file);
-  CHECK(check<ModifiedResNet>(config, file, DataType::bf16) >= 0.9999);  // docs/precision.md
-  CHECK(check<ModifiedResNet>(config, file, DataType::i8) >= 0.9995);
+  support::for_each_isa_and_tiles([&](const kernels::KernelTable& table) {
+    CHECK(check<ModifiedResNet>(config, file, table, DataType::bf16) >= 0.9999);  // docs/precision.md
+    CHECK(check<ModifiedResNet>(config, file, table, DataType::i8) >= 0.9995);
+  });
 }
 
-TEST_CASE("tiles: a VisionTransformer is within the marks of its precision") {
+TEST_CASE("every ISA and tiles: a VisionTransformer is within the marks of its precision") {
   support::TinyShape shape;
   shape.width = 64;
   shape.feed_forward = 256;
@@ -61,6 +65,8 @@ TEST_CASE("tiles: a VisionTransformer is within the marks of its precision") {
   const auto bytes = support::tiny_model(shape).bytes();
   const format::Gguf file(bytes, {});
   const auto config = read_vision_transformer_config(file);
-  CHECK(check<VisionTransformer>(config, file, DataType::bf16) >= 0.9999);
-  CHECK(check<VisionTransformer>(config, file, DataType::i8) >= 0.998);  // what any ViT must reach
+  support::for_each_isa_and_tiles([&](const kernels::KernelTable& table) {
+    CHECK(check<VisionTransformer>(config, file, table, DataType::bf16) >= 0.9999);
+    CHECK(check<VisionTransformer>(config, file, table, DataType::i8) >= 0.998);  // what any ViT must reach
+  });
 }
