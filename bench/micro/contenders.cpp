@@ -214,7 +214,12 @@ std::unique_ptr<Contender> make_clipon(const clipon::kernels::Context& context, 
 std::unique_ptr<Contender> make_onednn([[maybe_unused]] int threads, [[maybe_unused]] const Matrices& in,
                                        [[maybe_unused]] DataType type) {
 #if defined(BENCH_WITH_ONEDNN)
-  return std::make_unique<OneDnn>(threads, in, type);
+  try {
+    return std::make_unique<OneDnn>(threads, in, type);
+  } catch (const dnnl::error& error) {
+    if (error.status != dnnl_unimplemented) throw;
+    return nullptr;  // bf16 where the CPU has AVX2 alone
+  }
 #else
   return nullptr;
 #endif
