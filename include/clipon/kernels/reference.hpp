@@ -311,7 +311,7 @@ inline void convolution_3x3(const float* in, index_t height, index_t width, inde
 /// A coefficient whose halves the kernels keep: exact integers, so kernels must agree to the bit.
 inline std::uint8_t resized_byte(const std::vector<std::uint8_t>& pixels, const std::int16_t* high,
                                  const std::int16_t* low) {
-  std::int64_t sum = std::int64_t{1} << (kResizeBits - 1);
+  std::int64_t sum = kResizeHalf;
   for (std::size_t t = 0; t < pixels.size(); ++t) {
     sum += std::int64_t{pixels[t]} * ((std::int64_t{high[t]} << kResizeLowBits) + low[t]);
   }

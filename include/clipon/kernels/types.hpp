@@ -241,6 +241,7 @@ struct PanelRows {
 
 constexpr int kResizeBits = 22;     // fraction bits of a resize coefficient: Pillow's PRECISION_BITS, 32 - 8 - 2
 constexpr int kResizeLowBits = 12;  // of them in its lower half
+constexpr std::uint32_t kResizeHalf = 1u << (kResizeBits - 1);  // what sums begin with, to be rounded by a shift
 
 /// Four rows of pixels that become two pairs of shorter or longer rows.  Words 2i and 2i + 1 of a pair are the bytes i
 /// of its rows: a multiply-add of ResizeColumns takes a tap of each.

@@ -43,9 +43,9 @@ struct BlockScratch {
   static index_t bytes(const Context& context, const PooledBlock& block, index_t rows, index_t longest) {
     const index_t width = block.attention.width();
     const DataType type = block.type();
-    const DataType between = rows_between(context, type);
-    return operand_bytes(type, rows, width) + operand_bytes(between, rows, 3 * width) +
-           operand_bytes(between, rows, width) + operand_bytes(between, rows, block.c_fc.outputs()) +
+    const DataType written = rows_between(context, type);
+    return operand_bytes(type, rows, width) + operand_bytes(written, rows, 3 * width) +
+           operand_bytes(written, rows, width) + operand_bytes(written, rows, block.c_fc.outputs()) +
            operand_bytes(type, quantised_rows(type, rows), block.widest()) +
            AttentionScratch::bytes(context, block.attention.head_width(), longest);
   }

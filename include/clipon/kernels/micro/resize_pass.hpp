@@ -25,7 +25,7 @@ CLIPON_ALWAYS_INLINE void resize_row_scalar(const ResizeRows& job, index_t row) 
     const std::int16_t* low = job.low + x * job.taps;
     for (index_t c = 0; c < job.channels; ++c) {
       std::uint32_t sum_high = 0;
-      std::uint32_t sum_low = 1u << (kResizeBits - 1);
+      std::uint32_t sum_low = kResizeHalf;
       for (index_t t = 0; t < job.used[x]; ++t) {
         sum_high += static_cast<std::uint32_t>(pixel[t * job.channels + c] * high[t]);
         sum_low += static_cast<std::uint32_t>(pixel[t * job.channels + c] * low[t]);
@@ -75,7 +75,7 @@ template <class Arch, int channels, int bits = Arch::vector_bits>
 struct FourPixels {  // even rows in one register, odd rows in the other
   using W = simd::I16<Arch, 256>;
   typename W::Sum high[2] = {W::set(0), W::set(0)};
-  typename W::Sum low[2] = {W::set(1u << (kResizeBits - 1)), W::set(1u << (kResizeBits - 1))};
+  typename W::Sum low[2] = {W::set(kResizeHalf), W::set(kResizeHalf)};
 
   template <int pairs>
   CLIPON_ALWAYS_INLINE void add(const std::uint8_t* const (&rows)[4], index_t at, const std::int16_t* h,
@@ -107,7 +107,7 @@ template <class Arch, int channels>
 struct FourPixels<Arch, channels, 512> {
   using W = simd::I16<Arch, 512>;
   typename W::Sum high[2] = {W::set(0), W::set(0)};
-  typename W::Sum low[2] = {W::set(1u << (kResizeBits - 1)), W::set(0)};
+  typename W::Sum low[2] = {W::set(kResizeHalf), W::set(0)};
 
   template <int pairs>
   CLIPON_ALWAYS_INLINE void add(const std::uint8_t* const (&rows)[4], index_t at, const std::int16_t* h,
@@ -170,7 +170,7 @@ CLIPON_ALWAYS_INLINE void resize_column(const ResizeColumns& job, index_t i) {
   typename W::Sum low[registers];
   for (int r = 0; r < registers; ++r) {
     high[r] = W::set(0);
-    low[r] = W::set(1u << (kResizeBits - 1));
+    low[r] = W::set(kResizeHalf);
   }
   for (index_t t = 0; t < job.count; ++t) {
     const auto kh = W::broadcast(job.high + 2 * t);
