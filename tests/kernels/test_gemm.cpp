@@ -36,6 +36,24 @@ TEST_CASE("int8 products are the same bits on every ISA") {
   });
 }
 
+TEST_CASE("a product refuses rows of another type than its own instead of leaving its outputs as they were") {
+  support::for_each_isa([](const KernelTable& table) {
+    const Context context{&table, {1}};
+    const std::vector<float> values(64, 1.0f);
+    const StoredMatrix w{values.data(), nullptr, DataType::f32, 2, 32};
+    float found[4] = {};
+    for (const DataType type : support::kProductTypes) {
+      const PackedMatrix packed(context, w, type);
+      for (const DataType other : {DataType::f32, DataType::f16, DataType::bf16, DataType::i8, DataType::i16}) {
+        if (other == packed.type()) continue;
+        CHECK(support::code_of([&] {
+                gemm(context, {values.data(), 32, other}, 2, packed, store_to(found, 2, DataType::f32));
+              }) == ErrorCode::unsupported);
+      }
+    }
+  });
+}
+
 TEST_CASE("weights of every stored type are widened and packed exactly") {
   support::for_each_isa([](const KernelTable& table) {
     support::Random random(9);

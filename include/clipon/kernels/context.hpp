@@ -1,6 +1,9 @@
 // What a layer computes with.  Layer 2.
 #pragma once
 
+#include <string>
+
+#include "clipon/error.hpp"
 #include "clipon/kernels/profile.hpp"
 #include "clipon/kernels/table.hpp"
 #include "clipon/parallel/parallel_for.hpp"
@@ -21,5 +24,13 @@ struct Context {
   /// One operator, timed until the end of the scope; times and calls are filled in.
   [[nodiscard]] ProfileSpan timed(const OperatorTime& operation) const { return {profile, threads.count, operation}; }
 };
+
+/// Whoever calls a product says here what its rows are and what it computes in: kernels leave the outputs of a type
+/// that their ISA has no product of as they were.  Throws Error unsupported where the two differ.
+inline void check_rows(DataType found, DataType expected) {
+  if (found == expected) return;
+  throw Error(ErrorCode::unsupported,
+              std::string("rows of a product: expected ") + to_string(expected) + ", found " + to_string(found));
+}
 
 }  // namespace clipon::inline CLIPON_ABI::kernels

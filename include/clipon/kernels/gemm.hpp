@@ -60,6 +60,7 @@ inline void gemm(const Context& context, const Operand& a, index_t rows, const P
   const double products = w.in_pairs() ? 7.0 / 8.0 : 1.0;  // of those that the shape tells
   const double operations = products * 2.0 * m * static_cast<double>(w.rows()) * static_cast<double>(w.columns());
   const auto span = context.timed({"gemm", w.type(), w.rows(), w.columns(), 0, m, operations});
+  check_rows(a.type, w.type());
   if (w.in_pairs()) return multiply_pairs(context, a, rows, w, epilogue, next);
   const index_t height = block_rows(*context.kernels, w.columns(), w.type());
   const index_t enough = 4 * context.threads.count;

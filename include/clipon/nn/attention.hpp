@@ -63,6 +63,9 @@ inline void compute_heads(const Context& context, index_t heads, const Attention
   parallel::parallel_for_on_threads(context.threads, heads, [&](index_t i, index_t thread) {
     kernels::AttentionHead head = head_of(i);
     if (head.queries == 0) return;
+    for (const Operand& rows : {head.q, head.k, head.v}) {
+      kernels::check_rows(rows.type, kernels::operand_type(*context.kernels, head.q.type));
+    }
     head.scratch = scratch.data + thread * scratch.a_thread;
     context.kernels->attention_head(head);
   });
