@@ -122,26 +122,28 @@ TEST_CASE(
   });
 }
 
-TEST_CASE("attention to bf16 rows is refused where no product takes them, on every ISA and tiles") {
+TEST_CASE("attention is computed in f32 and, where a product takes it, in bf16; other rows are refused, on every ISA") {
   support::for_each_isa_and_tiles([](const kernels::KernelTable& table) {
     const Context context{&table, {1}};
     const std::vector<float> zeros(32);
-    std::vector<float> found(16, 1.0f);
+    std::vector<float> found;
     Scratch scratch;
     scratch.reset(AttentionScratch::bytes(context, 16, 1));
     const AttentionScratch memory(context, 16, 1, scratch);
     const auto attend_to = [&](DataType type) {
+      found.assign(16, 1.0f);
       const Operand row{zeros.data(), 16, type};
       compute_heads(context, 1, memory, [&](index_t) {
         return kernels::AttentionHead{row, row, row, nullptr, {found.data(), 16}, 1, 1, 16};
       });
     };
-    attend_to(DataType::f32);
-    CHECK(found == std::vector<float>(16, 0.0f));
-    if (table.halves == DataType::bf16) {
-      attend_to(DataType::bf16);
-    } else {
-      CHECK(support::code_of([&] { attend_to(DataType::bf16); }) == ErrorCode::unsupported);
+    for (const DataType type : {DataType::f32, DataType::f16, DataType::bf16, DataType::i8, DataType::i16}) {
+      if (type == DataType::f32 || type == table.halves) {
+        attend_to(type);
+        CHECK(found == std::vector<float>(16, 0.0f));
+      } else {
+        CHECK(support::code_of([&] { attend_to(type); }) == ErrorCode::unsupported);
+      }
     }
   });
 }
