@@ -10,7 +10,7 @@ SHARED_OPTION := -DCLIPON_SHARED_DIR=$(if $(SHARED),$(realpath $(SHARED)))
 CONFIGURE = cmake --preset $(1) -DCLIPON_PYTHON=$(PYTHON) $(SHARED_OPTION) > build/$(1).log || { cat build/$(1).log; exit 1; }
 CTEST = ctest --output-on-failure --no-tests=error
 
-.PHONY: demo test test-all trust asan ubsan tsan msan ndebug clang coverage fuzz meson consumer parity lint tidy format clean packages-build packages-test packages-ci venv
+.PHONY: demo test test-all trust asan ubsan tsan msan ndebug clang arm64 coverage fuzz meson consumer parity lint tidy format clean packages-build packages-test packages-ci packages-arm64 venv
 
 demo: packages-build
 	@mkdir -p build
@@ -54,6 +54,15 @@ msan: packages-ci venv
 	@$(call CONFIGURE,$@)
 	@cmake --build build/$@ -j $(JOBS) --target clipon_make_seeds replay_gguf replay_picture
 	@$(CTEST) --test-dir build/$@ --tests-regex 'fuzz/(seeds|gguf|picture)'
+
+# On an emulated AArch64 that has every extension.  Without unit/core: qemu-user does not say which pages are huge.
+arm64: packages-arm64
+	@mkdir -p build
+	@$(call CONFIGURE,$@)
+	@cmake --build build/$@ -j $(JOBS) --target clipon_tests
+	@$(CTEST) --test-dir build/$@ --tests-regex '^unit/' --exclude-regex unit/core --timeout 3600
+	python3 tests/hygiene/check_hygiene.py . --nm aarch64-linux-gnu-nm --objects \
+	    "$$(echo build/$@/CMakeFiles/clipon_dispatch.dir/dispatch/*.o | tr ' ' ';')"
 
 # Lines of include/clipon that the unit tests reach; fails below the marks of docs/reliability.md.  Without
 # hygiene/mixed: g++ gives the counters of two stb_image in one unit the same names.
@@ -121,5 +130,5 @@ $(VENV)/made: tests/requirements.txt
 	$(PYTHON) -m pip install --quiet --no-deps open_clip_torch==3.3.0
 	touch $@
 
-packages-build packages-test packages-ci: packages-%:
+packages-build packages-test packages-ci packages-arm64: packages-%:
 	@packaging/install.sh $*

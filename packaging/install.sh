@@ -1,10 +1,11 @@
 #!/bin/bash
-# install.sh build|test|ci: Debian packages that are missing, by apt-get where this user may; else their names.
+# install.sh build|test|ci|arm64: Debian packages that are missing, by apt-get where this user may; else their names.
 set -euo pipefail
 cd "$(dirname "$0")"
 lists=(debian-packages.txt)
 if [ "$1" != build ]; then lists+=(debian-packages-test.txt); fi
 if [ "$1" = ci ]; then lists+=(debian-packages-ci.txt); fi
+if [ "$1" = arm64 ]; then lists+=(debian-packages-arm64.txt); fi
 missing=()
 if ! command -v dpkg-query > /dev/null; then
   echo "clipon: not a Debian system; the packages needed are, by Debian's names: $(cat "${lists[@]}" | tr '\n' ' ')" >&2

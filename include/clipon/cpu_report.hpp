@@ -10,7 +10,7 @@ namespace clipon::inline CLIPON_ABI {
 
 struct CpuReport {
   std::string vendor;        ///< as CPUID says it
-  std::string brand;         ///< as CPUID says it; a virtual machine may fake it
+  std::string brand;         ///< as CPUID says it, and a virtual machine may fake it; "AArch64" there
   std::vector<Isa> built;    ///< kernels in this program
   std::vector<Isa> usable;   ///< of these, what the CPU and the operating system allow
   Isa picked = Isa::scalar;  ///< what Model::load takes with Isa::best

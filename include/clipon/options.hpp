@@ -16,8 +16,9 @@ enum class Precision {
   int8,
 };
 
-/// Instruction sets, lowest first; `best` is the highest that was built and that this CPU has.
-enum class Isa { scalar, sse2, avx2, avx2_vnni, avx512, avx512_vnni, avx512_bf16, amx, best };
+/// Instruction sets, lowest first: portable C++, those of x86-64, those of AArch64.  `best` is the highest that was
+/// built and that this CPU has.
+enum class Isa { scalar, sse2, avx2, avx2_vnni, avx512, avx512_vnni, avx512_bf16, amx, neon, neon_i8mm, best };
 
 class Profile;  // kernels/profile.hpp
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """House rules that a compiler does not check.
 
-    check_hygiene.py ROOT [--objects "a.o;b.o"]
+    check_hygiene.py ROOT [--objects "a.o;b.o"] [--nm nm]
 
 Layers of #include lines, forbidden calls in the library, sizes of files, and, for the per-ISA objects of
 libclipon_dispatch.a, that every symbol that other units could see carries its ISA's name.
@@ -107,10 +107,10 @@ def text_faults(root: Path) -> Iterator[str]:
             yield f"{name}: names a path of one machine"
 
 
-def symbol_faults(objects: list[str]) -> Iterator[str]:
+def symbol_faults(objects: list[str], nm: str) -> Iterator[str]:
     for path in objects:
         tag = re.sub(r"^kernels_|\.cpp\.o$", "", Path(path).name)
-        output = subprocess.run(["nm", "-C", "--defined-only", path], capture_output=True, text=True, check=True).stdout
+        output = subprocess.run([nm, "-C", "--defined-only", path], capture_output=True, text=True, check=True).stdout
         seen = 0
         for line in output.splitlines():
             kind, symbol = line[17:18], line[19:]
@@ -127,10 +127,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("root", type=Path)
     parser.add_argument("--objects", default="")
+    parser.add_argument("--nm", default="nm", help="the one that reads these objects")
     options = parser.parse_args()
     objects = [path for path in options.objects.split(";") if path]
     faults = [*layer_faults(options.root), *content_faults(options.root), *text_faults(options.root)]
-    faults += symbol_faults(objects)
+    faults += symbol_faults(objects, options.nm)
     for fault in faults:
         print(fault)
     print(f"{len(faults)} faults, {len(objects)} objects looked through")

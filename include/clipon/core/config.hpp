@@ -46,6 +46,10 @@
 #define CLIPON_ABI_MODE avx2
 #elif defined(__SSE2__)
 #define CLIPON_ABI_MODE sse2
+#elif defined(__ARM_FEATURE_MATMUL_INT8)
+#define CLIPON_ABI_MODE neon_i8mm
+#elif defined(__aarch64__)
+#define CLIPON_ABI_MODE neon
 #else
 #define CLIPON_ABI_MODE scalar
 #endif

@@ -4,6 +4,8 @@
 
 #if defined(__x86_64__)
 #include <xmmintrin.h>
+#elif defined(__aarch64__)
+#include <cstdint>
 #else
 #include <cfenv>
 #endif
@@ -30,6 +32,21 @@ class FloatingPointScope {
 
  private:
   unsigned before_;
+#elif defined(__aarch64__)
+  FloatingPointScope() {
+    // FPCR: to nearest, no traps, denormals flushed to zero (bit 24); Arm ARM, C5.2.8.  FPSR: the status flags.
+    constexpr std::uint64_t flush_to_zero = std::uint64_t{1} << 24;
+    __asm__ volatile("mrs %0, fpcr\n\tmrs %1, fpsr\n\tmsr fpcr, %2"
+                     : "=&r"(control_), "=&r"(status_)
+                     : "r"(flush_to_zero));
+  }
+  ~FloatingPointScope() {
+    __asm__ volatile("msr fpcr, %0\n\tmsr fpsr, %1" : : "r"(control_), "r"(status_));
+  }
+
+ private:
+  std::uint64_t control_;
+  std::uint64_t status_;
 #else
   FloatingPointScope() {
     std::feholdexcept(&before_);

@@ -27,10 +27,10 @@ template <class Arch>
 const KernelTable& kernel_table() {
   static constexpr KernelTable table = {
       .isa = Arch::isa,
-      .fast_i8 = Arch::has_vnni || Arch::vector_bits == 128 || Arch::vector_bits == 256,
+      .fast_i8 = Arch::fast_i8,
       .windows = Arch::has_amx,
       .halves = Arch::fast_bf16_dot || Arch::has_amx ? DataType::bf16 : DataType::f32,
-      .integers = Arch::has_vnni ? DataType::i8 : DataType::i16,
+      .integers = Arch::has_byte_dot ? DataType::i8 : DataType::i16,
       .gemm_rows = gemm_rows<Arch>,
       .panel_columns = panel_columns<Arch>,
       .block_bytes = block_bytes<Arch>,

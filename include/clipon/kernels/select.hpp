@@ -37,6 +37,11 @@ inline const KernelTable* built_table(Isa isa) {
       return &kernel_table<simd::avx512_bf16>();
     case Isa::amx:
       return &kernel_table<simd::amx>();
+#elif defined(__aarch64__)
+    case Isa::neon:
+      return &kernel_table<simd::neon>();
+    case Isa::neon_i8mm:
+      return &kernel_table<simd::neon_i8mm>();
 #endif
     default:
       return nullptr;
@@ -87,8 +92,8 @@ inline Isa parse_isa(std::string_view name) {
     if (name == simd::to_string(static_cast<Isa>(i))) return static_cast<Isa>(i);
   }
   throw Error(ErrorCode::invalid_argument,
-              "instruction set: expected scalar, sse2, avx2, avx2_vnni, avx512, avx512_vnni, avx512_bf16, amx or best, "
-              "found '" +
+              "instruction set: expected scalar, sse2, avx2, avx2_vnni, avx512, avx512_vnni, avx512_bf16, amx, neon, "
+              "neon_i8mm or best, found '" +
                   std::string(name) + "'");
 }
 

@@ -9,10 +9,12 @@
 
 namespace clipon::inline CLIPON_ABI::simd {
 
-struct scalar {  // portable C++; also what other processors than x86 run
+struct scalar {  // portable C++: what processors run that are neither x86-64 nor AArch64
   static constexpr Isa isa = Isa::scalar;
   static constexpr int vector_bits = 32;
-  static constexpr bool has_vnni = false;
+  static constexpr bool fast_i8 = false;  // products of int8 are faster than those of f32
+  static constexpr bool is_aarch64 = false;
+  static constexpr bool has_byte_dot = false;  // VPDPBUSD, USDOT
   static constexpr bool has_bf16 = false;
   static constexpr bool fast_bf16_dot = false;  // VDPBF16PS beats two multiply-adds on widened halves
   static constexpr bool has_amx = false;
@@ -21,16 +23,18 @@ struct scalar {  // portable C++; also what other processors than x86 run
 struct sse2 : scalar {  // every x86-64
   static constexpr Isa isa = Isa::sse2;
   static constexpr int vector_bits = 128;
+  static constexpr bool fast_i8 = true;  // VPMADDWD has two products where a multiply-add has one
 };
 
 struct avx2 : scalar {  // AVX2 + FMA + F16C: Intel since 2013, AMD since 2015
   static constexpr Isa isa = Isa::avx2;
   static constexpr int vector_bits = 256;
+  static constexpr bool fast_i8 = true;
 };
 
 struct avx2_vnni : avx2 {  // AVX-VNNI: Intel since 2021 (client), AMD since Zen 5
   static constexpr Isa isa = Isa::avx2_vnni;
-  static constexpr bool has_vnni = true;
+  static constexpr bool has_byte_dot = true;
 };
 
 struct avx512 : scalar {  // F + BW + DQ + VL: Intel servers since 2017, AMD since Zen 4
@@ -40,7 +44,8 @@ struct avx512 : scalar {  // F + BW + DQ + VL: Intel servers since 2017, AMD sin
 
 struct avx512_vnni : avx512 {
   static constexpr Isa isa = Isa::avx512_vnni;
-  static constexpr bool has_vnni = true;
+  static constexpr bool fast_i8 = true;
+  static constexpr bool has_byte_dot = true;
 };
 
 struct avx512_bf16 : avx512_vnni {  // AMD since Zen 4; on Intel see simd/cpu.hpp, fast_bf16_dot
@@ -53,6 +58,18 @@ struct amx : avx512_bf16 {  // tiles, with bf16 and int8: Intel servers since 20
   static constexpr Isa isa = Isa::amx;
   static constexpr bool fast_bf16_dot = false;
   static constexpr bool has_amx = true;
+};
+
+struct neon : scalar {  // every AArch64
+  static constexpr Isa isa = Isa::neon;
+  static constexpr int vector_bits = 128;
+  static constexpr bool is_aarch64 = true;
+};
+
+struct neon_i8mm : neon {  // USDOT: Armv8.6, Neoverse V1 and N2, Apple since M2
+  static constexpr Isa isa = Isa::neon_i8mm;
+  static constexpr bool fast_i8 = true;
+  static constexpr bool has_byte_dot = true;
 };
 
 constexpr const char* to_string(Isa isa) {
@@ -73,6 +90,10 @@ constexpr const char* to_string(Isa isa) {
       return "avx512_bf16";
     case Isa::amx:
       return "amx";
+    case Isa::neon:
+      return "neon";
+    case Isa::neon_i8mm:
+      return "neon_i8mm";
     case Isa::best:
       return "best";
   }
@@ -98,6 +119,10 @@ using compiled = avx2;
 #endif
 #elif defined(__SSE2__)
 using compiled = sse2;
+#elif defined(__ARM_FEATURE_MATMUL_INT8)
+using compiled = neon_i8mm;
+#elif defined(__aarch64__)
+using compiled = neon;
 #else
 using compiled = scalar;
 #endif

@@ -56,6 +56,32 @@ struct Bytes<Arch, 128> {
 };
 #endif
 
+#if defined(__aarch64__)
+template <class Arch>
+struct Bytes<Arch, 128> {
+  static constexpr int registers = 4;
+  using Batch = typename F32<Arch>::Batch;
+  static CLIPON_ALWAYS_INLINE void store(std::uint8_t* p, Batch v) {
+    const int16x4_t words = vqmovn_s32(vcvtnq_s32_f32(v));
+    const std::uint32_t bytes = vget_lane_u32(vreinterpret_u32_u8(vqmovun_s16(vcombine_s16(words, words))), 0);
+    __builtin_memcpy(p, &bytes, 4);
+  }
+  static CLIPON_ALWAYS_INLINE void store_all(std::uint8_t* p, const Batch (&v)[registers]) {
+    const int32x4_t whole[] = {vcvtnq_s32_f32(v[0]), vcvtnq_s32_f32(v[1]), vcvtnq_s32_f32(v[2]), vcvtnq_s32_f32(v[3])};
+    store_all(p, whole);
+  }
+  static CLIPON_ALWAYS_INLINE void store_all(std::uint8_t* p, const int32x4_t (&v)[registers]) {
+    const int16x8_t low = vqmovn_high_s32(vqmovn_s32(v[0]), v[1]);
+    const int16x8_t high = vqmovn_high_s32(vqmovn_s32(v[2]), v[3]);
+    vst1q_u8(p, vqmovun_high_s16(vqmovun_s16(low), high));
+  }
+  static CLIPON_ALWAYS_INLINE void store_words(std::int16_t* p, Batch v) {
+    const int32x4_t bytes = vminq_s32(vmaxq_s32(vcvtnq_s32_f32(v), vdupq_n_s32(0)), vdupq_n_s32(255));
+    vst1_s16(p, vmovn_s32(bytes));
+  }
+};
+#endif
+
 // The packs work within 128 bits: four bytes of each of the four registers lie in each, in the order of the registers.
 #if defined(__AVX2__)
 template <class Arch>

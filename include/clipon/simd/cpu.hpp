@@ -2,6 +2,8 @@
 // Layer 1.  (xsimd 8's detection asks CPUID alone, and a kernel without AVX-512 state would crash on it.)
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <string>
 
 #include "clipon/core/config.hpp"
@@ -14,19 +16,26 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #endif
+#if defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
+#elif defined(__aarch64__) && defined(__APPLE__)
+#include <sys/sysctl.h>
+#endif
 
 namespace clipon::inline CLIPON_ABI::simd {
 
 struct CpuFeatures {
   std::string vendor;  // "GenuineIntel", "AuthenticAMD"; empty where unknown
-  std::string brand;   // the marketing name; a virtual machine may fake it
+  std::string brand;   // the marketing name, which a virtual machine may fake; AArch64 has none
   bool sse2 = false;
   bool avx2 = false;  // with FMA and F16C
   bool avx_vnni = false;
   bool avx512 = false;  // F + BW + DQ + VL
   bool avx512_vnni = false;
   bool avx512_bf16 = false;
-  bool amx = false;  // tile + bf16 + int8; the permission to use tiles is asked for later
+  bool neon = false;
+  bool neon_i8mm = false;  // products of int8: USDOT among them
+  bool amx = false;        // tile + bf16 + int8; the permission to use tiles is asked for later
 };
 
 #if defined(__x86_64__) || defined(__i386__)
@@ -50,6 +59,21 @@ inline std::string cpu_brand() {
   const auto last = name.find_last_not_of(' ');
   name.resize(last == std::string::npos ? 0 : last + 1);
   return name;
+}
+#endif
+
+#if defined(__aarch64__)
+inline bool has_i8mm() {
+#if defined(__linux__)
+  constexpr unsigned long i8mm = 1ul << 13;  // HWCAP2_I8MM
+  return (::getauxval(AT_HWCAP2) & i8mm) != 0;
+#elif defined(__APPLE__)
+  int found = 0;
+  std::size_t size = sizeof found;
+  return ::sysctlbyname("hw.optional.arm.FEAT_I8MM", &found, &size, nullptr, 0) == 0 && found != 0;
+#else
+  return false;
+#endif
 }
 #endif
 
@@ -87,6 +111,10 @@ inline CpuFeatures detect_cpu() {
   cpu.avx512_vnni = cpu.avx512 && bit(c7, 11);
   cpu.avx512_bf16 = cpu.avx512_vnni && bit(a71, 5);
   cpu.amx = tiles && cpu.avx512_bf16 && bit(d7, 22) && bit(d7, 24) && bit(d7, 25);
+#elif defined(__aarch64__)
+  cpu.brand = "AArch64";
+  cpu.neon = true;  // part of the architecture
+  cpu.neon_i8mm = has_i8mm();
 #endif
   return cpu;
 }
@@ -129,6 +157,10 @@ inline bool supports(const CpuFeatures& cpu, Isa isa) {
       return cpu.avx512_bf16;
     case Isa::amx:
       return cpu.amx;
+    case Isa::neon:
+      return cpu.neon;
+    case Isa::neon_i8mm:
+      return cpu.neon_i8mm;
     case Isa::best:
       return false;
   }

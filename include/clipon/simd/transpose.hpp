@@ -35,6 +35,29 @@ struct Quads<Arch, 128> {
 };
 #endif
 
+#if defined(__aarch64__)
+template <class Arch>
+struct Quads<Arch, 128> {
+  static CLIPON_ALWAYS_INLINE uint32x4_t load(const unsigned char* p) { return vreinterpretq_u32_u8(vld1q_u8(p)); }
+  static CLIPON_ALWAYS_INLINE void transpose(const unsigned char* const* rows, index_t offset, std::uint32_t* out,
+                                             index_t out_stride) {
+    const uint32x4_t a = load(rows[0] + offset);
+    const uint32x4_t b = load(rows[1] + offset);
+    const uint32x4_t c = load(rows[2] + offset);
+    const uint32x4_t d = load(rows[3] + offset);
+    const auto pairs = [](uint32x4_t even, uint32x4_t odd) __attribute__((always_inline)) {  // a0 b0 a2 b2, a1 b1 a3 b3
+      return uint64x2x2_t{{vreinterpretq_u64_u32(vtrn1q_u32(even, odd)), vreinterpretq_u64_u32(vtrn2q_u32(even, odd))}};
+    };
+    const uint64x2x2_t ab = pairs(a, b);
+    const uint64x2x2_t cd = pairs(c, d);
+    vst1q_u32(out, vreinterpretq_u32_u64(vtrn1q_u64(ab.val[0], cd.val[0])));
+    vst1q_u32(out + out_stride, vreinterpretq_u32_u64(vtrn1q_u64(ab.val[1], cd.val[1])));
+    vst1q_u32(out + 2 * out_stride, vreinterpretq_u32_u64(vtrn2q_u64(ab.val[0], cd.val[0])));
+    vst1q_u32(out + 3 * out_stride, vreinterpretq_u32_u64(vtrn2q_u64(ab.val[1], cd.val[1])));
+  }
+};
+#endif
+
 // Rows i, i + 4, ... lie in the 128-bit lanes of one register, so that a 4 x 4 transposition within the lanes is all.
 #if defined(__AVX2__)
 template <class Arch>

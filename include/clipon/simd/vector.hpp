@@ -15,11 +15,12 @@
 
 #include "clipon/core/types.hpp"
 #include "clipon/simd/arch.hpp"
+#include "clipon/simd/vector_neon.hpp"
 
 namespace clipon::inline CLIPON_ABI::simd {
 
 template <class Arch, int bits = Arch::vector_bits>
-struct F32;
+struct F32;  // vector_neon.hpp has that of AArch64
 
 template <class Arch>
 struct F32<Arch, 32> {  // portable: a vector of one

@@ -76,6 +76,43 @@ struct I16<Arch, 128> {
 };
 #endif
 
+#if defined(__aarch64__)
+template <class Arch>
+struct I16<Arch, 128> {
+  using Words = int16x8_t;
+  using Sum = uint32x4_t;
+  using Integers = int32x4_t;
+  static CLIPON_ALWAYS_INLINE Words load(const void* p) {
+    return vreinterpretq_s16_u8(vld1q_u8(static_cast<const std::uint8_t*>(p)));
+  }
+  static CLIPON_ALWAYS_INLINE void store(void* p, Words w) {
+    vst1q_u8(static_cast<std::uint8_t*>(p), vreinterpretq_u8_s16(w));
+  }
+  static CLIPON_ALWAYS_INLINE Words broadcast(const void* p) {
+    std::uint32_t pair;
+    __builtin_memcpy(&pair, p, sizeof pair);
+    return vreinterpretq_s16_u32(vdupq_n_u32(pair));
+  }
+  static CLIPON_ALWAYS_INLINE void forget(Words& w) { __asm__("" : "+w"(w)); }
+  static CLIPON_ALWAYS_INLINE Words add(Words a, Words b) { return vaddq_s16(a, b); }
+  static CLIPON_ALWAYS_INLINE Words subtract(Words a, Words b) { return vsubq_s16(a, b); }
+  static CLIPON_ALWAYS_INLINE Words swap_neighbours(Words w) {
+    return vreinterpretq_s16_s32(vrev64q_s32(vreinterpretq_s32_s16(w)));
+  }
+  static CLIPON_ALWAYS_INLINE Sum set(std::uint32_t x) { return vdupq_n_u32(x); }
+  static CLIPON_ALWAYS_INLINE Sum load_sum(const void* p) { return vreinterpretq_u32_s16(load(p)); }
+  static CLIPON_ALWAYS_INLINE Sum dot(Words a, Words b, Sum sum) {
+    const int32x4_t low = vmull_s16(vget_low_s16(a), vget_low_s16(b));
+    return vaddq_u32(sum, vreinterpretq_u32_s32(vpaddq_s32(low, vmull_high_s16(a, b))));
+  }
+  static CLIPON_ALWAYS_INLINE void store_sum(void* p, Sum sum) { store(p, vreinterpretq_s16_u32(sum)); }
+  template <int bits>
+  static CLIPON_ALWAYS_INLINE Integers shift_down(Sum sum) {  // as of signed numbers
+    return vshrq_n_s32(vreinterpretq_s32_u32(sum), bits);
+  }
+};
+#endif
+
 #if defined(__AVX2__)
 template <class Arch>
 struct I16<Arch, 256> {
@@ -129,7 +166,7 @@ struct I16<Arch, 512> {
   static CLIPON_ALWAYS_INLINE Sum load_sum(const void* p) { return reinterpret_cast<Sum>(load(p)); }
   static CLIPON_ALWAYS_INLINE Sum dot(Words a, Words b, Sum sum) {
 #if defined(__AVX512VNNI__)
-    if constexpr (Arch::has_vnni)
+    if constexpr (Arch::has_byte_dot)
       return reinterpret_cast<Sum>(_mm512_dpwssd_epi32(reinterpret_cast<__m512i>(sum), a, b));
 #endif
     return sum + reinterpret_cast<Sum>(_mm512_madd_epi16(a, b));

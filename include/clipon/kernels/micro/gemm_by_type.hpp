@@ -19,10 +19,10 @@ inline void gemm(const GemmBlock& block) {
       return;
     case DataType::i8:
       if constexpr (Arch::has_amx) return gemm_block_tiles<Arch, simd::Tiles<Arch::has_amx>, DataType::i8>(block);
-      if constexpr (Arch::has_vnni) return gemm_block<Arch, ProductI8<Arch>>(block);
+      if constexpr (Arch::has_byte_dot) return gemm_block<Arch, ProductI8<Arch>>(block);
       return;
     case DataType::i16:
-      if constexpr (!Arch::has_vnni) return gemm_block<Arch, ProductI16<Arch>>(block);
+      if constexpr (!Arch::has_byte_dot) return gemm_block<Arch, ProductI16<Arch>>(block);
       return;
     case DataType::f16:
       return;  // no product of this type: the driver never asks for one, nor for others than the table names

@@ -8,16 +8,19 @@ namespace clipon::inline CLIPON_ABI::kernels {
 // Register budget: MR * NV sums + NV loads (+ 1 broadcast where memory operands can't broadcast).
 //   512 bits: 24 + 3 + 1 of 32 registers
 //   256 bits: 12 + 2 + 1 of 16
-//   128 bits: 8 + 2 + 1 of 16
+//   SSE2: 8 + 2 + 1 of 16
+//   AArch64: 18 + 3 + 6 of 32, since g++ 12 loads the broadcasts of all rows before it multiplies
 //   portable: 16 sums keep a scalar FPU busy
-// i16, whose W and A take two registers each, has fewer rows: 2 NV loads, 2 broadcasts.
+// i16, whose W and A take two registers each, has fewer rows: 2 NV loads, 2 broadcasts, of all rows on AArch64.
 template <class Arch>
 struct GemmTile {
   static constexpr int bits = Arch::vector_bits;
-  static constexpr int rows = bits == 512 ? 8 : bits == 256 ? 6 : 4;  // the most
-  static constexpr int vectors = bits == 512 ? 3 : bits >= 128 ? 2 : 4;
+  static constexpr int rows = bits == 512 ? 8 : bits == 256 || Arch::is_aarch64 ? 6 : 4;  // the most
+  static constexpr int vectors = bits == 512 || Arch::is_aarch64 ? 3 : bits >= 128 ? 2 : 4;
 
-  static constexpr int rows_of(DataType type) { return type != DataType::i16 ? rows : bits == 512 ? 6 : 4; }
+  static constexpr int rows_of(DataType type) {
+    return type != DataType::i16 ? rows : bits == 512 ? 6 : Arch::is_aarch64 ? 3 : 4;
+  }
 };
 
 template <class Arch>

@@ -128,7 +128,7 @@ inline void pack_panel(const StoredMatrix& w, index_t first, const PanelRows& ou
       for (index_t j = 0; j < nr; ++j) *panel++ = typed[j * block + i];
     }
   }
-  if constexpr (!Arch::has_vnni) {
+  if constexpr (!Arch::has_byte_dot) {
     const index_t steps = (panel - first_step) / nr;
     if (out.type == DataType::i16) within_panel<Arch>(first_step, steps, static_cast<std::uint32_t*>(out.panel));
   }

@@ -105,7 +105,7 @@ inline double peak(DataType type, index_t steps) {
     if (type == DataType::bf16) return peak_of<Arch, ProductBf16<Arch>>(steps);
   }
   if (is_integer(type)) {
-    if constexpr (Arch::has_vnni) return peak_of<Arch, ProductI8<Arch>>(steps);
+    if constexpr (Arch::has_byte_dot) return peak_of<Arch, ProductI8<Arch>>(steps);
     return peak_of<Arch, PlainProductI16<Arch>>(steps);
   }
   return peak_of<Arch, ProductF32<Arch>>(steps);

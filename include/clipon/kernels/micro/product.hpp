@@ -4,7 +4,7 @@
 // A step takes 32 bits of a row of A: one float, two bf16 or four bytes.
 //   f32   one fused multiply-add; W may be bf16, which is widened
 //   bf16  VDPBF16PS; without it f32
-//   i8    VPDPBUSD (bytes of A unsigned, of W signed); without it i16, in word_product.hpp
+//   i8    VPDPBUSD or USDOT (bytes of A unsigned, of W signed); without it i16, in word_product.hpp
 #pragma once
 
 #include <cstring>

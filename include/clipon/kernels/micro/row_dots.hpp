@@ -25,10 +25,14 @@ constexpr int kIntoL2 = 2;  // the builtin's "locality": prefetcht1
 // the tile.
 template <class Arch>
 CLIPON_ALWAYS_INLINE typename simd::F32<Arch>::Batch in_register(typename simd::F32<Arch>::Batch x) {
-#if defined(__SSE2__)
+#if defined(__SSE2__) || defined(__aarch64__)
   if constexpr (Arch::vector_bits > 32) {
     typename simd::F32<Arch>::Batch::register_type held = x;
+#if defined(__SSE2__)
     __asm__("" : "+v"(held));
+#else
+    __asm__("" : "+w"(held));
+#endif
     return held;
   }
 #endif

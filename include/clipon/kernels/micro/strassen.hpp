@@ -131,7 +131,7 @@ inline void strassen_panels_of(const StrassenPanels& job) {
 template <class Arch>
 inline void strassen_panels(const StrassenPanels& job) {
   if (job.type == DataType::f32) return strassen_panels_of<Arch, ProductF32<Arch>>(job);
-  if constexpr (!Arch::has_vnni) strassen_panels_of<Arch, ProductI16<Arch>>(job);
+  if constexpr (!Arch::has_byte_dot) strassen_panels_of<Arch, ProductI16<Arch>>(job);
 }
 
 /// Half a panel of W [half, NR], or one minus another; within: i16's [NR].
@@ -267,7 +267,7 @@ template <class Arch>
 inline void strassen_block(const StrassenBlock& block) {
   if (block.halved) return strassen_block_halved<Arch>(block);
   if (block.a.type == DataType::f32) return strassen_block_of<Arch, ProductF32<Arch>>(block);
-  if constexpr (!Arch::has_vnni) strassen_block_of<Arch, ProductI16<Arch>>(block);
+  if constexpr (!Arch::has_byte_dot) strassen_block_of<Arch, ProductI16<Arch>>(block);
 }
 
 }  // namespace clipon::inline CLIPON_ABI::kernels
