@@ -109,7 +109,7 @@ lint: packages-ci venv
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 
-# One kernel unit of each register width, and the command, which includes every header, in units of ten files.
+# One kernel unit of each register width, and the command, which includes every header, in units of twenty files.
 TIDY_FILES = build/clang/CMakeFiles/clipon_cli.dir/Unity/*.cxx build/clang/dispatch/kernels_{scalar,avx2,avx512_bf16}.cpp
 tidy: packages-ci venv
 	@mkdir -p build

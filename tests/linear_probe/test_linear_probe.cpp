@@ -14,7 +14,7 @@ using namespace clipon;
 
 namespace {
 
-const std::vector<std::string> kLabels = {"pizza", "guitar", "house"};
+const std::vector<std::string> kProbeLabels = {"pizza", "guitar", "house"};
 
 struct Data {
   Matrix rows;
@@ -92,7 +92,7 @@ TEST_CASE("the probe's objective is what it says, and no step around lowers it")
   for (const double c : {0.1, 31.6}) {
     ProbeOptions options;
     options.c = c;
-    const auto probe = LinearProbe::train(model, data.rows, data.classes, kLabels, options);
+    const auto probe = LinearProbe::train(model, data.rows, data.classes, kProbeLabels, options);
     CHECK(probe.fit().converged);
     CHECK(probe.fit().objective == doctest::Approx(objective(probe, data, c, nullptr, 1.0f)).epsilon(1e-5));
     CHECK(probe.fit().objective < std::log(3.0));
@@ -102,12 +102,12 @@ TEST_CASE("the probe's objective is what it says, and no step around lowers it")
 
 TEST_CASE("from a zero-shot start: a tiny C is zero-shot, a large one is the plain probe") {
   const Model& model = support::demo_model();
-  const Classifier zero_shot(model, kLabels);
+  const Classifier zero_shot(model, kProbeLabels);
   const Data data = make(82, 30, 2.0f);
   ProbeOptions options;
   options.zero_shot = &zero_shot;
   options.c = 1e-9;
-  const auto held = LinearProbe::train(model, data.rows, data.classes, kLabels, options);
+  const auto held = LinearProbe::train(model, data.rows, data.classes, kProbeLabels, options);
   const auto found = held.classify_embeddings(data.rows);
   const auto expected = zero_shot.classify_embeddings(data.rows);
   // the bias is free, so it alone has moved: weights are the prototypes
@@ -117,12 +117,12 @@ TEST_CASE("from a zero-shot start: a tiny C is zero-shot, a large one is the pla
   }
   REQUIRE(found.size() == expected.size());
   options.c = 10.0;
-  const auto probe = LinearProbe::train(model, data.rows, data.classes, kLabels, options);
+  const auto probe = LinearProbe::train(model, data.rows, data.classes, kProbeLabels, options);
   CHECK(probe.fit().objective ==
         doctest::Approx(objective(probe, data, 10.0, &zero_shot.prototypes(), model.logit_scale())).epsilon(1e-5));
   const Classifier other(model, {"a", "b", "c"});
   options.zero_shot = &other;
-  CHECK(support::code_of([&] { (void)LinearProbe::train(model, data.rows, data.classes, kLabels, options); }) ==
+  CHECK(support::code_of([&] { (void)LinearProbe::train(model, data.rows, data.classes, kProbeLabels, options); }) ==
         ErrorCode::invalid_argument);
 }
 
@@ -131,26 +131,27 @@ TEST_CASE("the sweep of C goes as the paper says and finds the best of what it t
   const Data data = make(83, 45, 3.0f);
   const Data validation = make(84, 90, 3.0f);
   std::vector<SweepStep> tried;
-  const double c = choose_c(model, data.rows, data.classes, validation.rows, validation.classes, kLabels, {}, &tried);
+  const double c =
+      choose_c(model, data.rows, data.classes, validation.rows, validation.classes, kProbeLabels, {}, &tried);
   CHECK(tried.size() >= 7 + 4);
   CHECK(tried.size() <= 7 + 8);
   double best = 0.0;
   for (const SweepStep& step : tried) best = std::max(best, step.accuracy);
   ProbeOptions options;
   options.c = c;
-  const auto probe = LinearProbe::train(model, data.rows, data.classes, kLabels, options);
+  const auto probe = LinearProbe::train(model, data.rows, data.classes, kProbeLabels, options);
   CHECK(probe.accuracy(validation.rows, validation.classes) == best);
 }
 
 TEST_CASE("a saved probe answers as before and belongs to its model") {
   const Model& model = support::demo_model();
   const Data data = make(85, 30, 1.0f);
-  const auto probe = LinearProbe::train(model, data.rows, data.classes, kLabels);
+  const auto probe = LinearProbe::train(model, data.rows, data.classes, kProbeLabels);
   const std::string path =
       (std::filesystem::temp_directory_path() / ("clipon-probe-" + std::to_string(::getpid()))).string();
   probe.save(path);
   const auto loaded = LinearProbe::load(model, path);
-  CHECK(loaded.labels() == kLabels);
+  CHECK(loaded.labels() == kProbeLabels);
   CHECK(loaded.c() == probe.c());
   CHECK(loaded.logits(data.rows) == probe.logits(data.rows));
   const auto top = loaded.classify_embeddings(data.rows, 2)[4];
@@ -167,7 +168,7 @@ TEST_CASE("examples that make no sense are refused") {
   const Model& model = support::demo_model();
   Data data = make(86, 9, 1.0f);
   const auto refused = [&](const ProbeOptions& options) {
-    return support::code_of([&] { (void)LinearProbe::train(model, data.rows, data.classes, kLabels, options); });
+    return support::code_of([&] { (void)LinearProbe::train(model, data.rows, data.classes, kProbeLabels, options); });
   };
   ProbeOptions options;
   options.c = 0.0;
@@ -198,7 +199,7 @@ TEST_CASE("shots: as many of each class as asked for, the fewer among the more, 
 
 TEST_CASE("Tip-Adapter: zero-shot logits plus the shots' votes, by the paper's formula") {
   const Model& model = support::demo_model();
-  const Classifier classifier(model, kLabels);
+  const Classifier classifier(model, kProbeLabels);
   const Data shots = make(87, 6, 1.0f);
   const Data queries = make(88, 5, 1.0f);
   TipAdapterOptions options;
