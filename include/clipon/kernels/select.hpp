@@ -17,39 +17,13 @@
 namespace clipon::inline CLIPON_ABI::kernels {
 
 /// The table of `isa` if this program holds it, else null.
-inline const KernelTable* built_table(Isa isa) {
 #if defined(CLIPON_DISPATCH)
-  switch (isa) {
-    case Isa::scalar:
-      return &kernel_table<simd::scalar>();
-#if defined(__x86_64__)
-    case Isa::sse2:
-      return &kernel_table<simd::sse2>();
-    case Isa::avx2:
-      return &kernel_table<simd::avx2>();
-    case Isa::avx2_vnni:
-      return &kernel_table<simd::avx2_vnni>();
-    case Isa::avx512:
-      return &kernel_table<simd::avx512>();
-    case Isa::avx512_vnni:
-      return &kernel_table<simd::avx512_vnni>();
-    case Isa::avx512_bf16:
-      return &kernel_table<simd::avx512_bf16>();
-    case Isa::amx:
-      return &kernel_table<simd::amx>();
-#elif defined(__aarch64__)
-    case Isa::neon:
-      return &kernel_table<simd::neon>();
-    case Isa::neon_i8mm:
-      return &kernel_table<simd::neon_i8mm>();
-#endif
-    default:
-      return nullptr;
-  }
+const KernelTable* built_table(Isa isa);  // in libclipon_dispatch.a: cmake/tables.cpp.in
 #else
+inline const KernelTable* built_table(Isa isa) {
   return isa == simd::compiled::isa ? &kernel_table<simd::compiled>() : nullptr;
-#endif
 }
+#endif
 
 /// The instruction sets that this program holds and this CPU runs, lowest first.  Where AMX's `tiles` are wanted, it
 /// is among them only if the system grants them.
