@@ -82,8 +82,8 @@ fuzz: packages-ci venv
 	@cmake --build build/$@ -j $(JOBS) --target clipon_make_seeds fuzz_gguf fuzz_model fuzz_picture fuzz_text fuzz_api
 	tests/fuzz/run.sh $(HOURS) build/$@
 
-# Little optimised but for the kernels, which halves the time to build.
-MESON_SETUP = meson setup build/meson --buildtype release -Doptimization=1 --werror
+# Little optimised but for the kernels, and in units of twenty files: a third of the time to build.
+MESON_SETUP = meson setup build/meson --buildtype release -Doptimization=1 -Dunity=on -Dunity_size=20 --werror
 meson: packages-ci
 	$(MESON_SETUP) --reconfigure 2>/dev/null || $(MESON_SETUP)
 	meson compile -C build/meson
