@@ -16,6 +16,7 @@
 #include "clipon/core/types.hpp"
 #include "clipon/simd/arch.hpp"
 #include "clipon/simd/vector_neon.hpp"
+#include "clipon/simd/vector_part.hpp"
 
 namespace clipon::inline CLIPON_ABI::simd {
 
@@ -35,6 +36,7 @@ struct F32<Arch, 32> {  // portable: a vector of one
     if (n > 0) *p = v;
   }
   static CLIPON_ALWAYS_INLINE Batch keep(Batch v, index_t n) { return n > 0 ? v : 0.0f; }  // the first n lanes, else 0
+  static CLIPON_ALWAYS_INLINE void forget(Batch&) {}  // where v came from: it is not read from memory again
   static CLIPON_ALWAYS_INLINE Batch set(float x) { return x; }
   static CLIPON_ALWAYS_INLINE Batch fma(Batch a, Batch b, Batch c) { return a * b + c; }
   static CLIPON_ALWAYS_INLINE Batch fnma(Batch a, Batch b, Batch c) { return c - a * b; }
@@ -68,29 +70,12 @@ struct F32<Arch, 32> {  // portable: a vector of one
 
 #if defined(__SSE2__)
 template <class Arch>
-struct F32<Arch, 128> {
+struct F32<Arch, 128> : PartThroughMemory<Arch, xsimd::batch<float, xsimd::sse2>> {
   using Batch = xsimd::batch<float, xsimd::sse2>;
   static constexpr index_t width = 4;
   static CLIPON_ALWAYS_INLINE Batch load(const float* p) { return _mm_loadu_ps(p); }
   static CLIPON_ALWAYS_INLINE void store(float* p, Batch v) { _mm_storeu_ps(p, v); }
-  static CLIPON_ALWAYS_INLINE Batch load_part(const float* p, index_t n) { return load_part_or(p, n, 0.0f); }
-  static CLIPON_ALWAYS_INLINE Batch load_part_or(const float* p, index_t n, float other) {
-    alignas(16) float lane[4];
-    for (index_t i = 0; i < width; ++i) lane[i] = i < n ? p[i] : other;
-    return _mm_load_ps(lane);
-  }
-  static CLIPON_ALWAYS_INLINE void store_part(float* p, Batch v, index_t n) {
-    alignas(16) float lane[4];
-    _mm_store_ps(lane, v);
-    for (index_t i = 0; i < width; ++i) {
-      if (i < n) p[i] = lane[i];
-    }
-  }
-  static CLIPON_ALWAYS_INLINE Batch keep(Batch v, index_t n) {
-    alignas(16) float lane[4];
-    _mm_store_ps(lane, v);
-    return load_part(lane, n);
-  }
+  static CLIPON_ALWAYS_INLINE void forget(Batch& v) { __asm__("" : "+x"(v.data)); }
   static CLIPON_ALWAYS_INLINE Batch set(float x) { return _mm_set1_ps(x); }
   static CLIPON_ALWAYS_INLINE Batch fma(Batch a, Batch b, Batch c) { return a * b + c; }  // SSE2 has none
   static CLIPON_ALWAYS_INLINE Batch fnma(Batch a, Batch b, Batch c) { return c - a * b; }
@@ -170,6 +155,7 @@ struct F32<Arch, 256> {
   }
   static CLIPON_ALWAYS_INLINE void store_part(float* p, Batch v, index_t n) { _mm256_maskstore_ps(p, first(n), v); }
   static CLIPON_ALWAYS_INLINE Batch keep(Batch v, index_t n) { return _mm256_and_ps(v, _mm256_castsi256_ps(first(n))); }
+  static CLIPON_ALWAYS_INLINE void forget(Batch& v) { __asm__("" : "+x"(v.data)); }
   static CLIPON_ALWAYS_INLINE Batch set(float x) { return _mm256_set1_ps(x); }
   static CLIPON_ALWAYS_INLINE Batch fma(Batch a, Batch b, Batch c) { return _mm256_fmadd_ps(a, b, c); }
   static CLIPON_ALWAYS_INLINE Batch fnma(Batch a, Batch b, Batch c) { return _mm256_fnmadd_ps(a, b, c); }
@@ -261,6 +247,7 @@ struct F32<Arch, 512> {
   }
   static CLIPON_ALWAYS_INLINE void store_part(float* p, Batch v, index_t n) { _mm512_mask_storeu_ps(p, first(n), v); }
   static CLIPON_ALWAYS_INLINE Batch keep(Batch v, index_t n) { return _mm512_maskz_mov_ps(first(n), v); }
+  static CLIPON_ALWAYS_INLINE void forget(Batch& v) { __asm__("" : "+v"(v.data)); }
   static CLIPON_ALWAYS_INLINE Batch set(float x) { return _mm512_set1_ps(x); }
   static CLIPON_ALWAYS_INLINE Batch fma(Batch a, Batch b, Batch c) { return _mm512_fmadd_ps(a, b, c); }
   static CLIPON_ALWAYS_INLINE Batch fnma(Batch a, Batch b, Batch c) { return _mm512_fnmadd_ps(a, b, c); }

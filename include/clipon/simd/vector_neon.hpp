@@ -10,6 +10,7 @@
 
 #include "clipon/core/types.hpp"
 #include "clipon/simd/arch.hpp"
+#include "clipon/simd/vector_part.hpp"
 
 namespace clipon::inline CLIPON_ABI::simd {
 
@@ -18,29 +19,12 @@ struct F32;
 
 #if defined(__aarch64__)
 template <class Arch>
-struct F32<Arch, 128> {
+struct F32<Arch, 128> : PartThroughMemory<Arch, xsimd::batch<float, xsimd::neon64>> {
   using Batch = xsimd::batch<float, xsimd::neon64>;
   static constexpr index_t width = 4;
   static CLIPON_ALWAYS_INLINE Batch load(const float* p) { return vld1q_f32(p); }
   static CLIPON_ALWAYS_INLINE void store(float* p, Batch v) { vst1q_f32(p, v); }
-  static CLIPON_ALWAYS_INLINE Batch load_part(const float* p, index_t n) { return load_part_or(p, n, 0.0f); }
-  static CLIPON_ALWAYS_INLINE Batch load_part_or(const float* p, index_t n, float other) {
-    float lane[4];
-    for (index_t i = 0; i < width; ++i) lane[i] = i < n ? p[i] : other;
-    return vld1q_f32(lane);
-  }
-  static CLIPON_ALWAYS_INLINE void store_part(float* p, Batch v, index_t n) {
-    float lane[4];
-    vst1q_f32(lane, v);
-    for (index_t i = 0; i < width; ++i) {
-      if (i < n) p[i] = lane[i];
-    }
-  }
-  static CLIPON_ALWAYS_INLINE Batch keep(Batch v, index_t n) {
-    float lane[4];
-    vst1q_f32(lane, v);
-    return load_part(lane, n);
-  }
+  static CLIPON_ALWAYS_INLINE void forget(Batch& v) { __asm__("" : "+w"(v.data)); }
   static CLIPON_ALWAYS_INLINE Batch set(float x) { return vdupq_n_f32(x); }
   static CLIPON_ALWAYS_INLINE Batch fma(Batch a, Batch b, Batch c) { return vfmaq_f32(c, a, b); }
   static CLIPON_ALWAYS_INLINE Batch fnma(Batch a, Batch b, Batch c) { return vfmsq_f32(c, a, b); }

@@ -21,24 +21,6 @@ namespace clipon::inline CLIPON_ABI::kernels {
 constexpr index_t kRowsAhead = 4;
 constexpr int kIntoL2 = 2;  // the builtin's "locality": prefetcht1
 
-// What is loaded once: g++ 12 would make each of the products that use it read memory again, and loads are what bounds
-// the tile.
-template <class Arch>
-CLIPON_ALWAYS_INLINE typename simd::F32<Arch>::Batch in_register(typename simd::F32<Arch>::Batch x) {
-#if defined(__SSE2__) || defined(__aarch64__)
-  if constexpr (Arch::vector_bits > 32) {
-    typename simd::F32<Arch>::Batch::register_type held = x;
-#if defined(__SSE2__)
-    __asm__("" : "+v"(held));
-#else
-    __asm__("" : "+w"(held));
-#endif
-    return held;
-  }
-#endif
-  return x;
-}
-
 /// out[i * columns + c] = row i of the tile times row c of w.
 template <class Arch, int columns>
 inline void row_dots_tile(const RowDots& job, const float* const* row, const float* w, float* out) {
@@ -57,7 +39,8 @@ inline void row_dots_tile(const RowDots& job, const float* const* row, const flo
     }
 #pragma GCC unroll 16
     for (int c = 0; c < columns; ++c) {
-      const auto few = in_register<Arch>(V::load(w + c * job.w_stride + k));
+      auto few = V::load(w + c * job.w_stride + k);
+      V::forget(few);  // g++ 12 would make each product read memory again, and loads are what bounds the tile
 #pragma GCC unroll 16
       for (int r = 0; r < height; ++r) sum[r * columns + c] = V::fma(own[r], few, sum[r * columns + c]);
     }
