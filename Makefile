@@ -52,7 +52,7 @@ asan ubsan tsan ndebug clang: packages-ci venv
 msan: packages-ci venv
 	@mkdir -p build
 	@$(call CONFIGURE,$@)
-	@cmake --build build/$@ -j $(JOBS) --target clipon_make_seeds replay_gguf replay_picture
+	@cmake --build build/$@ -j $(JOBS) --target clipon_make_seeds replay
 	@$(CTEST) --test-dir build/$@ --tests-regex 'fuzz/(seeds|gguf|picture)'
 
 # On an emulated AArch64 that has every extension.  Without unit/core: qemu-user does not say which pages are huge.
@@ -70,7 +70,7 @@ coverage: packages-test venv
 	@mkdir -p build
 	@$(PYTHON) -m pip install --quiet gcovr==8.3
 	@$(call CONFIGURE,$@)
-	@cmake --build build/$@ -j $(JOBS) --target clipon_tests clipon_trust clipon_fast_math clipon_uninitialised clipon_make_seeds replay_gguf replay_model replay_picture replay_text replay_api
+	@cmake --build build/$@ -j $(JOBS) --target clipon_tests clipon_trust clipon_fast_math clipon_uninitialised clipon_make_seeds replay
 	@$(CTEST) --test-dir build/$@ --label-regex unit --exclude-regex hygiene/mixed > build/coverage.log || { tail -50 build/coverage.log; exit 1; }
 	tests/coverage.sh $(PYTHON) build/$@
 

@@ -14,9 +14,10 @@
 #endif
 #endif
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
-
 namespace fuzz {
+
+using Target = int(const std::uint8_t* data, std::size_t size);
+Target gguf, model, picture, text, api;  // each in the file fuzz_NAME.cpp
 
 #if defined(CLIPON_FUZZ_MSAN)
 constexpr auto kFastest = clipon::Isa::scalar;  // MemorySanitizer doesn't follow every vector instruction

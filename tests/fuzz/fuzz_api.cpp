@@ -80,7 +80,7 @@ void expect_alone_as_in_batch(const clipon::Matrix& rows, const std::vector<clip
 
 }  // namespace
 
-int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+int fuzz::api(const std::uint8_t* data, std::size_t size) {
   constexpr auto best = clipon::Isa::best;
   static const clipon::Model fast[][2] = {{load(best, false), load(best, true)},
                                           {load(best, false, Precision::bf16), load(best, true, Precision::bf16)},

@@ -2,7 +2,7 @@
 #include "clipon/format/weights.hpp"
 #include "fuzz.hpp"
 
-int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+int fuzz::gguf(const std::uint8_t* data, std::size_t size) {
   const clipon::LoadOptions options;
   try {
     const auto bytes = std::as_bytes(std::span(data, size));

@@ -5,7 +5,7 @@
 
 #include "fuzz.hpp"
 
-int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+int fuzz::model(const std::uint8_t* data, std::size_t size) {
   if (size < 1) return 0;
   clipon::LoadOptions options;
   options.threads = 1;

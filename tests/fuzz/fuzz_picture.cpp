@@ -15,7 +15,7 @@ std::vector<std::uint8_t> preprocess(clipon::Isa isa, const clipon::Image& image
 
 }  // namespace
 
-int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+int fuzz::picture(const std::uint8_t* data, std::size_t size) {
   if (size < 1) return 0;
   clipon::DecodeOptions options;
   options.apply_exif_orientation = (data[0] & 1) != 0;

@@ -16,7 +16,7 @@ clipon::text::Tokenizer make_tokenizer(clipon::text::Cleaning cleaning) {
 
 }  // namespace
 
-int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+int fuzz::text(const std::uint8_t* data, std::size_t size) {
   static const clipon::text::Tokenizer tokenizers[] = {make_tokenizer(clipon::text::Cleaning::ftfy),
                                                        make_tokenizer(clipon::text::Cleaning::basic)};
   if (size < 1) return 0;

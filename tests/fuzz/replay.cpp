@@ -1,10 +1,11 @@
-// Runs a fuzz target over folders of files: the corpus, in every build, without libFuzzer.
+// Runs a fuzz target over folders of files: the corpus, in every build, without libFuzzer.  replay TARGET FOLDER...
 #include <dirent.h>
 
 #include <cstdio>
 #include <exception>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "fuzz.hpp"
@@ -22,11 +23,28 @@ std::vector<std::uint8_t> read(const std::string& path) {
   return bytes;
 }
 
+fuzz::Target* find_target(const std::string& name) {
+  constexpr std::pair<const char*, fuzz::Target*> targets[] = {{"gguf", fuzz::gguf},
+                                                               {"model", fuzz::model},
+                                                               {"picture", fuzz::picture},
+                                                               {"text", fuzz::text},
+                                                               {"api", fuzz::api}};
+  for (const auto& [known, target] : targets) {
+    if (name == known) return target;
+  }
+  return nullptr;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  fuzz::Target* const target = argc > 1 ? find_target(argv[1]) : nullptr;
+  if (target == nullptr) {
+    std::printf("usage: replay gguf|model|picture|text|api FOLDER...\n");
+    return 1;
+  }
   std::vector<std::string> files;
-  for (int i = 1; i < argc; ++i) {
+  for (int i = 2; i < argc; ++i) {
     DIR* folder = ::opendir(argv[i]);
     if (folder == nullptr) continue;  // nothing has been found for this target yet
     while (const dirent* entry = ::readdir(folder)) {
@@ -39,7 +57,7 @@ int main(int argc, char** argv) {
   for (const auto& path : files) {
     try {
       const std::vector<std::uint8_t> bytes = read(path);
-      (void)LLVMFuzzerTestOneInput(bytes.data(), bytes.size());
+      (void)target(bytes.data(), bytes.size());
     } catch (const std::exception& error) {
       std::printf("%s: %s\n", path.c_str(), error.what());
       ++failed;
