@@ -32,7 +32,7 @@ YARDSTICK = """
 bool match(const std::string& s) { return std::regex_match(s, std::regex("a+b")); }
 Eigen::VectorXf solve(const Eigen::MatrixXf& a, const Eigen::VectorXf& b) { return a.ldlt().solve(b); }
 """
-COSTLY = ("<immintrin.h>", "<xsimd/xsimd.hpp>")
+COSTLY = ("immintrin.h", "xsimd/xsimd.hpp")
 ATTEMPTS = 8  # whatever else the machine does can only make a compilation look slower
 
 
@@ -42,20 +42,17 @@ def seconds_to_run(line: list[str]) -> float:
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
 
 
-def includes(root: Path, header: Path) -> set[str]:
-    """What `header` includes from outside, itself or through others of ours."""
-    outside: set[str] = set()
-    seen = {header}
-    todo = [header]
-    while todo:
-        for name in re.findall(r'^#include ([<"].+[>"])', todo.pop().read_text(encoding="utf-8"), re.MULTILINE):
-            ours = root / name[1:-1]
-            if not ours.exists():
-                outside.add(name)
-            elif ours not in seen:
-                seen.add(ours)
-                todo.append(ours)
-    return outside
+def that_reach(costly: set[str], include: Path, headers: list[Path]) -> set[str]:
+    """The names of the headers that include all of `costly`, themselves or through others of ours."""
+    included = {
+        header.relative_to(include).as_posix(): set(re.findall(r'^#include ["<](.+)[">]', text, re.MULTILINE))
+        for header in headers
+        for text in [header.read_text(encoding="utf-8")]
+    }
+    reaching = {name for name, names in included.items() if names >= costly}
+    while more := {name for name, names in included.items() if names & reaching} - reaching:
+        reaching |= more
+    return reaching
 
 
 def main() -> int:
@@ -70,15 +67,16 @@ def main() -> int:
         base += ["-isystem", folder]
     include = options.root / "include"
     headers = sorted(include.rglob("*.hpp"))
+    reaching = that_reach(set(COSTLY), include, headers)
 
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(options.jobs) as pool:
         costly = Path(folder) / "costly.hpp"
-        costly.write_text("#if defined(__SSE2__)\n" + "".join(f"#include {name}\n" for name in COSTLY) + "#endif\n")
+        costly.write_text("#if defined(__SSE2__)\n" + "".join(f"#include <{name}>\n" for name in COSTLY) + "#endif\n")
         subprocess.run([*base, *WARNINGS, "-x", "c++-header", str(costly), "-o", f"{costly}.gch"], check=True)
 
         def compile_alone(header: Path) -> str:
             name = header.relative_to(include).as_posix()
-            precompiled = ["-Winvalid-pch", "-include", str(costly)] if includes(include, header) >= set(COSTLY) else []
+            precompiled = ["-Winvalid-pch", "-include", str(costly)] if name in reaching else []
             line = [*base, *WARNINGS, *precompiled, "-fsyntax-only", "-x", "c++", "-"]
             done = subprocess.run(line, input=f'#include "{name}"\n', capture_output=True, text=True, check=False)
             return "" if done.returncode == 0 else f"{name}:\n{done.stderr[:2000]}"
