@@ -109,8 +109,9 @@ lint: packages-ci venv
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 
-# One kernel unit of each register width, and the command, which includes every header, in units of twenty files.
-TIDY_FILES = build/clang/CMakeFiles/clipon_cli.dir/Unity/*.cxx build/clang/dispatch/kernels_{scalar,avx2,avx512_bf16}.cpp
+# One kernel unit of each register width, the library's bodies, which include every header, and the command in units of
+# twenty files.
+TIDY_FILES = cmake/bodies.cpp build/clang/CMakeFiles/clipon_cli.dir/Unity/*.cxx build/clang/dispatch/kernels_{scalar,avx2,avx512_bf16}.cpp
 tidy: packages-ci venv
 	@mkdir -p build
 	@$(call CONFIGURE,clang)

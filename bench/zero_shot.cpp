@@ -3,6 +3,7 @@
 // turn, ROUNDS times.  Ends with the medians.
 #include <algorithm>
 #include <clipon/clipon.hpp>
+#include <clipon/core/finish_row.hpp>
 #include <cstdio>
 #include <cstdlib>
 #include <random>

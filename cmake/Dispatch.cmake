@@ -1,6 +1,6 @@
 # libclipon_dispatch.a: the kernels once for each instruction set, each in a generated two-line unit with its own flags,
-# and a unit that tells which there are.
-# They are always -O2, also in Debug builds: an inline function that a debug build does not inline would be kept by the
+# a unit that tells which there are, and one with the large bodies that other units need not compile then.
+# The kernels are always -O2, also in Debug builds: an inline function that a debug build does not inline would be kept by the
 # linker and could be an AVX-512 body under a name that baseline code uses.
 set(avx2 -mavx2 -mfma -mf16c)
 set(avx512 ${avx2} -mavx512f -mavx512bw -mavx512dq -mavx512vl)
@@ -62,7 +62,7 @@ foreach(tag IN LISTS held)
                               "${flags_${tag}};-O2;-fvisibility=hidden;-ffp-contract=off")
 endforeach()
 configure_file(cmake/tables.cpp.in "${CMAKE_CURRENT_BINARY_DIR}/dispatch/tables.cpp" @ONLY)
-target_sources(clipon_dispatch PRIVATE "${CMAKE_CURRENT_BINARY_DIR}/dispatch/tables.cpp")
+target_sources(clipon_dispatch PRIVATE "${CMAKE_CURRENT_BINARY_DIR}/dispatch/tables.cpp" cmake/bodies.cpp)
 target_compile_definitions(clipon_dispatch PUBLIC CLIPON_DISPATCH)
 target_link_libraries(clipon_dispatch PUBLIC clipon)
 set_target_properties(clipon_dispatch PROPERTIES EXPORT_NAME dispatch POSITION_INDEPENDENT_CODE ON UNITY_BUILD OFF)

@@ -1,5 +1,6 @@
 #include "index/query.hpp"
 
+#include <clipon/core/finish_row.hpp>
 #include <filesystem>
 
 namespace cli {

@@ -90,4 +90,6 @@ double choose_c(const Model& model, const ConstMatrixRef& embeddings, std::span<
 
 }  // namespace clipon::inline CLIPON_ABI
 
+#if CLIPON_BODIES
 #include "clipon/linear_probe/linear_probe.hpp"
+#endif

@@ -100,15 +100,9 @@ class Model {
     return out;
   }
   /// The same into the caller's [n, embed_dim].
-  void embed_images(std::span<const Image> images, MatrixRef out, const BatchOptions& options = {}) const {
-    embed_bytes(images.size(), out, options, [&](std::size_t i) { return images[i]; });
-  }
+  void embed_images(std::span<const Image> images, MatrixRef out, const BatchOptions& options = {}) const;
   /// The same for picture files, decoded on the threads that embed them.
-  [[nodiscard]] Matrix embed_image_files(std::span<const std::string> paths, const BatchOptions& options = {}) const {
-    Matrix out(static_cast<Eigen::Index>(paths.size()), embed_dim());
-    embed_bytes(paths.size(), out, options, [&](std::size_t i) { return Image::read(paths[i], options.decode); });
-    return out;
-  }
+  [[nodiscard]] Matrix embed_image_files(std::span<const std::string> paths, const BatchOptions& options = {}) const;
 
   /// n texts -> [n, embed_dim], rows of unit length.  n may be 0.
   [[nodiscard]] Matrix embed_texts(std::span<const std::string> texts, const BatchOptions& options = {}) const {
@@ -123,12 +117,7 @@ class Model {
                                     const BatchOptions& options = {}) const;
 
   /// What the image tower sees: RGB bytes [image_size, image_size, 3].  openai/CLIP clip/clip.py, _transform.
-  [[nodiscard]] std::vector<std::uint8_t> preprocess(const Image& image) const {
-    const FloatingPointScope scope;
-    std::vector<std::uint8_t> pixels(static_cast<std::size_t>(image_size() * image_size() * 3));
-    image::preprocess(*parts_->context.kernels, image.pixels(), parts_->built.preprocess, pixels.data());
-    return pixels;
-  }
+  [[nodiscard]] std::vector<std::uint8_t> preprocess(const Image& image) const;
 
   /// The picture against labels of the caller's choice; best first.  Throws Error invalid_argument when there are none.
   [[nodiscard]] std::vector<Prediction> zero_shot_classify(const Image& image, const std::vector<std::string>& labels,
@@ -173,4 +162,7 @@ class Model {
 
 }  // namespace clipon::inline CLIPON_ABI
 
+#include "clipon/demo_model.hpp"
+#if CLIPON_BODIES
 #include "clipon/model_calls.hpp"
+#endif

@@ -1,6 +1,7 @@
 // The bodies of Model's calls on many items.  Layer 5; part of model.hpp, include that.
 #pragma once
 
+#include "clipon/core/finish_row.hpp"
 #include "clipon/model.hpp"
 
 namespace clipon::inline CLIPON_ABI {
@@ -48,18 +49,6 @@ inline void check_output(const MatrixRef& out, std::size_t n, Eigen::Index embed
   }
 }
 
-/// A row to unit length.  The sum is taken in double, in order.  Throws Error not_finite for a row without direction.
-inline void finish_row(float* row, index_t n, bool normalize) {
-  double sum = 0.0;
-  for (index_t i = 0; i < n; ++i) sum += double{row[i]} * double{row[i]};
-  if (!is_finite(sum) || (normalize && !(sum > 0.0))) {
-    throw Error(ErrorCode::not_finite, "embedding: expected a finite direction, found none");
-  }
-  if (!normalize) return;
-  const double scale = 1.0 / std::sqrt(sum);
-  for (index_t i = 0; i < n; ++i) row[i] = static_cast<float>(double{row[i]} * scale);
-}
-
 /// Throws Error not_finite.  Integer products would launder a NaN into an embedding that looks sound.
 inline void check_pixels(std::span<const float> pixels) {
   constexpr std::uint32_t exponent = 0x7f800000u;
@@ -74,7 +63,7 @@ inline void fill_nan(float* row, index_t n) {
 
 }  // namespace detail
 
-inline Model::Model(std::span<const std::byte> bytes, const LoadOptions& options) {
+CLIPON_BODY Model::Model(std::span<const std::byte> bytes, const LoadOptions& options) {
   const FloatingPointScope scope;
   if (options.threads < 0 || options.threads > kMaxThreads) {
     throw Error(ErrorCode::invalid_argument,
@@ -131,7 +120,25 @@ void Model::embed_bytes(std::size_t n, MatrixRef out, const BatchOptions& option
   });
 }
 
-inline Matrix Model::embed_pixels(std::span<const float> pixels, std::size_t n, const BatchOptions& options) const {
+CLIPON_BODY void Model::embed_images(std::span<const Image> images, MatrixRef out, const BatchOptions& options) const {
+  embed_bytes(images.size(), out, options, [&](std::size_t i) { return images[i]; });
+}
+
+CLIPON_BODY Matrix Model::embed_image_files(std::span<const std::string> paths, const BatchOptions& options) const {
+  Matrix out(static_cast<Eigen::Index>(paths.size()), embed_dim());
+  embed_bytes(paths.size(), out, options, [&](std::size_t i) { return Image::read(paths[i], options.decode); });
+  return out;
+}
+
+CLIPON_BODY std::vector<std::uint8_t> Model::preprocess(const Image& image) const {
+  const FloatingPointScope scope;
+  std::vector<std::uint8_t> pixels(static_cast<std::size_t>(image_size() * image_size() * 3));
+  image::preprocess(*parts_->context.kernels, image.pixels(), parts_->built.preprocess, pixels.data());
+  return pixels;
+}
+
+CLIPON_BODY Matrix Model::embed_pixels(std::span<const float> pixels, std::size_t n,
+                                       const BatchOptions& options) const {
   const index_t picture = image_size() * image_size() * 3;
   if (pixels.size() % static_cast<std::size_t>(picture) != 0 ||
       pixels.size() / static_cast<std::size_t>(picture) != n) {
@@ -163,7 +170,8 @@ inline Matrix Model::embed_pixels(std::span<const float> pixels, std::size_t n, 
   return out;
 }
 
-inline void Model::embed_texts(std::span<const std::string> texts, MatrixRef out, const BatchOptions& options) const {
+CLIPON_BODY void Model::embed_texts(std::span<const std::string> texts, MatrixRef out,
+                                    const BatchOptions& options) const {
   const FloatingPointScope scope;
   detail::check_output(out, texts.size(), embed_dim());
   detail::BatchReport report(texts.size(), options);
@@ -208,18 +216,4 @@ inline void Model::embed_texts(std::span<const std::string> texts, MatrixRef out
   });
 }
 
-}  // namespace clipon::inline CLIPON_ABI
-
-// The embedded model's bytes: defined by the library clipon::demo_model, needed only by who calls load_demo.
-extern "C" {
-extern const unsigned char clipon_demo_model_begin[];
-extern const unsigned char clipon_demo_model_end[];
-}
-
-namespace clipon::inline CLIPON_ABI {
-inline Model Model::load_demo(const LoadOptions& options) {
-  const auto* begin = reinterpret_cast<const std::byte*>(clipon_demo_model_begin);
-  const auto* end = reinterpret_cast<const std::byte*>(clipon_demo_model_end);
-  return Model({begin, static_cast<std::size_t>(end - begin)}, options);
-}
 }  // namespace clipon::inline CLIPON_ABI

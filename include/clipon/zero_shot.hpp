@@ -109,5 +109,7 @@ class Classifier {
 
 }  // namespace clipon::inline CLIPON_ABI
 
+#if CLIPON_BODIES
 #include "clipon/zero_shot/classifier.hpp"
 #include "clipon/zero_shot/classifier_file.hpp"
+#endif

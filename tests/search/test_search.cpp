@@ -1,4 +1,5 @@
 // search and duplicate_groups: the public calls on stored vectors.
+#include <clipon/core/finish_row.hpp>
 #include <clipon/search.hpp>
 #include <cmath>
 #include <cstdlib>

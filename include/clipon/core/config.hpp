@@ -75,5 +75,21 @@
 #define CLIPON_DETAIL_ABI(version, mode, parallel) CLIPON_DETAIL_ABI_(version, mode, parallel)
 #define CLIPON_ABI CLIPON_DETAIL_ABI(v0_1, CLIPON_ABI_MODE, CLIPON_ABI_PARALLEL)
 
+// The bodies of Model's and Classifier's calls, of LinearProbe's and of the decoders are most of what a unit that calls
+// them compiles.  With clipon::dispatch one unit of its library has them (cmake/bodies.cpp), and the headers only
+// declare them (CLIPON_BODIES 0), except where a std:: container or an Eigen::Ref is laid out in another way than
+// there: libstdc++'s debug mode and old strings, Eigen's indices.
+#if !defined(CLIPON_BODIES)
+#if !defined(CLIPON_DISPATCH) || defined(_GLIBCXX_DEBUG) || defined(EIGEN_DEFAULT_DENSE_INDEX_TYPE) || \
+    (defined(_GLIBCXX_USE_CXX11_ABI) && !_GLIBCXX_USE_CXX11_ABI)
+#define CLIPON_BODIES 1
+#else
+#define CLIPON_BODIES 0
+#endif
+#endif
+#if !defined(CLIPON_BODY)  // what such a body begins with; the library keeps it though nobody calls it there
+#define CLIPON_BODY inline
+#endif
+
 #define CLIPON_ALWAYS_INLINE inline __attribute__((always_inline))
 #define CLIPON_RESTRICT __restrict__

@@ -1,5 +1,5 @@
 // What must be known of a JPEG before it is decoded: its frame, whether it is whole, how many scans it has, which way
-// up it is.  Layer 3; called by decode.hpp.  ITU-T T.81, annex B; Exif 2.3, 4.6.4 (orientation).
+// up it is.  Layer 3; called by decoders.hpp.  ITU-T T.81, annex B; Exif 2.3, 4.6.4 (orientation).
 #pragma once
 
 #include <cstddef>

@@ -1,4 +1,4 @@
-// Turns a picture upright as its Exif orientation says.  Layer 3; called by decode.hpp when asked for.
+// Turns a picture upright as its Exif orientation says.  Layer 3; called by decoders.hpp when asked for.
 // Exif 2.3, 4.6.4: the value says which edges of the scene row 0 and column 0 show.
 #pragma once
 

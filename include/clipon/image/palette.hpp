@@ -1,4 +1,4 @@
-// Palettes that lack colours which pixels can name.  Layer 3; called by decode.hpp.
+// Palettes that lack colours which pixels can name.  Layer 3; called by decoders.hpp.
 // In Pillow such pixels are black.  stb_image 2.27 takes their colours from memory that nothing was written to, so what
 // is missing is put into a copy of the file that it decodes.
 #pragma once

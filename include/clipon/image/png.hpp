@@ -1,4 +1,4 @@
-// What must be known of a PNG before stb_image decodes it.  Layer 3; called by decode.hpp.
+// What must be known of a PNG before stb_image decodes it.  Layer 3; called by decoders.hpp.
 // stb_image expands palettes and ignores checksums; the colour type says which of Pillow's modes the picture has, and a
 // walk over the chunks says whether the file is whole.  PNG specification (third edition), 5 and 11.2.
 #pragma once

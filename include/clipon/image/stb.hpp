@@ -1,4 +1,5 @@
-// stb_image inside a namespace of our own, with a limit on what it may allocate.  Layer 3; only decode.hpp includes it.
+// stb_image inside a namespace of our own, with a limit on what it may allocate.  Layer 3; only decoders.hpp includes
+// it.
 //
 // An application may use its own stb_image, before or after us, in this unit or another: its macros are put aside here
 // and restored, and every function of our copy is static within the namespace.

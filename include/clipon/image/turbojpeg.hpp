@@ -1,4 +1,4 @@
-// JPEG by libjpeg-turbo, which decodes exactly as Pillow does and faster than stb_image.  Layer 3; only decode.hpp
+// JPEG by libjpeg-turbo, which decodes exactly as Pillow does and faster than stb_image.  Layer 3; only decoders.hpp
 // includes it, where the build defines CLIPON_WITH_TURBOJPEG (and links turbojpeg).
 #pragma once
 

@@ -32,9 +32,9 @@ inline void check_examples(const ConstMatrixRef& embeddings, std::span<const std
 
 }  // namespace detail
 
-inline LinearProbe LinearProbe::train(const Model& model, const ConstMatrixRef& embeddings,
-                                      std::span<const std::size_t> classes, std::vector<std::string> labels,
-                                      const ProbeOptions& options) {
+CLIPON_BODY LinearProbe LinearProbe::train(const Model& model, const ConstMatrixRef& embeddings,
+                                           std::span<const std::size_t> classes, std::vector<std::string> labels,
+                                           const ProbeOptions& options) {
   detail::check_examples(embeddings, classes, labels);
   if (!(options.c > 0.0)) throw Error(ErrorCode::invalid_argument, "C: expected a number above 0");
   std::vector<float> prior;
@@ -65,7 +65,7 @@ inline LinearProbe LinearProbe::train(const Model& model, const ConstMatrixRef& 
   return probe;
 }
 
-inline Matrix LinearProbe::logits(const ConstMatrixRef& embeddings) const {
+CLIPON_BODY Matrix LinearProbe::logits(const ConstMatrixRef& embeddings) const {
   detail::check_same_width(embeddings, weights_);
   Matrix out(embeddings.rows(), weights_.rows());
   const kernels::PackedMatrix packed = detail::pack_rows(model_.context(), weights_);
@@ -77,8 +77,8 @@ inline Matrix LinearProbe::logits(const ConstMatrixRef& embeddings) const {
   return out;
 }
 
-inline std::vector<std::vector<Prediction>> LinearProbe::classify_embeddings(const ConstMatrixRef& embeddings,
-                                                                             std::size_t top) const {
+CLIPON_BODY std::vector<std::vector<Prediction>> LinearProbe::classify_embeddings(const ConstMatrixRef& embeddings,
+                                                                                  std::size_t top) const {
   Matrix values = logits(embeddings);
   const auto n = static_cast<std::size_t>(values.cols());
   if (top == 0 || top > n) top = n;
@@ -97,11 +97,11 @@ inline std::vector<std::vector<Prediction>> LinearProbe::classify_embeddings(con
   return all;
 }
 
-inline double LinearProbe::accuracy(const ConstMatrixRef& embeddings, std::span<const std::size_t> classes) const {
+CLIPON_BODY double LinearProbe::accuracy(const ConstMatrixRef& embeddings, std::span<const std::size_t> classes) const {
   return detail::share_right(logits(embeddings), classes);
 }
 
-inline void LinearProbe::save(const std::string& path) const {
+CLIPON_BODY void LinearProbe::save(const std::string& path) const {
   format::GgufWriter writer("clipon.linear_probe");
   detail::write_model_keys(writer, model_);
   writer.strings("clipon.labels", labels_);
@@ -113,7 +113,7 @@ inline void LinearProbe::save(const std::string& path) const {
   writer.write(path);
 }
 
-inline LinearProbe LinearProbe::load(const Model& model, const std::string& path) {
+CLIPON_BODY LinearProbe LinearProbe::load(const Model& model, const std::string& path) {
   return detail::read_saved_file(model, path, "clipon.linear_probe", [&](const format::Gguf& file, auto& weights) {
     LinearProbe probe(model);
     probe.labels_ = detail::strings_of(file, "clipon.labels");
@@ -129,10 +129,10 @@ inline LinearProbe LinearProbe::load(const Model& model, const std::string& path
   });
 }
 
-inline double choose_c(const Model& model, const ConstMatrixRef& embeddings, std::span<const std::size_t> classes,
-                       const ConstMatrixRef& validation, std::span<const std::size_t> validation_classes,
-                       const std::vector<std::string>& labels, const ProbeOptions& options,
-                       std::vector<SweepStep>* tried) {
+CLIPON_BODY double choose_c(const Model& model, const ConstMatrixRef& embeddings, std::span<const std::size_t> classes,
+                            const ConstMatrixRef& validation, std::span<const std::size_t> validation_classes,
+                            const std::vector<std::string>& labels, const ProbeOptions& options,
+                            std::vector<SweepStep>* tried) {
   detail::check_examples(validation, validation_classes, labels);
   std::map<int, double> accuracy;  // by eighths of a decade
   const auto c_at = [](int eighths) { return std::pow(10.0, eighths / 8.0); };

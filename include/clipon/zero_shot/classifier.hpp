@@ -1,11 +1,12 @@
 // The bodies of Classifier's calls.  Layer 6; part of zero_shot.hpp, include that.
 #pragma once
 
+#include "clipon/core/finish_row.hpp"
 #include "clipon/zero_shot.hpp"
 
 namespace clipon::inline CLIPON_ABI {
 
-inline void Classifier::check_options() const {
+CLIPON_BODY void Classifier::check_options() const {
   if (options_.templates.empty()) fail("templates: expected at least one, found none");
   for (const std::string& text : options_.templates) {
     if (text.find("{}") == std::string::npos) fail("template '" + text + "': expected {} where the label goes");
@@ -13,13 +14,14 @@ inline void Classifier::check_options() const {
   if (!(options_.temperature > 0.0f)) fail("temperature: expected a number above 0");
 }
 
-inline void Classifier::update() {
+CLIPON_BODY void Classifier::update() {
   names_.clear();
   for (const Label& label : labels_) names_.push_back(label.name);
   packed_ = std::make_shared<const detail::PackedPrototypes>(model_.context(), prototypes_);
 }
 
-inline Matrix Classifier::embed(const std::vector<Label>& labels, const std::vector<std::string>& background) const {
+CLIPON_BODY Matrix Classifier::embed(const std::vector<Label>& labels,
+                                     const std::vector<std::string>& background) const {
   std::vector<std::string> texts;
   std::vector<std::size_t> texts_of;  // how many of them make each prototype
   for (const Label& label : labels) {
@@ -54,7 +56,7 @@ inline Matrix Classifier::embed(const std::vector<Label>& labels, const std::vec
   return prototypes;
 }
 
-inline void Classifier::add_labels(const std::vector<Label>& labels) {
+CLIPON_BODY void Classifier::add_labels(const std::vector<Label>& labels) {
   const Matrix more = embed(labels, {});
   const auto before = static_cast<Eigen::Index>(labels_.size()) * prototypes_.cols();
   Matrix all(prototypes_.rows() + more.rows(), prototypes_.cols());
@@ -66,7 +68,7 @@ inline void Classifier::add_labels(const std::vector<Label>& labels) {
   update();
 }
 
-inline void Classifier::remove_labels(const std::vector<std::string>& names) {
+CLIPON_BODY void Classifier::remove_labels(const std::vector<std::string>& names) {
   for (const std::string& name : names) {
     if (std::find(names_.begin(), names_.end(), name) == names_.end()) {
       fail("label '" + name + "': expected one of this classifier's, found none of this name");
@@ -88,7 +90,7 @@ inline void Classifier::remove_labels(const std::vector<std::string>& names) {
   update();
 }
 
-inline Ranking Classifier::rank(const ConstMatrixRef& embeddings, std::size_t top) const {
+CLIPON_BODY Ranking Classifier::rank(const ConstMatrixRef& embeddings, std::size_t top) const {
   detail::check_same_width(embeddings, prototypes_);
   if (top == 0) top = options_.top;
   detail::RankJob job;
@@ -99,7 +101,7 @@ inline Ranking Classifier::rank(const ConstMatrixRef& embeddings, std::size_t to
   return detail::rank_rows(model_.context(), embeddings, *packed_, job);
 }
 
-inline bool Classifier::accepts(const Ranking& ranking, std::size_t row) const {
+CLIPON_BODY bool Classifier::accepts(const Ranking& ranking, std::size_t row) const {
   const std::size_t best = row * ranking.top;
   const RejectRules& rules = options_.reject;
   const bool above =
@@ -107,7 +109,8 @@ inline bool Classifier::accepts(const Ranking& ranking, std::size_t row) const {
   return ranking.cosine[best] >= rules.min_cosine && ranking.margin[best] >= rules.min_margin && above;
 }
 
-inline std::vector<std::vector<Prediction>> Classifier::classify_embeddings(const ConstMatrixRef& embeddings) const {
+CLIPON_BODY std::vector<std::vector<Prediction>> Classifier::classify_embeddings(
+    const ConstMatrixRef& embeddings) const {
   const Ranking ranking = rank(embeddings);
   std::vector<std::vector<Prediction>> all(ranking.rows);
   for (std::size_t row = 0; row < ranking.rows; ++row) {
@@ -123,8 +126,8 @@ inline std::vector<std::vector<Prediction>> Classifier::classify_embeddings(cons
   return all;
 }
 
-inline std::vector<RuleReport> Classifier::calibrate(const ConstMatrixRef& embeddings,
-                                                     std::span<const std::size_t> truth, double precision) {
+CLIPON_BODY std::vector<RuleReport> Classifier::calibrate(const ConstMatrixRef& embeddings,
+                                                          std::span<const std::size_t> truth, double precision) {
   if (options_.multi_label) fail("calibrate: expected one label a picture, found a multi-label classifier");
   if (truth.empty() || truth.size() != static_cast<std::size_t>(embeddings.rows())) {
     fail("calibrate: expected a label for each of " + std::to_string(embeddings.rows()) + " pictures, found " +
@@ -167,8 +170,9 @@ inline std::vector<RuleReport> Classifier::calibrate(const ConstMatrixRef& embed
   return reports;
 }
 
-inline std::vector<Prediction> Model::zero_shot_classify(const Image& image, const std::vector<std::string>& labels,
-                                                         const ClassifyOptions& options) const {
+CLIPON_BODY std::vector<Prediction> Model::zero_shot_classify(const Image& image,
+                                                              const std::vector<std::string>& labels,
+                                                              const ClassifyOptions& options) const {
   return Classifier(*this, labels, options).classify(image);
 }
 

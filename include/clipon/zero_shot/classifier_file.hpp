@@ -6,7 +6,7 @@
 
 namespace clipon::inline CLIPON_ABI {
 
-inline void Classifier::save(const std::string& path) const {
+CLIPON_BODY void Classifier::save(const std::string& path) const {
   format::GgufWriter writer("clipon.classifier");
   detail::write_model_keys(writer, model_);
   writer.strings("clipon.labels", names_);
@@ -34,7 +34,7 @@ inline void Classifier::save(const std::string& path) const {
   writer.write(path);
 }
 
-inline Classifier Classifier::load(const Model& model, const std::string& path) {
+CLIPON_BODY Classifier Classifier::load(const Model& model, const std::string& path) {
   return detail::read_saved_file(model, path, "clipon.classifier", [&](const format::Gguf& file, auto& weights) {
     Classifier out(model);
     const auto number = [&](const char* key) { return static_cast<float>(file.get<double>(key)); };
