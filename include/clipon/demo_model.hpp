@@ -14,7 +14,7 @@ namespace clipon::inline CLIPON_ABI {
 inline Model Model::load_demo(const LoadOptions& options) {
   const auto* begin = reinterpret_cast<const std::byte*>(clipon_demo_model_begin);
   const auto* end = reinterpret_cast<const std::byte*>(clipon_demo_model_end);
-  return Model({begin, static_cast<std::size_t>(end - begin)}, options);
+  return load_from_memory({begin, static_cast<std::size_t>(end - begin)}, options);
 }
 
 }  // namespace clipon::inline CLIPON_ABI

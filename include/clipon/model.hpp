@@ -72,15 +72,13 @@ class Model {
   static Model load(const std::string& path, const LoadOptions& options = {}) {
     const format::MappedFile file(path, options.memory_map, "model file", options.max_file_bytes);
     try {
-      return Model(file.bytes(), options);
+      return load_from_memory(file.bytes(), options);
     } catch (const Error& error) {
       throw Error(error.code(), path + ": " + error.what());
     }
   }
   /// A model file that is in memory already; the bytes are not needed afterwards.
-  static Model load_from_memory(std::span<const std::byte> bytes, const LoadOptions& options = {}) {
-    return Model(bytes, options);
-  }
+  static Model load_from_memory(std::span<const std::byte> bytes, const LoadOptions& options = {});
   /// The small model for emoji, icons and clip art that comes with clipon.  The program must link clipon::demo_model.
   static Model load_demo(const LoadOptions& options = {});
 
@@ -151,7 +149,7 @@ class Model {
     mutable ScratchPool scratch;
   };
 
-  Model(std::span<const std::byte> bytes, const LoadOptions& options);
+  explicit Model(std::shared_ptr<const Shared> parts) : parts_(std::move(parts)) {}
 
   // pictures(i) gives picture i, or throws.
   template <class Pictures>

@@ -63,7 +63,7 @@ inline void fill_nan(float* row, index_t n) {
 
 }  // namespace detail
 
-CLIPON_BODY Model::Model(std::span<const std::byte> bytes, const LoadOptions& options) {
+CLIPON_BODY Model Model::load_from_memory(std::span<const std::byte> bytes, const LoadOptions& options) {
   const FloatingPointScope scope;
   if (options.threads < 0 || options.threads > kMaxThreads) {
     throw Error(ErrorCode::invalid_argument,
@@ -81,8 +81,8 @@ CLIPON_BODY Model::Model(std::span<const std::byte> bytes, const LoadOptions& op
   const format::Gguf file(bytes, options);
   const Precision precision = models::select_precision(options.precision, *context.kernels, file);
   const DataType type = kernels::product_type(precision);
-  parts_ =
-      std::make_shared<Shared>(models::build_parts(file, options, context, type, bytes.size()), context, precision);
+  return Model(
+      std::make_shared<Shared>(models::build_parts(file, options, context, type, bytes.size()), context, precision));
 }
 
 template <class Pictures>
