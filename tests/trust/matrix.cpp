@@ -51,6 +51,18 @@ Outcome run(const std::function<void()>& body) {
   return outcome;
 }
 
+// A case that took too long runs again, up to twice: on a core whose other half another machine uses, the same work
+// takes up to half as long again, and the least time is the work's own.
+static Outcome run_within(const Limits& limits, const std::function<void()>& body) {
+  Outcome outcome = run(body);
+  for (int again = 0; again < 2 && outcome.seconds > kSlowdown * limits.seconds; ++again) {
+    Outcome next = run(body);
+    next.extra_bytes = std::max(next.extra_bytes, outcome.extra_bytes);
+    outcome = std::move(next);
+  }
+  return outcome;
+}
+
 void Section::note(const std::string& what, const Limits& limits, const Outcome& outcome, bool right) {
   ++cases_;
   std::string why;
@@ -75,19 +87,19 @@ void Section::note(const std::string& what, const Limits& limits, const Outcome&
 }
 
 Outcome Section::any(const std::string& what, const Limits& limits, const std::function<void()>& body) {
-  const Outcome outcome = run(body);
+  const Outcome outcome = run_within(limits, body);
   note(what, limits, outcome, outcome.worked || outcome.typed);
   return outcome;
 }
 
 void Section::refused(const std::string& what, const Limits& limits, std::initializer_list<ErrorCode> codes,
                       const std::function<void()>& body) {
-  const Outcome outcome = run(body);
+  const Outcome outcome = run_within(limits, body);
   note(what, limits, outcome, outcome.typed && std::find(codes.begin(), codes.end(), outcome.code) != codes.end());
 }
 
 void Section::works(const std::string& what, const Limits& limits, const std::function<void()>& body) {
-  const Outcome outcome = run(body);
+  const Outcome outcome = run_within(limits, body);
   note(what, limits, outcome, outcome.worked);
 }
 
