@@ -1,7 +1,7 @@
 # libclipon_dispatch.a: the kernels once for each instruction set, each in a generated two-line unit with its own flags,
 # a unit that tells which there are, and one with the large bodies that other units need not compile then.
-# The kernels are always -O2, also in Debug builds: an inline function that a debug build does not inline would be kept by the
-# linker and could be an AVX-512 body under a name that baseline code uses.
+# The kernels are always -O2, also in Debug builds: an inline function that a debug build does not inline would be kept
+# by the linker and could be an AVX-512 body under a name that baseline code uses.
 set(avx2 -mavx2 -mfma -mf16c)
 set(avx512 ${avx2} -mavx512f -mavx512bw -mavx512dq -mavx512vl)
 set(CLIPON_ISA_TAGS scalar)

@@ -32,6 +32,7 @@ YARDSTICK = """
 bool match(const std::string& s) { return std::regex_match(s, std::regex("a+b")); }
 Eigen::VectorXf solve(const Eigen::MatrixXf& a, const Eigen::VectorXf& b) { return a.ldlt().solve(b); }
 """
+INCLUDED = re.compile(r'^#include ["<](.+)[">]', re.MULTILINE)
 COSTLY = ("immintrin.h", "xsimd/xsimd.hpp")
 ATTEMPTS = 8  # whatever else the machine does can only make a compilation look slower
 
@@ -45,9 +46,8 @@ def seconds_to_run(line: list[str]) -> float:
 def that_reach(costly: set[str], include: Path, headers: list[Path]) -> set[str]:
     """The names of the headers that include all of `costly`, themselves or through others of ours."""
     included = {
-        header.relative_to(include).as_posix(): set(re.findall(r'^#include ["<](.+)[">]', text, re.MULTILINE))
+        header.relative_to(include).as_posix(): set(INCLUDED.findall(header.read_text(encoding="utf-8")))
         for header in headers
-        for text in [header.read_text(encoding="utf-8")]
     }
     reaching = {name for name, names in included.items() if names >= costly}
     while more := {name for name, names in included.items() if names & reaching} - reaching:
