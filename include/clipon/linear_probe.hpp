@@ -5,15 +5,12 @@
 // linear_probe/tip_adapter.hpp  TipAdapter: no training at all
 #pragma once
 
-#include <cmath>
 #include <cstddef>
-#include <map>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "clipon/linear_probe/few_shot.hpp"
-#include "clipon/linear_probe/logistic_regression.hpp"
 #include "clipon/linear_probe/tip_adapter.hpp"
 #include "clipon/zero_shot.hpp"
 

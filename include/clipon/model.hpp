@@ -2,27 +2,19 @@
 #pragma once
 
 #include <Eigen/Core>
-#include <array>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <limits>
 #include <memory>
-#include <mutex>
 #include <span>
 #include <string>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include "clipon/batch.hpp"
 #include "clipon/format/mapped_file.hpp"
 #include "clipon/image.hpp"
-#include "clipon/kernels/select.hpp"
-#include "clipon/models/precision.hpp"
 #include "clipon/models/registry.hpp"
-#include "clipon/models/run_pass.hpp"
 
 namespace clipon::inline CLIPON_ABI {
 

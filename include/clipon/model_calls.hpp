@@ -1,8 +1,16 @@
 // The bodies of Model's calls on many items.  Layer 5; part of model.hpp, include that.
 #pragma once
 
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <mutex>
+
 #include "clipon/core/finish_row.hpp"
+#include "clipon/kernels/select.hpp"
 #include "clipon/model.hpp"
+#include "clipon/models/precision.hpp"
+#include "clipon/models/run_pass.hpp"
 
 namespace clipon::inline CLIPON_ABI {
 

@@ -16,7 +16,6 @@
 #include "clipon/similarity.hpp"
 #include "clipon/zero_shot/calibration.hpp"
 #include "clipon/zero_shot/ranking.hpp"
-#include "clipon/zero_shot/saved_file.hpp"
 #include "clipon/zero_shot/templates.hpp"
 
 namespace clipon::inline CLIPON_ABI {

@@ -1,4 +1,5 @@
 // L-BFGS on functions whose minimum is known.
+#include <clipon/linear_probe/lbfgs.hpp>
 #include <cmath>
 
 #include "support.hpp"

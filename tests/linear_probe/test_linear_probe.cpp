@@ -2,6 +2,7 @@
 // tests/parity.
 #include <unistd.h>
 
+#include <clipon/linear_probe/logistic_regression.hpp>
 #include <cmath>
 #include <cstdio>
 #include <filesystem>

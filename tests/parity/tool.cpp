@@ -3,6 +3,7 @@
 //   probe ROWS CLASSES N D K C PRIOR OUT       f32 [N, D], i64 [N]; PRIOR: f32 [K, D], times the logit scale, or "-"
 //                                              -> f64: objective, iterations, converged, W [K, D], b [K]
 #include <clipon/clipon.hpp>
+#include <clipon/linear_probe/logistic_regression.hpp>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>

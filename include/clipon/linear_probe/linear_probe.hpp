@@ -1,7 +1,13 @@
 // The bodies of LinearProbe's calls.  Layer 6; part of clipon/linear_probe.hpp, include that.
 #pragma once
 
+#include <bit>
+#include <cmath>
+#include <map>
+
 #include "clipon/linear_probe.hpp"
+#include "clipon/linear_probe/logistic_regression.hpp"
+#include "clipon/zero_shot/saved_file.hpp"
 
 namespace clipon::inline CLIPON_ABI {
 

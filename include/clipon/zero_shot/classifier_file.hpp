@@ -3,6 +3,7 @@
 #pragma once
 
 #include "clipon/zero_shot.hpp"
+#include "clipon/zero_shot/saved_file.hpp"
 
 namespace clipon::inline CLIPON_ABI {
 
