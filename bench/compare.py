@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.metadata
+import math
 import os
 import re
 import subprocess
@@ -123,9 +124,11 @@ def nominal_gflop(clipon: Path, arch: str, tower: str) -> float:
 
 def measure_rows(options: argparse.Namespace, tools, chosen: list) -> Iterator:  # noqa: ANN001
     from comparison.prepare import Prepared
-    from comparison.rounds import cosines, measure
+    from comparison.rounds import Pace, measure
 
-    rounds = options.rounds or (5 if options.full else 3)
+    full, quick = Pace(rounds=5, seconds=1.0, repeats=math.inf), Pace(rounds=3, seconds=0.3, repeats=30)
+    pace = full if options.full else quick
+    pace.rounds = options.rounds or pace.rounds
     group, gflop, prepared = Group(), {}, {}
     for row in chosen:
         ready = prepared.setdefault(row.arch, Prepared(row.arch, tools.folder, tools.clipon))
@@ -133,12 +136,8 @@ def measure_rows(options: argparse.Namespace, tools, chosen: list) -> Iterator: 
         gflop.setdefault(key, None)
         gflop[key] = gflop[key] or nominal_gflop(tools.clipon, *key)
         contestants = group.of(row, ready, tools)
-        result = measure(row, contestants, gflop[key], rounds, 1.0 if options.full else 0.3)
-        for name, contestant in contestants.items():
-            found = contestant.embed(row.tower, row.batch, tools.folder / "embeddings.f32")
-            if row.batch > 1:  # about the mean of one row there is nothing
-                result.cosines[name] = cosines(found, ready.reference(row.tower)[: row.batch])
-        yield result
+        reference = ready.reference(row.tower)[: row.batch]
+        yield measure(row, contestants, gflop[key], pace, reference, tools.folder / "embeddings.f32")
     group.close()
 
 

@@ -6,7 +6,7 @@
 //   files FOLDER           pictures to read, decode and embed
 //   run KIND N CALLS       milliseconds of each call of the first N items; KIND: image, text,
 //                         unshared (texts without sharing prefixes), file, decode (no model)
-//   embed KIND N OUT       float32 [N, embed_dim] to a file
+//   embed KIND N OUT       milliseconds of one call, and float32 [N, embed_dim] to a file
 //   peak                   GFLOP/s of products on registers alone, in the model's precision
 //   memory                 MB of anonymous memory now, and the highest resident size
 #include <clipon/clipon.hpp>
@@ -59,10 +59,12 @@ class Server {
     if (command == "embed") {
       std::string out;
       words >> out;
+      const bench::Stopwatch watch;
       const Matrix rows = embed(kind, n);
+      const std::string milliseconds = std::to_string(watch.milliseconds());
       std::ofstream(out, std::ios::binary)
           .write(reinterpret_cast<const char*>(rows.data()), static_cast<std::streamsize>(rows.size()) * 4);
-      return "ok";
+      return milliseconds;
     }
     throw std::runtime_error("no such command: " + line);
   }

@@ -54,9 +54,10 @@ class Contestant:
     def run(self, kind: str, n: int, calls: int) -> list[float]:
         return [float(word) for word in self.ask(f"run {kind} {n} {calls}").split()]
 
-    def embed(self, kind: str, n: int, out: Path) -> np.ndarray:
-        self.ask(f"embed {kind} {n} {out}")
-        return np.fromfile(out, np.float32).reshape(n, -1)
+    def embed(self, kind: str, n: int, out: Path) -> tuple[np.ndarray, float]:
+        """The embeddings, and the milliseconds that they took."""
+        milliseconds = float(self.ask(f"embed {kind} {n} {out}"))
+        return np.fromfile(out, np.float32).reshape(n, -1), milliseconds
 
     def cpu_seconds(self) -> float:
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()

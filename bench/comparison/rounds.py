@@ -20,6 +20,15 @@ TRIES = 3
 
 
 @dataclass
+class Pace:
+    """How long the whole comparison may take."""
+
+    rounds: int
+    seconds: float  # of each contestant, each round
+    repeats: float  # seconds that disturbed runs may be measured again for, all together
+
+
+@dataclass
 class Result:
     row: Row
     rates: dict[str, list[float]]  # items a second of each round; clipon first
@@ -58,31 +67,36 @@ def timed_run(contestant: Contestant, row: Row, calls: int) -> tuple[float, floa
     return row.batch * 1e3 / statistics.median(milliseconds), max(others, 0.0) / elapsed / (os.cpu_count() or 1)
 
 
-def undisturbed_run(contestant: Contestant, row: Row, calls: int) -> tuple[float, float]:
-    """The least disturbed of up to TRIES runs."""
-    best = (0.0, math.inf)
-    for _ in range(TRIES):
-        found = timed_run(contestant, row, calls)
-        best = min(best, found, key=lambda run: run[1])
-        if best[1] <= DISTURBED:
+def undisturbed_run(contestant: Contestant, row: Row, calls: int, pace: Pace) -> tuple[float, float]:
+    """The least disturbed of up to TRIES runs, of one where the time for repeats is up."""
+    best = timed_run(contestant, row, calls)
+    for _ in range(TRIES - 1):
+        if best[1] <= DISTURBED or pace.repeats <= 0:
             break
+        start = time.perf_counter()
+        best = min(best, timed_run(contestant, row, calls), key=lambda run: run[1])
+        pace.repeats -= time.perf_counter() - start
     return best
 
 
-def measure(row: Row, contestants: dict[str, Contestant], gflop: float, rounds: int, seconds: float) -> Result:
-    """`contestants`: clipon's first.  Each gets about `seconds` a round."""
+def measure(
+    row: Row, contestants: dict[str, Contestant], gflop: float, pace: Pace, reference: np.ndarray, scratch: Path
+) -> Result:
+    """`contestants`: clipon's first.  `reference`: the row's embeddings; `scratch`: a file for what is found."""
+    result = Result(row, {name: [] for name in contestants}, [], gflop)
     calls = {}
     for name, contestant in contestants.items():
-        warm = contestant.run(row.tower, row.batch, 1)[0]
+        found, warm = contestant.embed(row.tower, row.batch, scratch)
+        if row.batch > 1:  # about the mean of one row there is nothing
+            result.cosines[name] = cosines(found, reference)
         if warm < 1e3 or "compiled" in name:  # a short call's first is slower than the rest, and one that compiles
             warm = contestant.run(row.tower, row.batch, 1)[0]
-        calls[name] = max(1, math.ceil(1e3 * seconds / warm))
+        calls[name] = max(1, math.ceil(1e3 * pace.seconds / warm))
     ours = next(iter(contestants.values()))
-    result = Result(row, {name: [] for name in contestants}, [], gflop)
-    for _ in range(rounds):
+    for _ in range(pace.rounds):
         result.peaks.append(float(ours.ask("peak")))
         for name, contestant in contestants.items():
-            rate, others = undisturbed_run(contestant, row, calls[name])
+            rate, others = undisturbed_run(contestant, row, calls[name], pace)
             result.rates[name].append(rate)
             result.other_load = max(result.other_load, others)
     return result
