@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """House rules that a compiler does not check.
 
-    check_hygiene.py ROOT [--objects "a.o;b.o"] [--nm nm]
+    check_hygiene.py ROOT [--objects "a.o;b.o"] [--callers "c.o"] [--nm nm]
 
-Layers of #include lines, forbidden calls in the library, sizes of files, and, for the per-ISA objects of
-libclipon_dispatch.a, that every symbol that other units could see carries its ISA's name.
+Layers of #include lines, forbidden calls in the library, sizes of files; for the per-ISA objects of
+libclipon_dispatch.a, that every symbol that other units could see carries its ISA's name; and for objects that load a
+model with clipon::dispatch, that they leave towers and tokenizer to that library.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ MUTABLE_GLOBAL = re.compile(r"^inline\s+(?!const|thread_local)(?!.*\()[\w:<>,\s*
 MUTABLE_STATIC = re.compile(r"^\s*(inline\s+)?(static|thread_local)\s+(?!const)(?!.*\()[\w:<>,\s*&]+\w+\s*(=|;|\{)")
 ALLOWED_STATIC = {"image/stb.hpp"}  # the decoder's byte budget: one RAII-scoped thread_local
 GENERATED = {"text/unicode_tables.hpp"}
+BODIES = r"(\w+ )?clipon::\w+::(kernels|models|nn|text)::"  # nothing that a caller should compile
 MAX_LINES = 400
 
 
@@ -106,34 +108,49 @@ def text_faults(root: Path) -> Iterator[str]:
             yield f"{name}: names a path of one machine"
 
 
+def symbols(path: str, nm: str) -> Iterator[tuple[bool, str]]:
+    """Of each symbol that units share: whether this one defines it, and its name."""
+    output = subprocess.run([nm, "-C", path], capture_output=True, text=True, check=True).stdout
+    for line in output.splitlines():
+        kind, symbol = line[17:18], line[19:]
+        if kind.isupper() or kind in "wvu":
+            yield not line.startswith(" "), symbol
+
+
 def symbol_faults(objects: list[str], nm: str) -> Iterator[str]:
     for path in objects:
         tag = re.sub(r"^kernels_|\.cpp\.o$", "", Path(path).name)
-        output = subprocess.run([nm, "-C", "--defined-only", path], capture_output=True, text=True, check=True).stdout
-        seen = 0
-        for line in output.splitlines():
-            kind, symbol = line[17:18], line[19:]
-            if kind.islower() and kind not in "wvu":
-                continue  # local: no other unit can get it
-            seen += 1
+        defined = [symbol for is_defined, symbol in symbols(path, nm) if is_defined]
+        if not defined:
+            yield f"{path}: expected symbols, found none"
+        for symbol in defined:
             if not re.search(rf"simd::{tag}\b", symbol):
                 yield f"{path}: symbol without '{tag}': {symbol}"
-        if seen == 0:
-            yield f"{path}: expected symbols, found none"
+
+
+def caller_faults(objects: list[str], nm: str) -> Iterator[str]:
+    for path in objects:
+        found = list(symbols(path, nm))
+        if not any("Model::load_from_memory" in symbol for is_defined, symbol in found if not is_defined):
+            yield f"{path}: expected a model loaded by libclipon_dispatch.a, found no call of it"
+        for is_defined, symbol in found:
+            if is_defined and re.match(BODIES, symbol):
+                yield f"{path}: compiles what libclipon_dispatch.a has: {symbol}"
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("root", type=Path)
-    parser.add_argument("--objects", default="")
+    parser.add_argument("--objects", default="", help="per-ISA objects of libclipon_dispatch.a")
+    parser.add_argument("--callers", default="", help="objects of a program that loads a model with clipon::dispatch")
     parser.add_argument("--nm", default="nm", help="the one that reads these objects")
     options = parser.parse_args()
-    objects = [path for path in options.objects.split(";") if path]
+    objects, callers = ([path for path in paths.split(";") if path] for paths in (options.objects, options.callers))
     faults = [*layer_faults(options.root), *content_faults(options.root), *text_faults(options.root)]
-    faults += symbol_faults(objects, options.nm)
+    faults += [*symbol_faults(objects, options.nm), *caller_faults(callers, options.nm)]
     for fault in faults:
         print(fault)
-    print(f"{len(faults)} faults, {len(objects)} objects looked through")
+    print(f"{len(faults)} faults, {len(objects) + len(callers)} objects looked through")
     return 1 if faults else 0
 
 
