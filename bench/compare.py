@@ -126,9 +126,10 @@ def measure_rows(options: argparse.Namespace, tools, chosen: list) -> Iterator: 
     from comparison.prepare import Prepared
     from comparison.rounds import Pace, measure
 
-    full, quick = Pace(rounds=5, seconds=1.0, repeats=math.inf), Pace(rounds=3, seconds=0.3, repeats=30)
-    pace = full if options.full else quick
-    pace.rounds = options.rounds or pace.rounds
+    if options.full:
+        pace = Pace(options.rounds or 5, seconds=1.0, repeats=math.inf)
+    else:
+        pace = Pace(options.rounds or 3, seconds=0.3, repeats=30)
     group, gflop, prepared = Group(), {}, {}
     for row in chosen:
         ready = prepared.setdefault(row.arch, Prepared(row.arch, tools.folder, tools.clipon))

@@ -8,7 +8,7 @@ import statistics
 from dataclasses import dataclass
 from pathlib import Path
 
-from comparison.rounds import Result
+from comparison.rounds import DISTURBED, Result
 
 
 @dataclass
@@ -50,7 +50,7 @@ def lines_of(result: Result, kind: str) -> list[Line]:
     peers = {name: rate for name, rate in medians.items() if name != result.ours}
     best = max(peers, key=lambda name: peers[name])
     ours = f"{medians[result.ours]:.1f}/s"
-    disturbed = f"others used up to {result.other_load:.0%} of the CPU" if result.other_load > 0.04 else ""
+    disturbed = f"others used up to {result.other_load:.0%} of the CPU" if result.other_load > DISTURBED else ""
     why = "; ".join(part for part in (row.note, disturbed) if part)
     lines = [Line(row.name, ours, f"{best} {peers[best]:.1f}/s", result.ratio, row.ratio.get(kind), "x", why=why)]
     if kind in row.peak:

@@ -25,7 +25,7 @@ class Pace:
 
     rounds: int
     seconds: float  # of each contestant, each round
-    repeats: float  # seconds that disturbed runs may be measured again for, all together
+    repeats: float  # seconds left, for all rows together, to measure disturbed runs again
 
 
 @dataclass

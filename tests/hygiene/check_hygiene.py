@@ -108,19 +108,19 @@ def text_faults(root: Path) -> Iterator[str]:
             yield f"{name}: names a path of one machine"
 
 
-def symbols(path: str, nm: str) -> Iterator[tuple[bool, str]]:
-    """Of each symbol that units share: whether this one defines it, and its name."""
+def symbols(path: str, nm: str) -> tuple[list[str], list[str]]:
+    """Of the symbols that units share, those that this one defines and those that it takes from others."""
     output = subprocess.run([nm, "-C", path], capture_output=True, text=True, check=True).stdout
-    for line in output.splitlines():
-        kind, symbol = line[17:18], line[19:]
-        if kind.isupper() or kind in "wvu":
-            yield not line.startswith(" "), symbol
+    shared = [line for line in output.splitlines() if line[17:18].isupper() or line[17:18] in "wvu"]
+    defined = [line[19:] for line in shared if not line.startswith(" ")]
+    taken = [line[19:] for line in shared if line.startswith(" ")]
+    return defined, taken
 
 
 def symbol_faults(objects: list[str], nm: str) -> Iterator[str]:
     for path in objects:
         tag = re.sub(r"^kernels_|\.cpp\.o$", "", Path(path).name)
-        defined = [symbol for is_defined, symbol in symbols(path, nm) if is_defined]
+        defined, _ = symbols(path, nm)
         if not defined:
             yield f"{path}: expected symbols, found none"
         for symbol in defined:
@@ -130,11 +130,11 @@ def symbol_faults(objects: list[str], nm: str) -> Iterator[str]:
 
 def caller_faults(objects: list[str], nm: str) -> Iterator[str]:
     for path in objects:
-        found = list(symbols(path, nm))
-        if not any("Model::load_from_memory" in symbol for is_defined, symbol in found if not is_defined):
+        defined, taken = symbols(path, nm)
+        if not any("Model::load_from_memory" in symbol for symbol in taken):
             yield f"{path}: expected a model loaded by libclipon_dispatch.a, found no call of it"
-        for is_defined, symbol in found:
-            if is_defined and re.match(BODIES, symbol):
+        for symbol in defined:
+            if re.match(BODIES, symbol):
                 yield f"{path}: compiles what libclipon_dispatch.a has: {symbol}"
 
 
