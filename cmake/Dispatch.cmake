@@ -18,7 +18,7 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
 elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
   list(APPEND CLIPON_ISA_TAGS neon neon_i8mm)
   set(flags_neon "")
-  set(flags_neon_i8mm -march=armv8.2-a+i8mm)
+  set(flags_neon_i8mm -march=armv8.2-a+i8mm+bf16)
 endif()
 
 set(CLIPON_ISAS "" CACHE STRING "What libclipon_dispatch.a holds of ${CLIPON_ISA_TAGS}: all if empty; native: what this machine runs")

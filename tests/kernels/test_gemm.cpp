@@ -95,7 +95,7 @@ TEST_CASE("float weights become bytes near their row's scale, and the errors of 
     const StoredMatrix w{values.data(), nullptr, DataType::f32, rows, columns};
     const PackedMatrix packed(Context{&table, {1}}, w, table.integers);
     const index_t nr = packed.panel_rows();
-    const index_t step = k_step(table.integers);
+    const index_t step = (table.isa == Isa::neon_i8mm ? 2 : 1) * k_step(table.integers);
     for (index_t r = 0; r < rows; ++r) {
       const GemmBlock block = packed.block_from(r / nr * nr);
       const float scale = block.column_scale[r % nr];

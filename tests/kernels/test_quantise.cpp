@@ -61,8 +61,9 @@ TEST_CASE("integers in 16 bits are the bytes, with what a row has within itself"
     support::Random random(15);
     for (const index_t n : {1, 2, 4, 15, 33, 64, 87, 768}) {
       const auto x = random.normals(2 * n);
-      const index_t stride = padded_depth(DataType::i16, n);
-      CHECK(stride % 4 == 0);
+      const index_t padded = padded_depth(DataType::i16, n);
+      CHECK(padded % 4 == 0);
+      const index_t stride = padded_depth(DataType::i8, n);
       std::vector<std::uint8_t> bytes(static_cast<std::size_t>(2 * stride), 9);
       std::vector<std::int16_t> words(bytes.size(), 9);
       RowScale of_bytes[2];
@@ -73,7 +74,7 @@ TEST_CASE("integers in 16 bits are the bytes, with what a row has within itself"
         CHECK(of_words[r].scale == of_bytes[r].scale);
         CHECK(of_words[r].zero == of_bytes[r].zero);
         std::uint32_t within = 0;
-        for (index_t i = 0; i < stride; ++i) {
+        for (index_t i = 0; i < padded; ++i) {
           const auto at = static_cast<std::size_t>(r * stride + i);
           REQUIRE(words[at] == bytes[at]);
           if (i % 4 < 2) within += static_cast<std::uint32_t>(words[at] * words[at + 2]);

@@ -17,6 +17,11 @@
 #define CLIPON_COMPILED_AMX
 #endif
 
+// AArch64's matrix instructions for bytes and bf16.
+#if defined(__ARM_FEATURE_MATMUL_INT8) && defined(__ARM_FEATURE_BF16_VECTOR_ARITHMETIC)
+#define CLIPON_COMPILED_MMLA
+#endif
+
 #if defined(__SANITIZE_ADDRESS__)
 #define CLIPON_ADDRESS_SANITIZER
 #elif defined(__has_feature)
@@ -46,7 +51,7 @@
 #define CLIPON_ABI_MODE avx2
 #elif defined(__SSE2__)
 #define CLIPON_ABI_MODE sse2
-#elif defined(__ARM_FEATURE_MATMUL_INT8)
+#elif defined(CLIPON_COMPILED_MMLA)
 #define CLIPON_ABI_MODE neon_i8mm
 #elif defined(__aarch64__)
 #define CLIPON_ABI_MODE neon

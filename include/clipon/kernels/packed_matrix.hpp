@@ -86,7 +86,7 @@ class PackedMatrix {
   index_t panel_rows_ = 1;
   bool halved_ = false;
   bool in_pairs_ = false;
-  WeightBytes values_;               // [rows / NR], each [panel_head][NR], then [padded columns / k_step][NR][k_step]
+  WeightBytes values_;               // [rows / NR], each as PanelRows says
   std::vector<float> column_scale_;  // integers: [rows], padded to whole panels
   std::vector<float> column_sum_;    // integers: [rows], padded to whole panels
 };

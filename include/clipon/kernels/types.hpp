@@ -39,13 +39,13 @@ struct Operand {
   [[nodiscard]] Operand from_row(index_t row) const { return from(row, 0); }
 };
 
-/// Elements of K that one instruction takes: 32 bits of them.
+/// Elements of K in 32 bits, which one instruction takes a row of.
 constexpr index_t k_step(DataType type) {
   return 4 / static_cast<index_t>(size_of(type));
 }
-/// Whole steps of elements; of i16, whose products take two steps at a time, pairs of them.
+/// Whole steps of elements on every ISA: f32 takes them one by one, the others up to 64 bits at a time.
 constexpr index_t padded_depth(DataType type, index_t depth) {
-  const index_t together = type == DataType::i16 ? 4 : k_step(type);
+  const index_t together = type == DataType::f32 ? 1 : 2 * k_step(type);
   return (depth + together - 1) / together * together;
 }
 /// Rows [NR] of 32 bits that stand before the steps of a packed panel: see kernels/micro/word_product.hpp.
@@ -232,7 +232,7 @@ struct WinogradRows {
 
 /// A panel of W in the type that is computed in.
 struct PanelRows {
-  void* panel = nullptr;          // [panel_head][NR], then [padded depth / k_step][NR][k_step]
+  void* panel = nullptr;          // [panel_head][NR], then [steps][NR] of 32 bits, or of 64 (product_in_pairs.hpp)
   float* column_scale = nullptr;  // integers: [NR]
   float* column_sum = nullptr;    // integers: [NR]
   DataType type = DataType::f32;

@@ -30,9 +30,9 @@ struct SingleQueryAttention {
   [[nodiscard]] DataType type() const { return head_key.front().type(); }
 };
 
-/// What attention beside products of `type` computes in: a pair of bf16 may not straddle two heads.
+/// What attention beside products of `type` computes in: a step of bf16 may not straddle two heads.
 constexpr DataType single_query_type(DataType type, index_t head_width) {
-  return head_width % 2 == 0 ? between(type) : DataType::f32;
+  return kernels::padded_depth(DataType::bf16, head_width) == head_width ? between(type) : DataType::f32;
 }
 
 /// key, value [width, width] -> the parts of `attention` that are a head each.

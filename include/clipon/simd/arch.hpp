@@ -14,9 +14,10 @@ struct scalar {  // portable C++: what processors run that are neither x86-64 no
   static constexpr int vector_bits = 32;
   static constexpr bool fast_i8 = false;  // products of int8 are faster than those of f32
   static constexpr bool is_aarch64 = false;
-  static constexpr bool has_byte_dot = false;  // VPDPBUSD, USDOT
+  static constexpr bool has_byte_dot = false;  // bytes are multiplied as they are: VPDPBUSD, USMMLA
+  static constexpr bool has_mmla = false;      // two rows by two columns an instruction: USMMLA, BFMMLA
   static constexpr bool has_bf16 = false;
-  static constexpr bool fast_bf16_dot = false;  // VDPBF16PS beats two multiply-adds on widened halves
+  static constexpr bool fast_bf16_dot = false;  // VDPBF16PS or BFMMLA beats two multiply-adds on widened halves
   static constexpr bool has_amx = false;
 };
 
@@ -66,10 +67,13 @@ struct neon : scalar {  // every AArch64
   static constexpr bool is_aarch64 = true;
 };
 
-struct neon_i8mm : neon {  // USDOT: Armv8.6, Neoverse V1 and N2, Apple since M2
+struct neon_i8mm : neon {  // USMMLA and BFMMLA: Armv8.6, Neoverse V1 and N2, Apple since M2
   static constexpr Isa isa = Isa::neon_i8mm;
   static constexpr bool fast_i8 = true;
   static constexpr bool has_byte_dot = true;
+  static constexpr bool has_mmla = true;
+  static constexpr bool has_bf16 = true;
+  static constexpr bool fast_bf16_dot = true;
 };
 
 constexpr const char* to_string(Isa isa) {
@@ -119,7 +123,7 @@ using compiled = avx2;
 #endif
 #elif defined(__SSE2__)
 using compiled = sse2;
-#elif defined(__ARM_FEATURE_MATMUL_INT8)
+#elif defined(CLIPON_COMPILED_MMLA)
 using compiled = neon_i8mm;
 #elif defined(__aarch64__)
 using compiled = neon;

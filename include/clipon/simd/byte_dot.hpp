@@ -1,6 +1,6 @@
-// I32<Arch>: a register of 32-bit sums, to which VPDPBUSD or USDOT adds four products of an unsigned and a signed byte
-// a lane.
-// Layer 1; per ISA, of those that have it.  word_dot.hpp is what the others do.
+// I32<Arch>: a register of 32-bit sums, to which VPDPBUSD adds four products of an unsigned and a signed byte a lane.
+// Layer 1; per ISA, of those that have it.  AArch64's is in kernels/micro/product_in_pairs.hpp, word_dot.hpp is what
+// the others do.
 #pragma once
 
 #include "clipon/simd/vector.hpp"
@@ -9,19 +9,6 @@ namespace clipon::inline CLIPON_ABI::simd {
 
 template <class Arch, int bits = Arch::vector_bits>
 struct I32;
-
-#if defined(__ARM_FEATURE_MATMUL_INT8)
-template <class Arch>
-struct I32<Arch, 128> {
-  using Sum = int32x4_t;
-  using Bytes = uint8x16_t;
-  static CLIPON_ALWAYS_INLINE Sum zero() { return vdupq_n_s32(0); }
-  static CLIPON_ALWAYS_INLINE Bytes load_signed(const void* p) { return vld1q_u8(static_cast<const std::uint8_t*>(p)); }
-  static CLIPON_ALWAYS_INLINE Bytes broadcast_unsigned(std::uint32_t b) { return vreinterpretq_u8_u32(vdupq_n_u32(b)); }
-  static CLIPON_ALWAYS_INLINE Sum dot(Bytes a, Bytes w, Sum sum) { return vusdotq_s32(sum, a, vreinterpretq_s8_u8(w)); }
-  static CLIPON_ALWAYS_INLINE void store(std::int32_t* p, Sum sum) { vst1q_s32(p, sum); }
-};
-#endif
 
 #if defined(__AVXVNNI__)
 template <class Arch>

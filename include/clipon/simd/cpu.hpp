@@ -34,7 +34,7 @@ struct CpuFeatures {
   bool avx512_vnni = false;
   bool avx512_bf16 = false;
   bool neon = false;
-  bool neon_i8mm = false;  // products of int8: USDOT among them
+  bool neon_i8mm = false;  // matrix products of int8 and of bf16
   bool amx = false;        // tile + bf16 + int8; the permission to use tiles is asked for later
 };
 
@@ -63,14 +63,17 @@ inline std::string cpu_brand() {
 #endif
 
 #if defined(__aarch64__)
-inline bool has_i8mm() {
+inline bool has_mmla() {
 #if defined(__linux__)
-  constexpr unsigned long i8mm = 1ul << 13;  // HWCAP2_I8MM
-  return (::getauxval(AT_HWCAP2) & i8mm) != 0;
+  constexpr unsigned long wanted = 1ul << 13 | 1ul << 14;  // HWCAP2_I8MM, HWCAP2_BF16
+  return (::getauxval(AT_HWCAP2) & wanted) == wanted;
 #elif defined(__APPLE__)
-  int found = 0;
-  std::size_t size = sizeof found;
-  return ::sysctlbyname("hw.optional.arm.FEAT_I8MM", &found, &size, nullptr, 0) == 0 && found != 0;
+  const auto has = [](const char* feature) {
+    int found = 0;
+    std::size_t size = sizeof found;
+    return ::sysctlbyname(feature, &found, &size, nullptr, 0) == 0 && found != 0;
+  };
+  return has("hw.optional.arm.FEAT_I8MM") && has("hw.optional.arm.FEAT_BF16");
 #else
   return false;
 #endif
@@ -114,7 +117,7 @@ inline CpuFeatures detect_cpu() {
 #elif defined(__aarch64__)
   cpu.brand = "AArch64";
   cpu.neon = true;  // part of the architecture
-  cpu.neon_i8mm = has_i8mm();
+  cpu.neon_i8mm = has_mmla();
 #endif
   return cpu;
 }

@@ -23,6 +23,10 @@ CLIPON_ALWAYS_INLINE void store_bf16_two(std::uint16_t* p, typename F32<Arch>::B
   if constexpr (Arch::has_bf16) {  // four micro-operations and a whole line where one by one takes six and two halves
     return _mm512_storeu_si512(p, std::bit_cast<__m512i>(_mm512_cvtne2ps_pbh(high, low)));
   }
+#elif defined(CLIPON_COMPILED_MMLA)
+  if constexpr (Arch::has_bf16) {
+    return vst1q_u16(p, std::bit_cast<uint16x8_t>(vcvtq_high_bf16_f32(vcvtq_low_bf16_f32(low), high)));
+  }
 #endif
   F32<Arch>::store_bf16(p, low);
   F32<Arch>::store_bf16(p + F32<Arch>::width, high);

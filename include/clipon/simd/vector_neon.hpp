@@ -62,7 +62,16 @@ struct F32<Arch, 128> : PartThroughMemory<Arch, xsimd::batch<float, xsimd::neon6
   static CLIPON_ALWAYS_INLINE void store_pairs(std::uint32_t* p, const std::uint16_t* low, const std::uint16_t* high) {
     vst1q_u32(p, vorrq_u32(vmovl_u16(vld1_u16(low)), vshlq_n_u32(vmovl_u16(vld1_u16(high)), 16)));
   }
+  // four elements of each row, those of a column together
+  static CLIPON_ALWAYS_INLINE void store_fours(std::uint16_t* p, const std::uint16_t* a, const std::uint16_t* b,
+                                               const std::uint16_t* c, const std::uint16_t* d) {
+    const uint16x4x4_t rows = {{vld1_u16(a), vld1_u16(b), vld1_u16(c), vld1_u16(d)}};
+    vst4_u16(p, rows);
+  }
   static CLIPON_ALWAYS_INLINE void store_bf16(std::uint16_t* p, Batch v) {
+#if defined(CLIPON_COMPILED_MMLA)
+    if constexpr (Arch::has_bf16) return vst1_u16(p, std::bit_cast<uint16x4_t>(vcvt_bf16_f32(v)));
+#endif
     const uint32x4_t bits = vreinterpretq_u32_f32(v);
     const uint32x4_t odd = vandq_u32(vshrq_n_u32(bits, 16), vdupq_n_u32(1));
     vst1_u16(p, vshrn_n_u32(vaddq_u32(bits, vaddq_u32(odd, vdupq_n_u32(0x7fff))), 16));

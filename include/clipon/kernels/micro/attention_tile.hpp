@@ -74,7 +74,11 @@ inline void softmax_rows(const AttentionHead& head, index_t row, index_t rows, i
 template <class Arch>
 inline index_t attention_head_scratch(index_t keys, index_t head_width) {
   const index_t padded = whole_panels<Arch>(DataType::f32, keys);
-  return padded * head_width + keys * whole_panels<Arch>(DataType::f32, head_width) + 2 * GemmTile<Arch>::rows * padded;
+  const auto words = [](index_t depth) {
+    return std::max(column_words<ProductF32<Arch>>(depth), column_words<ProductBf16<Arch>>(depth));
+  };
+  return padded * words(head_width) + words(keys) * whole_panels<Arch>(DataType::f32, head_width) +
+         2 * GemmTile<Arch>::rows * padded;
 }
 
 template <class Arch, class Product>
@@ -83,12 +87,12 @@ inline void attention_head_of(const AttentionHead& head) {
   constexpr index_t nr = gemm_columns<Arch>;
   constexpr index_t mr = gemm_rows<Arch>(Product::type);
   const index_t padded = whole_panels<Arch>(Product::type, head.keys);
-  const index_t key_steps = padded_depth(Product::type, head.head_width) / k_step(Product::type);
-  const index_t value_steps = padded_depth(Product::type, head.keys) / k_step(Product::type);
+  const index_t key_words = column_words<Product>(head.head_width);
+  const index_t value_words = column_words<Product>(head.keys);
   auto* keys = reinterpret_cast<std::uint32_t*>(head.scratch);
-  auto* values = keys + padded * key_steps;
+  auto* values = keys + padded * key_words;
   auto* scores = reinterpret_cast<float*>(
-      values + value_steps * whole_panels<Arch>(Product::type, head.head_width));  // [MR, padded]
+      values + value_words * whole_panels<Arch>(Product::type, head.head_width));  // [MR, padded]
   T* weights;                                                                      // [MR, padded]
   if constexpr (Product::type == DataType::bf16) {
     weights = reinterpret_cast<std::uint16_t*>(scores + mr * padded);
@@ -96,7 +100,7 @@ inline void attention_head_of(const AttentionHead& head) {
     weights = scores;
   }
   pack_keys<Arch, Product>(head, keys);
-  pack_values<Arch>(head, static_cast<const T*>(head.v.data), head.keys, values);
+  pack_values<Arch>(head, static_cast<const T*>(head.v.data), padded_depth(Product::type, head.keys), values);
 
   for (index_t row = 0; row < head.queries; row += mr) {
     const index_t rows = head.queries - row < mr ? head.queries - row : mr;
@@ -107,15 +111,15 @@ inline void attention_head_of(const AttentionHead& head) {
       epilogue.out = scores + first;
       epilogue.out_stride = padded;
       const index_t columns = visible - first < nr ? visible - first : nr;
-      gemm_any<Arch, Product>(rows, {head.q.from_row(row), keys + first * key_steps, key_steps, columns}, epilogue);
+      const index_t steps = steps_of<Product>(head.head_width);
+      gemm_any<Arch, Product>(rows, {head.q.from_row(row), keys + first * key_words, steps, columns}, epilogue);
     }
     float inverse[mr];
     softmax_rows<Arch>(head, row, rows, padded, depth, scores, weights, inverse);
     for (index_t first = 0; first < head.head_width; first += nr) {
       const Epilogue epilogue = store_to(head.out.data, head.out.stride, head.out.type);
       const index_t columns = head.head_width - first < nr ? head.head_width - first : nr;
-      TileInput in{
-          {weights, padded, Product::type}, values + first * value_steps, depth / k_step(Product::type), columns};
+      TileInput in{{weights, padded, Product::type}, values + first * value_words, steps_of<Product>(visible), columns};
       in.row_factor = inverse;
       gemm_any<Arch, Product>(rows, in, epilogue.from(row, first));
     }

@@ -11,17 +11,17 @@
 #include "clipon/kernels/micro/finish_in_registers.hpp"
 #include "clipon/kernels/micro/finish_tile.hpp"
 #include "clipon/kernels/micro/gemm_tile_size.hpp"
-#include "clipon/kernels/micro/product.hpp"
+#include "clipon/kernels/micro/product_in_pairs.hpp"
 #include "clipon/kernels/micro/word_product.hpp"
 #include "clipon/kernels/types.hpp"
 
 namespace clipon::inline CLIPON_ABI::kernels {
 
-// One tile: `a` is its first row, `panel` [steps][NR] of 32 bits.
+// One tile: `a` is its first row, `panel` [steps][NR] of a step's bytes.
 struct TileInput {
   Operand a;
   const void* panel = nullptr;
-  index_t steps = 0;    // padded depth / k_step
+  index_t steps = 0;    // steps_of(depth)
   index_t columns = 0;  // wanted of NR
   const float* column_scale = nullptr;
   const float* column_sum = nullptr;
@@ -35,13 +35,48 @@ struct TileInput {
   const std::uint32_t* within_w = nullptr;  // i16: of each column
 };
 
+// Steps that a product takes of a depth.
+template <class Product>
+constexpr index_t steps_of(index_t depth) {
+  constexpr index_t elements = Product::step / static_cast<index_t>(size_of(Product::type));
+  return padded_depth(Product::type, depth) / elements;
+}
+
 // Steps of a panel that a product takes at a time.
 template <class Product>
 constexpr index_t steps_at_a_time = Product::type == DataType::i16 ? 2 : 1;
 
+// Rows of sums that a tile has: products in pairs compute a last row alone twice.
+template <class Product, int MR>
+constexpr int sum_rows = Product::in_pairs ? (MR + 1) / 2 * 2 : MR;
+
+// A step of each row from `a` on, times a step of the panel.
+template <class Product, int MR, int R, int NV, int W>
+CLIPON_ALWAYS_INLINE void add_step(typename Product::Sum (&sum)[R][NV], const typename Product::Register (&w)[W],
+                                   const unsigned char* a, index_t a_stride) {
+  if constexpr (Product::in_pairs) {
+#pragma GCC unroll 8
+    for (int r = 0; r < MR; r += 2) {
+      const auto x = Product::load_rows(a + r * a_stride, a + (r + 1 < MR ? r + 1 : r) * a_stride);
+#pragma GCC unroll 4
+      for (int v = 0; v < NV; ++v) {
+        sum[r][v] = Product::add(x, w[2 * v], sum[r][v]);
+        sum[r + 1][v] = Product::add(x, w[2 * v + 1], sum[r + 1][v]);
+      }
+    }
+  } else {
+#pragma GCC unroll 8
+    for (int r = 0; r < MR; ++r) {
+      const auto x = Product::broadcast(a + r * a_stride);
+#pragma GCC unroll 4
+      for (int v = 0; v < NV; ++v) sum[r][v] = Product::add(x, w[v], sum[r][v]);
+    }
+  }
+}
+
 // Sums stored as they are, or added to the residual; those of i16 are integers in the place of floats.
-template <class Arch, class Product, int MR, int NV>
-CLIPON_ALWAYS_INLINE void store_sums(const typename Product::Sum (&sum)[MR][NV], const Epilogue& to) {
+template <class Arch, class Product, int MR, int R, int NV>
+CLIPON_ALWAYS_INLINE void store_sums(const typename Product::Sum (&sum)[R][NV], const Epilogue& to) {
   constexpr index_t width = simd::F32<Arch>::width;
   const auto store = [&](auto adds) __attribute__((always_inline)) {
 #pragma GCC unroll 8
@@ -65,8 +100,8 @@ CLIPON_ALWAYS_INLINE void store_sums(const typename Product::Sum (&sum)[MR][NV],
 template <class Arch, class Product, int MR, int NV, bool is_difference = false>
 inline void gemm_tile(const TileInput& in, const Epilogue& epilogue) {
   constexpr index_t width = simd::F32<Arch>::width;
-  constexpr index_t value = 4;  // bytes of a step of one row
   constexpr index_t w_value = Product::panel_value;
+  constexpr index_t w_register = width * w_value / Product::registers;  // bytes
   const auto* CLIPON_RESTRICT a = static_cast<const unsigned char*>(in.a.data);
   const auto* CLIPON_RESTRICT b = static_cast<const unsigned char*>(in.panel);
   const auto* CLIPON_RESTRICT minus = static_cast<const unsigned char*>(in.minus);
@@ -74,9 +109,9 @@ inline void gemm_tile(const TileInput& in, const Epilogue& epilogue) {
   constexpr index_t step = steps_at_a_time<Product>;
   const index_t a_stride = in.a.stride * static_cast<index_t>(size_of(Product::type));  // bytes
   const index_t steps = in.steps;
-  typename Product::Sum sum[MR][NV];
+  typename Product::Sum sum[sum_rows<Product, MR>][NV];
 #pragma GCC unroll 8
-  for (int r = 0; r < MR; ++r) {
+  for (int r = 0; r < sum_rows<Product, MR>; ++r) {
 #pragma GCC unroll 4
     for (int v = 0; v < NV; ++v) {
       if constexpr (Product::type == DataType::i16) {
@@ -94,24 +129,19 @@ inline void gemm_tile(const TileInput& in, const Epilogue& epilogue) {
       if constexpr (is_few) {
         for (index_t line = 64; line < in.next_step; line += 64) __builtin_prefetch(next + line, 0, 2);
       }
-      typename Product::Register w[NV];
-#pragma GCC unroll 4
-      for (int v = 0; v < NV; ++v) w[v] = Product::load(b + v * width * w_value);
+      typename Product::Register w[NV * Product::registers];
+#pragma GCC unroll 8
+      for (int i = 0; i < NV * Product::registers; ++i) w[i] = Product::load(b + i * w_register);
       if constexpr (is_difference) {
 #pragma GCC unroll 4
         for (int v = 0; v < NV; ++v) {
-          w[v] = Product::subtract(w[v], Product::load(minus + v * width * value));
-          Product::store_panel(difference + v * width * value, w[v]);
+          w[v] = Product::subtract(w[v], Product::load(minus + v * w_register));
+          Product::store_panel(difference + v * w_register, w[v]);
         }
-        minus += gemm_columns<Arch> * value * step;
-        difference += gemm_columns<Arch> * value * step;
+        minus += gemm_columns<Arch> * w_value * step;
+        difference += gemm_columns<Arch> * w_value * step;
       }
-#pragma GCC unroll 8
-      for (int r = 0; r < MR; ++r) {
-        const auto x = Product::broadcast(a + r * a_stride + k * value);
-#pragma GCC unroll 4
-        for (int v = 0; v < NV; ++v) sum[r][v] = Product::add(x, w[v], sum[r][v]);
-      }
+      add_step<Product, MR>(sum, w, a + k * Product::step, a_stride);
       b += gemm_columns<Arch> * w_value * step;
     }
   };
@@ -120,11 +150,18 @@ inline void gemm_tile(const TileInput& in, const Epilogue& epilogue) {
   } else {
     multiply(std::false_type{});
   }
+  if constexpr (Product::in_pairs) {
+#pragma GCC unroll 8
+    for (int r = 0; r < MR; r += 2) {
+#pragma GCC unroll 4
+      for (int v = 0; v < NV; ++v) Product::apart(sum[r][v], sum[r + 1][v]);
+    }
+  }
   const bool whole = in.columns == NV * width && in.row_factor == nullptr;
   if constexpr (Product::type == DataType::i16) {
-    if (in.column_scale == nullptr) return store_sums<Arch, Product>(sum, epilogue);
+    if (in.column_scale == nullptr) return store_sums<Arch, Product, MR>(sum, epilogue);
   } else if constexpr (Product::type != DataType::i8) {
-    if (whole && is_sum(epilogue)) return store_sums<Arch, Product>(sum, epilogue);
+    if (whole && is_sum(epilogue)) return store_sums<Arch, Product, MR>(sum, epilogue);
   }
   const IntegerScales scales{in.a.scales, in.column_scale, in.column_sum};
   if constexpr (stays_in_registers<Arch, Product, MR, NV>) {
@@ -133,7 +170,7 @@ inline void gemm_tile(const TileInput& in, const Epilogue& epilogue) {
     if (whole && epilogue.activation == Activation::relu)
       return finish_in_registers<Arch, Product, Activation::relu, MR, NV>(sum, scales, epilogue);
   }
-  alignas(64) unsigned char memory[MR * NV * width * value];
+  alignas(64) unsigned char memory[MR * NV * width * 4];
   using Stored = std::conditional_t<is_integer(Product::type), std::int32_t, float>;
   auto* sums = reinterpret_cast<Stored*>(memory);  // [MR, NV * width]
 #pragma GCC unroll 8
@@ -186,16 +223,30 @@ inline void gemm_any(index_t rows, const TileInput& in, const Epilogue& epilogue
 }
 
 // Rows cut into tiles of nearly equal height (50 rows: 7 tiles of 7 or 8), because a low last tile would be bound by
-// its loads of W.
+// its loads of W.  together: rows that one instruction takes; the last tile may lack some of them.
 template <class Arch>
 struct TileRows {
-  TileRows(index_t rows, index_t most)
-      : count((rows + most - 1) / most), height(count == 0 ? 0 : rows / count), higher(rows - count * height) {}
-  [[nodiscard]] index_t rows(index_t tile) const { return tile < higher ? height + 1 : height; }
+  TileRows(index_t rows, index_t most, index_t together = 1)
+      : TileRows((rows + together - 1) / together, most / together, together, rows) {}
+  [[nodiscard]] index_t rows(index_t tile) const {
+    const index_t whole = (tile < higher ? height + 1 : height) * together;
+    return tile + 1 < count ? whole : whole - missing;
+  }
 
   index_t count;
+
+ private:
+  TileRows(index_t groups, index_t most, index_t group, index_t all)
+      : count((groups + most - 1) / most),
+        height(count == 0 ? 0 : groups / count),
+        higher(groups - count * height),
+        together(group),
+        missing(groups * group - all) {}
+
   index_t height;
-  index_t higher;  // so many tiles have a row more
+  index_t higher;  // so many tiles have a group more
+  index_t together;
+  index_t missing;
 };
 
 // The block of one thread: each panel of W stays in the cache while all rows pass.  The first tiles of a panel ask for
@@ -203,9 +254,9 @@ struct TileRows {
 template <class Arch, class Product>
 inline void gemm_block(const GemmBlock& block) {
   constexpr index_t panel_columns = gemm_columns<Arch>;
-  const TileRows<Arch> tiles(block.rows, gemm_rows<Arch>(Product::type));
+  const TileRows<Arch> tiles(block.rows, gemm_rows<Arch>(Product::type), Product::in_pairs ? 2 : 1);
   TileInput in;
-  in.steps = padded_depth(Product::type, block.depth) / k_step(Product::type);
+  in.steps = steps_of<Product>(block.depth);
   in.within_a_stride = sizeof(RowScale) / sizeof(RowScale::within);
   constexpr index_t head = panel_head(Product::type) * panel_columns * 4;  // bytes
   const index_t panel_bytes = panel_columns * in.steps * Product::panel_value + head;

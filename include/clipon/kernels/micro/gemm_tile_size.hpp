@@ -9,7 +9,8 @@ namespace clipon::inline CLIPON_ABI::kernels {
 //   512 bits: 24 + 3 + 1 of 32 registers
 //   256 bits: 12 + 2 + 1 of 16
 //   SSE2: 8 + 2 + 1 of 16
-//   AArch64: 18 + 3 + 6 of 32, since g++ 12 loads the broadcasts of all rows before it multiplies
+//   AArch64: 18 + 3 + 6 of 32, since g++ 12 loads the broadcasts of all rows before it multiplies; 18 + 6 + 6 where two
+//   rows and two columns are multiplied at a time
 //   portable: 16 sums keep a scalar FPU busy
 // i16, whose W and A take two registers each, has fewer rows: 2 NV loads, 2 broadcasts, of all rows on AArch64.
 template <class Arch>
@@ -22,6 +23,12 @@ struct GemmTile {
     return type != DataType::i16 ? rows : bits == 512 ? 6 : Arch::is_aarch64 ? 3 : 4;
   }
 };
+
+/// Words of 32 bits of a column that stand together in a panel: what a product takes of it at a time.
+template <class Arch>
+constexpr index_t panel_words(DataType type) {
+  return Arch::has_mmla && (type == DataType::bf16 || type == DataType::i8) ? 2 : 1;
+}
 
 template <class Arch>
 constexpr index_t gemm_rows(DataType type) {

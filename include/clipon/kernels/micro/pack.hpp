@@ -82,8 +82,8 @@ inline void to_words(std::uint32_t* row, index_t n) {
   __builtin_memcpy(row, words, 2 * static_cast<std::size_t>(n));
 }
 
-/// Rows first .. first + NR of W [rows, columns] become one panel: its head, if its type has one, then [steps][NR] of
-/// 32 bits; what is missing is zero.
+/// Rows first .. first + NR of W [rows, columns] become one panel: its head, if its type has one, then its steps; what
+/// is missing is zero.
 template <class Arch>
 inline void pack_panel(const StoredMatrix& w, index_t first, const PanelRows& out) {
   const index_t nr = panel_columns<Arch>(out.type);
@@ -124,8 +124,11 @@ inline void pack_panel(const StoredMatrix& w, index_t first, const PanelRows& ou
       }
       continue;
     }
-    for (index_t i = 0; i < steps; ++i) {
-      for (index_t j = 0; j < nr; ++j) *panel++ = typed[j * block + i];
+    const index_t together = panel_words<Arch>(out.type);
+    for (index_t i = 0; i < steps; i += together) {
+      for (index_t j = 0; j < nr; ++j) {
+        for (index_t word = i; word < i + together; ++word) *panel++ = typed[j * block + word];
+      }
     }
   }
   if constexpr (!Arch::has_byte_dot) {

@@ -38,14 +38,14 @@ inline double peak_of(index_t steps) {
     Product::store(last, sum[i]);
     total += static_cast<double>(last[0]);
   }
-  // two operations a product: chains x lanes x products of a lane
+  // two operations a product: chains x lanes x products of a sum
   const index_t products = (steps + together - 1) / together * together * chains * simd::F32<Arch>::width;
-  return total + 2.0 * static_cast<double>(products * k_step(Product::type));
+  return total + 2.0 * static_cast<double>(products * Product::step / static_cast<index_t>(size_of(Product::type)));
 }
 
 // A multiplication a product, where ProductI16 has half of one.
 template <class Arch>
-struct PlainProductI16 {
+struct PlainProductI16 : RowsAlone {
   using V = simd::I16<Arch>;
   using Sum = typename V::Sum;
   static constexpr DataType type = DataType::i16;

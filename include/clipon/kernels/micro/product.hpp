@@ -3,13 +3,15 @@
 //
 // A step takes 32 bits of a row of A: one float, two bf16 or four bytes.
 //   f32   one fused multiply-add; W may be bf16, which is widened
-//   bf16  VDPBF16PS; without it f32
-//   i8    VPDPBUSD or USDOT (bytes of A unsigned, of W signed); without it i16, in word_product.hpp
+//   bf16  VDPBF16PS; BFMMLA, in product_in_pairs.hpp; without them f32
+//   i8    VPDPBUSD (bytes of A unsigned, of W signed); USMMLA, in product_in_pairs.hpp; without them i16, in
+//         word_product.hpp
 #pragma once
 
 #include <cstring>
 
 #include "clipon/kernels/micro/element.hpp"
+#include "clipon/kernels/micro/gemm_tile_size.hpp"
 #include "clipon/kernels/types.hpp"
 #include "clipon/simd/byte_dot.hpp"
 #include "clipon/simd/vector.hpp"
@@ -23,9 +25,16 @@ CLIPON_ALWAYS_INLINE std::uint32_t load_32(const void* p) {
   return bits;
 }
 
+/// Products that multiply each row of A for itself.
+struct RowsAlone {
+  static constexpr bool in_pairs = false;
+  static constexpr int registers = 1;  // of W, for a register of sums a row
+  static constexpr index_t step = 4;   // bytes of a row
+};
+
 /// Stored: what a panel holds, float or bf16.
 template <class Arch, class Stored = float>
-struct ProductF32 {
+struct ProductF32 : RowsAlone {
   using V = simd::F32<Arch>;
   using Sum = typename V::Batch;
   using Register = typename V::Batch;  // of W, and a broadcast value of A
@@ -45,13 +54,13 @@ struct ProductF32 {
 };
 
 template <class Arch, bool native = Arch::fast_bf16_dot>
-struct ProductBf16 {  // tiles multiply, and ask for no more than the type
+struct ProductBf16 : RowsAlone {  // tiles multiply, and ask for no more than the type and the step
   static constexpr DataType type = DataType::bf16;
 };
 
 #if defined(__AVX512BF16__)
 template <class Arch>
-struct ProductBf16<Arch, true> {
+struct ProductBf16<Arch, true> : RowsAlone {
   using Sum = __m512;
   using Register = __m512i;
   static constexpr DataType type = DataType::bf16;
@@ -70,8 +79,8 @@ struct ProductBf16<Arch, true> {
 #endif
 
 // Sums of four byte products in the lanes of I32<Arch>: see simd/byte_dot.hpp for how each ISA does it.
-template <class Arch>
-struct ProductI8 {
+template <class Arch, bool in_pairs = Arch::has_mmla>
+struct ProductI8 : RowsAlone {
   using V = simd::I32<Arch>;
   using Sum = typename V::Sum;
   using Register = typename V::Bytes;

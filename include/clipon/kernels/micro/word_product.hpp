@@ -10,6 +10,7 @@
 #pragma once
 
 #include "clipon/kernels/micro/gemm_tile_size.hpp"
+#include "clipon/kernels/micro/product.hpp"
 #include "clipon/kernels/types.hpp"
 #include "clipon/simd/word_dot.hpp"
 
@@ -38,7 +39,7 @@ inline std::uint32_t within_row(const std::int16_t* x, index_t n) {
 
 /// One step of a tile, as product.hpp's, but of two steps of the panel: four elements of K.
 template <class Arch>
-struct ProductI16 {
+struct ProductI16 : RowsAlone {
   using V = simd::I16<Arch>;
   using Sum = typename V::Sum;
   struct Register {
