@@ -72,8 +72,8 @@ def main() -> None:
         loop = inner_loop(code)
         if loop:
             row = [f"{cycles(args.mca, cpu, loop):.1f}" for cpu in CPUS]
-            short = re.sub(r"clipon::\w+::\w+::|\(.*|^void ", "", name)
-            print("| " + " | ".join([short, str(products(loop)), str(len(loop)), *row]) + " |")
+            short = re.sub(r"\([\w:]+\)(?=\d)|clipon::\w+::\w+::|^void ", "", name)
+            print("| " + " | ".join([short.split("(")[0], str(products(loop)), str(len(loop)), *row]) + " |")
 
 
 if __name__ == "__main__":

@@ -18,7 +18,20 @@ enum class Precision {
 
 /// Instruction sets, lowest first: portable C++, those of x86-64, those of AArch64.  `best` is the highest that was
 /// built and that this CPU has.
-enum class Isa { scalar, sse2, avx2, avx2_vnni, avx512, avx512_vnni, avx512_bf16, amx, neon, neon_i8mm, best };
+enum class Isa {
+  scalar,
+  sse2,
+  avx2,
+  avx2_vnni,
+  avx512,
+  avx512_vnni,
+  avx512_bf16,
+  amx,
+  neon,
+  neon_dot,
+  neon_i8mm,
+  best
+};
 
 class Profile;  // kernels/profile.hpp
 

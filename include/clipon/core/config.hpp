@@ -17,9 +17,12 @@
 #define CLIPON_COMPILED_AMX
 #endif
 
-// AArch64's matrix instructions for bytes and bf16.
+// AArch64's matrix instructions for bytes and bf16, and its dot products of bytes.
 #if defined(__ARM_FEATURE_MATMUL_INT8) && defined(__ARM_FEATURE_BF16_VECTOR_ARITHMETIC)
 #define CLIPON_COMPILED_MMLA
+#endif
+#if defined(__ARM_FEATURE_DOTPROD)
+#define CLIPON_COMPILED_DOT
 #endif
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -53,6 +56,8 @@
 #define CLIPON_ABI_MODE sse2
 #elif defined(CLIPON_COMPILED_MMLA)
 #define CLIPON_ABI_MODE neon_i8mm
+#elif defined(CLIPON_COMPILED_DOT)
+#define CLIPON_ABI_MODE neon_dot
 #elif defined(__aarch64__)
 #define CLIPON_ABI_MODE neon
 #else

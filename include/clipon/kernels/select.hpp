@@ -67,7 +67,7 @@ inline Isa parse_isa(std::string_view name) {
   }
   throw Error(ErrorCode::invalid_argument,
               "instruction set: expected scalar, sse2, avx2, avx2_vnni, avx512, avx512_vnni, avx512_bf16, amx, neon, "
-              "neon_i8mm or best, found '" +
+              "neon_dot, neon_i8mm or best, found '" +
                   std::string(name) + "'");
 }
 

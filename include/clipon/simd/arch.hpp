@@ -14,7 +14,8 @@ struct scalar {  // portable C++: what processors run that are neither x86-64 no
   static constexpr int vector_bits = 32;
   static constexpr bool fast_i8 = false;  // products of int8 are faster than those of f32
   static constexpr bool is_aarch64 = false;
-  static constexpr bool has_byte_dot = false;  // bytes are multiplied as they are: VPDPBUSD, USMMLA
+  static constexpr bool has_byte_dot = false;  // bytes are multiplied as they are: VPDPBUSD, SDOT, USMMLA
+  static constexpr bool has_sdot = false;      // four products of signed bytes a lane, of a lane of A
   static constexpr bool has_mmla = false;      // two rows by two columns an instruction: USMMLA, BFMMLA
   static constexpr bool has_bf16 = false;
   static constexpr bool fast_bf16_dot = false;  // VDPBF16PS or BFMMLA beats two multiply-adds on widened halves
@@ -67,6 +68,13 @@ struct neon : scalar {  // every AArch64
   static constexpr bool is_aarch64 = true;
 };
 
+struct neon_dot : neon {  // SDOT: Armv8.2, Neoverse N1, Cortex-A76, Apple M1
+  static constexpr Isa isa = Isa::neon_dot;
+  static constexpr bool fast_i8 = true;
+  static constexpr bool has_byte_dot = true;
+  static constexpr bool has_sdot = true;
+};
+
 struct neon_i8mm : neon {  // USMMLA and BFMMLA: Armv8.6, Neoverse V1 and N2, Apple since M2
   static constexpr Isa isa = Isa::neon_i8mm;
   static constexpr bool fast_i8 = true;
@@ -96,6 +104,8 @@ constexpr const char* to_string(Isa isa) {
       return "amx";
     case Isa::neon:
       return "neon";
+    case Isa::neon_dot:
+      return "neon_dot";
     case Isa::neon_i8mm:
       return "neon_i8mm";
     case Isa::best:
@@ -125,6 +135,8 @@ using compiled = avx2;
 using compiled = sse2;
 #elif defined(CLIPON_COMPILED_MMLA)
 using compiled = neon_i8mm;
+#elif defined(CLIPON_COMPILED_DOT)
+using compiled = neon_dot;
 #elif defined(__aarch64__)
 using compiled = neon;
 #else

@@ -34,6 +34,7 @@ struct CpuFeatures {
   bool avx512_vnni = false;
   bool avx512_bf16 = false;
   bool neon = false;
+  bool neon_dot = false;   // four products of int8 a lane
   bool neon_i8mm = false;  // matrix products of int8 and of bf16
   bool amx = false;        // tile + bf16 + int8; the permission to use tiles is asked for later
 };
@@ -63,19 +64,24 @@ inline std::string cpu_brand() {
 #endif
 
 #if defined(__aarch64__)
-inline bool has_mmla() {
+#if defined(__APPLE__)
+inline bool has_feature(const char* name) {
+  int found = 0;
+  std::size_t size = sizeof found;
+  return ::sysctlbyname(name, &found, &size, nullptr, 0) == 0 && found != 0;
+}
+#endif
+
+inline void detect_products(CpuFeatures& cpu) {
 #if defined(__linux__)
-  constexpr unsigned long wanted = 1ul << 13 | 1ul << 14;  // HWCAP2_I8MM, HWCAP2_BF16
-  return (::getauxval(AT_HWCAP2) & wanted) == wanted;
+  constexpr unsigned long matrix = 1ul << 13 | 1ul << 14;     // HWCAP2_I8MM, HWCAP2_BF16
+  cpu.neon_dot = (::getauxval(AT_HWCAP) & (1ul << 20)) != 0;  // HWCAP_ASIMDDP
+  cpu.neon_i8mm = (::getauxval(AT_HWCAP2) & matrix) == matrix;
 #elif defined(__APPLE__)
-  const auto has = [](const char* feature) {
-    int found = 0;
-    std::size_t size = sizeof found;
-    return ::sysctlbyname(feature, &found, &size, nullptr, 0) == 0 && found != 0;
-  };
-  return has("hw.optional.arm.FEAT_I8MM") && has("hw.optional.arm.FEAT_BF16");
+  cpu.neon_dot = has_feature("hw.optional.arm.FEAT_DotProd");
+  cpu.neon_i8mm = has_feature("hw.optional.arm.FEAT_I8MM") && has_feature("hw.optional.arm.FEAT_BF16");
 #else
-  return false;
+  (void)cpu;
 #endif
 }
 #endif
@@ -117,7 +123,7 @@ inline CpuFeatures detect_cpu() {
 #elif defined(__aarch64__)
   cpu.brand = "AArch64";
   cpu.neon = true;  // part of the architecture
-  cpu.neon_i8mm = has_mmla();
+  detect_products(cpu);
 #endif
   return cpu;
 }
@@ -162,6 +168,8 @@ inline bool supports(const CpuFeatures& cpu, Isa isa) {
       return cpu.amx;
     case Isa::neon:
       return cpu.neon;
+    case Isa::neon_dot:
+      return cpu.neon_dot;
     case Isa::neon_i8mm:
       return cpu.neon_i8mm;
     case Isa::best:

@@ -88,7 +88,10 @@ inline void attention_head_of(const AttentionHead& head) {
   constexpr index_t mr = gemm_rows<Arch>(Product::type);
   const index_t padded = whole_panels<Arch>(Product::type, head.keys);
   const index_t key_words = column_words<Product>(head.head_width);
-  const index_t value_words = column_words<Product>(head.keys);
+  constexpr index_t step = Product::step / static_cast<index_t>(size_of(Product::type));  // keys
+  const auto whole_steps = [](index_t n) { return (n + step - 1) / step * step; };
+  const index_t values_deep = whole_steps(head.keys);
+  const index_t value_words = values_deep / k_step(Product::type);
   auto* keys = reinterpret_cast<std::uint32_t*>(head.scratch);
   auto* values = keys + padded * key_words;
   auto* scores = reinterpret_cast<float*>(
@@ -100,12 +103,12 @@ inline void attention_head_of(const AttentionHead& head) {
     weights = scores;
   }
   pack_keys<Arch, Product>(head, keys);
-  pack_values<Arch>(head, static_cast<const T*>(head.v.data), padded_depth(Product::type, head.keys), values);
+  pack_values<Arch>(head, static_cast<const T*>(head.v.data), values_deep, values);
 
   for (index_t row = 0; row < head.queries; row += mr) {
     const index_t rows = head.queries - row < mr ? head.queries - row : mr;
     const index_t visible = head.seen(row + rows - 1);  // to the block's last row
-    const index_t depth = padded_depth(Product::type, visible);
+    const index_t depth = whole_steps(visible);
     for (index_t first = 0; first < visible; first += nr) {
       Epilogue epilogue;
       epilogue.out = scores + first;
@@ -119,7 +122,7 @@ inline void attention_head_of(const AttentionHead& head) {
     for (index_t first = 0; first < head.head_width; first += nr) {
       const Epilogue epilogue = store_to(head.out.data, head.out.stride, head.out.type);
       const index_t columns = head.head_width - first < nr ? head.head_width - first : nr;
-      TileInput in{{weights, padded, Product::type}, values + first * value_words, steps_of<Product>(visible), columns};
+      TileInput in{{weights, padded, Product::type}, values + first * value_words, depth / step, columns};
       in.row_factor = inverse;
       gemm_any<Arch, Product>(rows, in, epilogue.from(row, first));
     }

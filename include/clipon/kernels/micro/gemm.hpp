@@ -11,6 +11,7 @@
 #include "clipon/kernels/micro/finish_in_registers.hpp"
 #include "clipon/kernels/micro/finish_tile.hpp"
 #include "clipon/kernels/micro/gemm_tile_size.hpp"
+#include "clipon/kernels/micro/product_by_lanes.hpp"
 #include "clipon/kernels/micro/product_in_pairs.hpp"
 #include "clipon/kernels/micro/word_product.hpp"
 #include "clipon/kernels/types.hpp"
@@ -41,10 +42,6 @@ constexpr index_t steps_of(index_t depth) {
   constexpr index_t elements = Product::step / static_cast<index_t>(size_of(Product::type));
   return padded_depth(Product::type, depth) / elements;
 }
-
-// Steps of a panel that a product takes at a time.
-template <class Product>
-constexpr index_t steps_at_a_time = Product::type == DataType::i16 ? 2 : 1;
 
 // Rows of sums that a tile has: products in pairs compute a last row alone twice.
 template <class Product, int MR>
@@ -96,60 +93,11 @@ CLIPON_ALWAYS_INLINE void store_sums(const typename Product::Sum (&sum)[R][NV], 
   }
 }
 
-// is_difference: of a panel and what is taken from it, which is kept.
-template <class Arch, class Product, int MR, int NV, bool is_difference = false>
-inline void gemm_tile(const TileInput& in, const Epilogue& epilogue) {
+// A tile's sums become outputs.
+template <class Arch, class Product, int MR, int R, int NV>
+CLIPON_ALWAYS_INLINE void finish_sums(const TileInput& in, typename Product::Sum (&sum)[R][NV],
+                                      const Epilogue& epilogue) {
   constexpr index_t width = simd::F32<Arch>::width;
-  constexpr index_t w_value = Product::panel_value;
-  constexpr index_t w_register = width * w_value / Product::registers;  // bytes
-  const auto* CLIPON_RESTRICT a = static_cast<const unsigned char*>(in.a.data);
-  const auto* CLIPON_RESTRICT b = static_cast<const unsigned char*>(in.panel);
-  const auto* CLIPON_RESTRICT minus = static_cast<const unsigned char*>(in.minus);
-  auto* CLIPON_RESTRICT difference = static_cast<unsigned char*>(in.difference);
-  constexpr index_t step = steps_at_a_time<Product>;
-  const index_t a_stride = in.a.stride * static_cast<index_t>(size_of(Product::type));  // bytes
-  const index_t steps = in.steps;
-  typename Product::Sum sum[sum_rows<Product, MR>][NV];
-#pragma GCC unroll 8
-  for (int r = 0; r < sum_rows<Product, MR>; ++r) {
-#pragma GCC unroll 4
-    for (int v = 0; v < NV; ++v) {
-      if constexpr (Product::type == DataType::i16) {
-        sum[r][v] = Product::start(in.within_a[r * in.within_a_stride], in.within_w + v * width);
-      } else {
-        sum[r][v] = Product::zero();
-      }
-    }
-  }
-  const auto* next = static_cast<const unsigned char*>(in.next == nullptr ? in.panel : in.next);
-  ask_for_residual<Arch, MR, NV>(epilogue);
-  const auto multiply = [&](auto is_few) __attribute__((always_inline)) {
-    for (index_t k = 0; k < steps; k += step, next += in.next_step) {
-      __builtin_prefetch(next, 0, 2);  // into L2
-      if constexpr (is_few) {
-        for (index_t line = 64; line < in.next_step; line += 64) __builtin_prefetch(next + line, 0, 2);
-      }
-      typename Product::Register w[NV * Product::registers];
-#pragma GCC unroll 8
-      for (int i = 0; i < NV * Product::registers; ++i) w[i] = Product::load(b + i * w_register);
-      if constexpr (is_difference) {
-#pragma GCC unroll 4
-        for (int v = 0; v < NV; ++v) {
-          w[v] = Product::subtract(w[v], Product::load(minus + v * w_register));
-          Product::store_panel(difference + v * w_register, w[v]);
-        }
-        minus += gemm_columns<Arch> * w_value * step;
-        difference += gemm_columns<Arch> * w_value * step;
-      }
-      add_step<Product, MR>(sum, w, a + k * Product::step, a_stride);
-      b += gemm_columns<Arch> * w_value * step;
-    }
-  };
-  if (in.next_step > 64) {  // few rows: a step must ask for more than a line
-    multiply(std::true_type{});
-  } else {
-    multiply(std::false_type{});
-  }
   if constexpr (Product::in_pairs) {
 #pragma GCC unroll 8
     for (int r = 0; r < MR; r += 2) {
@@ -185,6 +133,65 @@ inline void gemm_tile(const TileInput& in, const Epilogue& epilogue) {
   } else {
     finish_tile<Arch>(FloatSums<Arch>{sums, NV * width}, MR, in.columns, epilogue);
   }
+}
+
+// is_difference: of a panel and what is taken from it, which is kept.
+template <class Arch, class Product, int MR, int NV, bool is_difference = false>
+inline void gemm_tile(const TileInput& in, const Epilogue& epilogue) {
+  constexpr index_t width = simd::F32<Arch>::width;
+  constexpr index_t w_value = Product::panel_value;
+  constexpr index_t w_register = width * w_value / Product::registers;  // bytes
+  const auto* CLIPON_RESTRICT a = static_cast<const unsigned char*>(in.a.data);
+  const auto* CLIPON_RESTRICT b = static_cast<const unsigned char*>(in.panel);
+  const auto* CLIPON_RESTRICT minus = static_cast<const unsigned char*>(in.minus);
+  auto* CLIPON_RESTRICT difference = static_cast<unsigned char*>(in.difference);
+  constexpr index_t step = Product::steps_together;
+  const index_t a_stride = in.a.stride * static_cast<index_t>(size_of(Product::type));  // bytes
+  const index_t steps = in.steps;
+  typename Product::Sum sum[sum_rows<Product, MR>][NV];
+#pragma GCC unroll 8
+  for (int r = 0; r < sum_rows<Product, MR>; ++r) {
+#pragma GCC unroll 4
+    for (int v = 0; v < NV; ++v) {
+      if constexpr (Product::type == DataType::i16) {
+        sum[r][v] = Product::start(in.within_a[r * in.within_a_stride], in.within_w + v * width);
+      } else if constexpr (Product::type == DataType::i8 && Arch::has_sdot) {
+        sum[r][v] = Product::start(in.column_sum + v * width);
+      } else {
+        sum[r][v] = Product::zero();
+      }
+    }
+  }
+  const auto* next = static_cast<const unsigned char*>(in.next == nullptr ? in.panel : in.next);
+  ask_for_residual<Arch, MR, NV>(epilogue);
+  const auto multiply = [&](auto is_few) __attribute__((always_inline)) {
+    for (index_t k = 0; k < steps; k += step, next += in.next_step) {
+      __builtin_prefetch(next, 0, 2);  // into L2
+      if constexpr (is_few) {
+        for (index_t line = 64; line < in.next_step; line += 64) __builtin_prefetch(next + line, 0, 2);
+      }
+      typename Product::Register w[NV * Product::registers];
+#pragma GCC unroll 8
+      for (int i = 0; i < NV * Product::registers; ++i) w[i] = Product::load(b + i * w_register);
+      if constexpr (is_difference) {
+#pragma GCC unroll 4
+        for (int v = 0; v < NV; ++v) {
+          w[v] = Product::subtract(w[v], Product::load(minus + v * w_register));
+          Product::store_panel(difference + v * w_register, w[v]);
+        }
+        minus += gemm_columns<Arch> * w_value * step;
+        difference += gemm_columns<Arch> * w_value * step;
+      }
+      add_step<Product, MR>(sum, w, a + k * Product::step, a_stride);
+      b += gemm_columns<Arch> * w_value * step;
+    }
+  };
+  if (in.next_step > 64) {  // few rows: a step must ask for more than a line
+    multiply(std::true_type{});
+  } else {
+    multiply(std::false_type{});
+  }
+  finish_sums<Arch, Product, MR>(in, sum, epilogue);
 }
 
 // The tile with as many vectors as the panel's columns need; a difference has all.
@@ -260,7 +267,7 @@ inline void gemm_block(const GemmBlock& block) {
   in.within_a_stride = sizeof(RowScale) / sizeof(RowScale::within);
   constexpr index_t head = panel_head(Product::type) * panel_columns * 4;  // bytes
   const index_t panel_bytes = panel_columns * in.steps * Product::panel_value + head;
-  const index_t turns = in.steps / steps_at_a_time<Product>;
+  const index_t turns = in.steps / Product::steps_together;
   for (index_t column = 0; column < block.columns; column += panel_columns) {
     const index_t left = block.columns - column;
     in.columns = left < panel_columns ? left : panel_columns;

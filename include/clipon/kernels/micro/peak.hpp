@@ -10,20 +10,20 @@ namespace clipon::inline CLIPON_ABI::kernels {
 template <class Arch, class Product>
 inline double peak_of(index_t steps) {
   constexpr int chains = GemmTile<Arch>::rows_of(Product::type) * GemmTile<Arch>::vectors;
-  const volatile std::uint32_t unknown = 0;  // read anew each time, so that no two chains are known to be equal
-  std::uint32_t zeros[simd::F32<Arch>::width];
-  for (std::uint32_t& bits : zeros) bits = unknown;
+  const volatile std::uint64_t unknown = 0;  // read anew each time, so that no two chains are known to be equal
+  std::uint32_t zeros[gemm_columns<Arch> + simd::F32<Arch>::width] = {};  // as much as a product loads of a panel
+  for (std::uint32_t& bits : zeros) bits = static_cast<std::uint32_t>(unknown);
   const auto w = Product::load(zeros);
   typename Product::Sum sum[chains];
 #pragma GCC unroll 32
   for (int i = 0; i < chains; ++i) {
-    const std::uint32_t value = unknown;
+    const std::uint64_t value = unknown;
     auto x = Product::broadcast(&value);
     sum[i] = Product::add(x, w, Product::zero());
   }
   constexpr int together = 4;  // steps: a broadcast from a register takes a port that products want
   for (index_t k = 0; k < steps; k += together) {
-    const std::uint32_t value = unknown;
+    const std::uint64_t value = unknown;
     auto x = Product::broadcast(&value);
 #pragma GCC unroll 4
     for (int j = 0; j < together; ++j) {
@@ -40,7 +40,8 @@ inline double peak_of(index_t steps) {
   }
   // two operations a product: chains x lanes x products of a sum
   const index_t products = (steps + together - 1) / together * together * chains * simd::F32<Arch>::width;
-  return total + 2.0 * static_cast<double>(products * Product::step / static_cast<index_t>(size_of(Product::type)));
+  constexpr index_t of_a_sum = Product::step * Product::steps_together / static_cast<index_t>(size_of(Product::type));
+  return total + 2.0 * static_cast<double>(products * of_a_sum);
 }
 
 // A multiplication a product, where ProductI16 has half of one.

@@ -4,8 +4,8 @@
 // A step takes 32 bits of a row of A: one float, two bf16 or four bytes.
 //   f32   one fused multiply-add; W may be bf16, which is widened
 //   bf16  VDPBF16PS; BFMMLA, in product_in_pairs.hpp; without them f32
-//   i8    VPDPBUSD (bytes of A unsigned, of W signed); USMMLA, in product_in_pairs.hpp; without them i16, in
-//         word_product.hpp
+//   i8    VPDPBUSD (bytes of A unsigned, of W signed); SDOT, in product_by_lanes.hpp; USMMLA, in product_in_pairs.hpp;
+//         without them i16, in word_product.hpp
 #pragma once
 
 #include <cstring>
@@ -30,6 +30,7 @@ struct RowsAlone {
   static constexpr bool in_pairs = false;
   static constexpr int registers = 1;  // of W, for a register of sums a row
   static constexpr index_t step = 4;   // bytes of a row
+  static constexpr index_t steps_together = 1;
 };
 
 /// Stored: what a panel holds, float or bf16.
@@ -79,7 +80,13 @@ struct ProductBf16<Arch, true> : RowsAlone {
 #endif
 
 // Sums of four byte products in the lanes of I32<Arch>: see simd/byte_dot.hpp for how each ISA does it.
-template <class Arch, bool in_pairs = Arch::has_mmla>
+enum class ByteProduct : std::uint8_t { broadcast, by_lanes, in_pairs };
+template <class Arch>
+constexpr ByteProduct byte_product = Arch::has_mmla   ? ByteProduct::in_pairs
+                                     : Arch::has_sdot ? ByteProduct::by_lanes
+                                                      : ByteProduct::broadcast;
+
+template <class Arch, ByteProduct = byte_product<Arch>>
 struct ProductI8 : RowsAlone {
   using V = simd::I32<Arch>;
   using Sum = typename V::Sum;

@@ -18,6 +18,7 @@ struct RowsInPairs {
   using Register = uint8x16_t;
   static constexpr bool in_pairs = true;
   static constexpr int registers = 2;
+  static constexpr index_t steps_together = 1;
   static constexpr index_t step = 4 * panel_words<Arch>(DataType::i8);  // bytes
   static constexpr index_t panel_value = step;
   static CLIPON_ALWAYS_INLINE Register load(const void* p) { return vld1q_u8(static_cast<const std::uint8_t*>(p)); }
@@ -38,7 +39,7 @@ struct RowsInPairs {
 };
 
 template <class Arch>
-struct ProductI8<Arch, true> : RowsInPairs<Arch> {
+struct ProductI8<Arch, ByteProduct::in_pairs> : RowsInPairs<Arch> {
   using Sum = int32x4_t;
   using Register = typename RowsInPairs<Arch>::Register;
   static constexpr DataType type = DataType::i8;

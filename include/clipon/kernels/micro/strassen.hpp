@@ -109,7 +109,7 @@ inline void strassen_panels_of(const StrassenPanels& job) {
   constexpr index_t nr = gemm_columns<Arch>;
   const index_t steps = job.half / k_step(Product::type);
   const PanelPair<Arch, Product, std::uint32_t> w(static_cast<std::uint32_t*>(job.panels), steps * nr);
-  for (index_t k = 0; k < steps; k += steps_at_a_time<Product>) {
+  for (index_t k = 0; k < steps; k += Product::steps_together) {
     for (index_t at = k * nr; at < (k + 1) * nr; at += simd::F32<Arch>::width) {
       const auto t1 = Product::subtract(Product::load(w.t2 + at), Product::load(w.b11 + at));
       Product::store_panel(w.t2 + at, Product::subtract(Product::load(w.b22 + at), t1));
@@ -191,7 +191,7 @@ class StrassenProducts {
   }
 
  private:
-  [[nodiscard]] index_t turns() const { return steps_ / steps_at_a_time<Product>; }
+  [[nodiscard]] index_t turns() const { return steps_ / Product::steps_together; }
 
   TileRows<Arch> tiles_;
   index_t steps_;

@@ -47,6 +47,7 @@ struct ProductI16 : RowsAlone {
     typename V::Words last;
   };
   static constexpr DataType type = DataType::i16;
+  static constexpr index_t steps_together = 2;
   static constexpr index_t panel_value = 4;
   static constexpr index_t row = gemm_columns<Arch> * 4;  // bytes of a step of the panel
   static CLIPON_ALWAYS_INLINE Register load(const void* p) {
