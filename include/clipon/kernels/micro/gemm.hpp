@@ -230,30 +230,27 @@ inline void gemm_any(index_t rows, const TileInput& in, const Epilogue& epilogue
 }
 
 // Rows cut into tiles of nearly equal height (50 rows: 7 tiles of 7 or 8), because a low last tile would be bound by
-// its loads of W.  together: rows that one instruction takes; the last tile may lack some of them.
+// its loads of W.  A group: rows that one instruction takes; the last one may lack some.
 template <class Arch>
 struct TileRows {
-  TileRows(index_t rows, index_t most, index_t together = 1)
-      : TileRows((rows + together - 1) / together, most / together, together, rows) {}
+  TileRows(index_t rows, index_t most, index_t group = 1)
+      : together(group),
+        groups((rows + together - 1) / together),
+        count((groups * together + most - 1) / most),
+        height(count == 0 ? 0 : groups / count),
+        higher(groups - count * height),
+        missing(groups * together - rows) {}
   [[nodiscard]] index_t rows(index_t tile) const {
     const index_t whole = (tile < higher ? height + 1 : height) * together;
     return tile + 1 < count ? whole : whole - missing;
   }
 
-  index_t count;
-
- private:
-  TileRows(index_t groups, index_t most, index_t group, index_t all)
-      : count((groups + most - 1) / most),
-        height(count == 0 ? 0 : groups / count),
-        higher(groups - count * height),
-        together(group),
-        missing(groups * group - all) {}
-
-  index_t height;
-  index_t higher;  // so many tiles have a group more
   index_t together;
-  index_t missing;
+  index_t groups;
+  index_t count;
+  index_t height;   // groups of a tile
+  index_t higher;   // so many tiles have a group more
+  index_t missing;  // rows of the last group
 };
 
 // The block of one thread: each panel of W stays in the cache while all rows pass.  The first tiles of a panel ask for

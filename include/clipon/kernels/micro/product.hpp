@@ -1,7 +1,7 @@
 // One step of a matrix product in each type: what a register of packed W and a broadcast value of A become.
 // Called by gemm.hpp.  Per ISA.
 //
-// A step takes 32 bits of a row of A: one float, two bf16 or four bytes.
+// A step takes 32 bits of a row of A (in pairs 64): one float, two bf16 or four bytes.
 //   f32   one fused multiply-add; W may be bf16, which is widened
 //   bf16  VDPBF16PS; BFMMLA, in product_in_pairs.hpp; without them f32
 //   i8    VPDPBUSD (bytes of A unsigned, of W signed); SDOT, in product_by_lanes.hpp; USMMLA, in product_in_pairs.hpp;
@@ -28,9 +28,9 @@ CLIPON_ALWAYS_INLINE std::uint32_t load_32(const void* p) {
 /// Products that multiply each row of A for itself.
 struct RowsAlone {
   static constexpr bool in_pairs = false;
-  static constexpr int registers = 1;  // of W, for a register of sums a row
-  static constexpr index_t step = 4;   // bytes of a row
-  static constexpr index_t steps_together = 1;
+  static constexpr int registers = 1;           // of W, for a register of sums a row
+  static constexpr index_t step = 4;            // bytes of a row
+  static constexpr index_t steps_together = 1;  // that one add() takes
 };
 
 /// Stored: what a panel holds, float or bf16.
@@ -79,13 +79,14 @@ struct ProductBf16<Arch, true> : RowsAlone {
 };
 #endif
 
-// Sums of four byte products in the lanes of I32<Arch>: see simd/byte_dot.hpp for how each ISA does it.
+// How A comes to an instruction that multiplies bytes.
 enum class ByteProduct : std::uint8_t { broadcast, by_lanes, in_pairs };
 template <class Arch>
 constexpr ByteProduct byte_product = Arch::has_mmla   ? ByteProduct::in_pairs
                                      : Arch::has_sdot ? ByteProduct::by_lanes
                                                       : ByteProduct::broadcast;
 
+// Sums of four byte products in the lanes of simd/byte_dot.hpp's I32.
 template <class Arch, ByteProduct = byte_product<Arch>>
 struct ProductI8 : RowsAlone {
   using V = simd::I32<Arch>;
