@@ -196,7 +196,7 @@ void check_shapes(std::vector<Section>& table) {
         pick({support::kTensorF32, support::kTensorF16, support::kTensorBf16, support::kTensorI8}));
     shape.resnet = i % 5 == 0;
     if (shape.resnet) {
-      shape.stem = pick({2, 4, 6, 10});
+      shape.stem = pick({2, 4, 6, 8, 10});
       shape.image_size = pick({32, 64, 96});
       shape.heads = pick({1, 2, 4});
       shape.width = shape.heads * pick({1, 3, 8});

@@ -64,7 +64,7 @@ support::TinyShape random_shape(std::mt19937& random) {
   shape.feed_forward = std::min(pick({1, 3, 16, 33, 65}), 16 * shape.width);  // narrower than the block, too
   shape.layers = pick({1, 2, 3});
   if (shape.resnet) shape.image_size = 32;
-  if (shape.resnet) shape.stem = pick({2, 4, 6});
+  if (shape.resnet) shape.stem = pick({2, 4, 6, 8});
   return shape;
 }
 

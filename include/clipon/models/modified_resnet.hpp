@@ -37,8 +37,10 @@ class ModifiedResNet {
   };
 
   ModifiedResNet(const Config& config, Builder& build) : config_(config) {
-    // a pair of bf16 may not straddle two pixels
-    const DataType type = config.width % 4 == 0 ? build.type : DataType::f32;
+    // a step of bf16 may not straddle two pixels, of which the stem has the narrowest
+    const index_t narrowest = config.width / 2;
+    const bool whole = kernels::padded_depth(DataType::bf16, narrowest) == narrowest;
+    const DataType type = whole ? build.type : DataType::f32;
     const DataType map_type = nn::between(type);
     const bool deep = config.bottlenecks() > kMostBottlenecksInt8;
     const auto convolution = [&](const std::string& name, index_t out, index_t in, index_t side) {

@@ -102,6 +102,7 @@ inline void project(const Context& context, const TransformerBlock& block, const
   forward(context, block.ln_1, x, rows, s.normalised);
   forward(context, block.attention.query_key_value, s.normalised.read(), rows, to_rows(s.query_key_value),
           &block.attention.out);
+  clear_padding(s.query_key_value, rows, 3 * block.attention.width());  // a narrow head's last step reads it
 }
 
 /// x [rows, width] is input only; pooled_rows[s] is the row of sequence s that is pooled (its last where the blocks are
