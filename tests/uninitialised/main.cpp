@@ -70,12 +70,14 @@ support::TinyShape random_shape(std::mt19937& random) {
 
 }  // namespace
 
-int main() {
+// main [how many models]
+int main(int argc, char** argv) {
+  const int models = argc > 1 ? std::atoi(argv[1]) : 60;
   std::vector<std::string> texts;  // short ones, of which many go through the blocks together
   for (int i = 0; i < 600; ++i) texts.push_back({static_cast<char>('a' + i % 26), static_cast<char>('a' + i / 26)});
   std::mt19937 random(5);
   int wrong = 0;
-  for (int i = 0; i < 60; ++i) {
+  for (int i = 0; i < models; ++i) {
     const support::TinyShape shape = random_shape(random);
     const auto file = support::tiny_model(shape).bytes();
     for (const auto precision : {clipon::Precision::f32, clipon::Precision::bf16, clipon::Precision::int8}) {
