@@ -43,7 +43,7 @@ constexpr index_t least_rows_alone(DataType type) {
 /// The same where threads keep rows of their own through a Transformer's layers (nn/row_shares.hpp); 0: they never do.
 /// Each reads all weights, so more threads need more rows each, at most what they need alone.  On 2 threads (Zen 4) 10
 /// rows were worth it in bf16 and int8, 5 only between cores far apart.  In f32, whose weights are largest, pictures of
-/// ViT-B/32 were 0.88 to 1.00 times as fast (docs/performance.md).
+/// ViT-B/32 were 0.88 to 1.00 times as fast (docs/tuning.md).
 template <class Arch>
 constexpr index_t least_row_share(DataType type, index_t threads) {
   if (type == DataType::f32) return 0;
