@@ -28,7 +28,7 @@ inline void pack_keys(const AttentionHead& head, std::uint32_t* panel) {
   constexpr index_t width = simd::F32<Arch>::width;
   const index_t element = static_cast<index_t>(size_of(Product::type));
   constexpr index_t together = panel_words<Arch>(Product::type);
-  const index_t steps = column_words<Product>(head.head_width);
+  const index_t words = column_words<Product>(head.head_width);
   const index_t whole = together > 1 ? 0 : head.head_width / k_step(Product::type) / 4 * 4;
   const unsigned char* rows[width];
   for (index_t first = 0; first < whole_panels<Arch>(Product::type, head.keys); first += width) {
@@ -36,18 +36,18 @@ inline void pack_keys(const AttentionHead& head, std::uint32_t* panel) {
       const index_t row = head.key_row(first + j < head.keys ? first + j : head.keys - 1);
       rows[j] = static_cast<const unsigned char*>(head.k.data) + row * head.k.stride * element;
     }
-    std::uint32_t* out = panel + first / nr * nr * steps + first % nr * together;
+    std::uint32_t* out = panel + first / nr * nr * words + first % nr * together;
     for (index_t k = 0; k < whole; k += 4) simd::transpose_four<Arch>(rows, 4 * k, out + k * nr, nr);
-    for (index_t k = whole; k < steps; k += together) {  // columns in pairs, or what is no multiple of four steps
+    for (index_t k = whole; k < words; k += together) {  // steps of two words, or what is no multiple of four
       const index_t left = std::max(head.head_width * element - 4 * k, index_t{0});
       for (index_t j = 0; j < width; ++j) {
-        std::uint32_t words[together] = {};
-        if (left >= 4 * together) {
-          __builtin_memcpy(words, rows[j] + 4 * k, sizeof words);
+        std::uint32_t step[together] = {};
+        if (left >= 4 * together) {  // a copy of known size is one load
+          __builtin_memcpy(step, rows[j] + 4 * k, sizeof step);
         } else {
-          __builtin_memcpy(words, rows[j] + 4 * k, static_cast<std::size_t>(left));
+          __builtin_memcpy(step, rows[j] + 4 * k, static_cast<std::size_t>(left));
         }
-        __builtin_memcpy(out + k * nr + j * together, words, sizeof words);
+        __builtin_memcpy(out + k * nr + j * together, step, sizeof step);
       }
     }
   }

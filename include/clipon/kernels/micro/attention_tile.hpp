@@ -89,6 +89,7 @@ inline void attention_head_of(const AttentionHead& head) {
   const index_t padded = whole_panels<Arch>(Product::type, head.keys);
   const index_t key_words = column_words<Product>(head.head_width);
   constexpr index_t step = Product::step / static_cast<index_t>(size_of(Product::type));  // keys
+  // not to padded_depth, which is two steps of most products: attention to 50 keys took 1.03 times as long
   const auto whole_steps = [](index_t n) { return (n + step - 1) / step * step; };
   const index_t values_deep = whole_steps(head.keys);
   const index_t value_words = values_deep / k_step(Product::type);
