@@ -205,7 +205,8 @@ def main() -> None:
     table = "\n".join([report.HEAD, *(line.markdown() for line in lines)])
     (out / "compare.md").write_text(f"{about['cpu']}, {about['versions']}\n\n{table}\n\n{report.details(results)}\n")
     (out / "compare.json").write_text(report.to_json(results, lines, about))
-    report.draw(results, out / "compare.svg", f"{about['cpu']}, {about['cores']} threads")
+    title = f"Images per second, {about['cpu']}, {about['cores']} threads (higher is better)"
+    report.draw(results, out / "compare.svg", title)
     print(f"{out}/compare.md, compare.json, compare.svg")
 
 

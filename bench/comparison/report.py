@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import statistics
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,8 +93,18 @@ def to_json(results: list[Result], lines: list[Line], machine: dict[str, object]
     return json.dumps({"machine": machine, "results": rows, "marks": marks}, indent=1)
 
 
+NAMES = {"openvino": "OpenVINO", "onnxruntime": "ONNX Runtime", "torch": "PyTorch", "torch-compiled": "PyTorch, compiled"}
+COLOURS = {
+    "clipon": "#1b6ca8",
+    "openvino": "#e07b39",
+    "onnxruntime": "#6aa84f",
+    "torch": "#a64d79",
+    "torch-compiled": "#c27ba0",
+}
+
+
 def draw(results: list[Result], out: Path, title: str) -> None:
-    """Bars of items a second, a group a row of pictures; the peak as a line over each group."""
+    """A panel an architecture, a group of bars a row of images; the peak as a line through each group."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -105,40 +114,43 @@ def draw(results: list[Result], out: Path, title: str) -> None:
     shown = [r for r in shown if not any(name.startswith("clipon") and name != r.ours for name in r.rates)]
     if not shown:
         return
-    colours = {
-        "clipon": "#1b6ca8",
-        "openvino": "#e07b39",
-        "onnxruntime": "#6aa84f",
-        "torch": "#a64d79",
-        "torch-compiled": "#c27ba0",
-    }
     architectures = list(dict.fromkeys(r.row.arch for r in shown))
-    figure, grid = plt.subplots(math.ceil(len(architectures) / 2), 2, squeeze=False)
-    axes = list(grid.flat)
-    figure.set_size_inches(10, 3.2 * len(grid) + 0.6)
-    for axis in axes[len(architectures) :]:
-        axis.set_axis_off()
-    for axis, arch in zip(axes, architectures, strict=False):
-        at, ticks = 0.0, []
-        for result in (r for r in shown if r.row.arch == arch):
-            start = at
-            for name, rates in sorted(result.rates.items(), key=lambda item: item[0] != result.ours):
-                height = statistics.median(rates)
-                runtime, precision = runtime_and_precision(name)
-                other = "" if precision == result.row.precision else f"\n{precision}"
-                axis.bar(at, height, 0.9, color=colours[runtime], label=runtime)
-                axis.text(at, height, f"{height:.3g}{other}", ha="center", va="bottom", fontsize=5.5)
-                at += 1
-            peak = max(result.peaks) / result.gflop
-            axis.plot([start - 0.6, at - 0.4], [peak, peak], color="grey", linestyle="--", label="peak", zorder=0)
-            ticks.append(((start + at - 1) / 2, f"{result.row.precision}\nbatch {result.row.batch}"))
-            at += 1
-        axis.set_xticks([x for x, _ in ticks], [text for _, text in ticks], fontsize=7)
-        axis.set_title(arch, fontsize=9)
-        axis.set_ylabel("images/s")
-    handles = {label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)}
-    figure.legend(handles.values(), handles.keys(), loc="lower center", ncols=6, fontsize=7, frameon=False)
-    figure.suptitle(title, fontsize=9)
-    figure.tight_layout(rect=(0, 0.03, 1, 1))
+    figure, grid = plt.subplots(len(architectures), 1, squeeze=False)
+    figure.set_size_inches(9, 2.5 * len(grid) + 0.9)
+    for axis, arch in zip(grid.flat, architectures, strict=True):
+        draw_panel(axis, [r for r in shown if r.row.arch == arch])
+        axis.set_title(arch, fontsize=11)
+    handles = {
+        label: handle for axis in grid.flat for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(handles.values(), handles.keys(), loc="lower center", ncols=6, fontsize=9, frameon=False)
+    figure.suptitle(title, fontsize=10)
+    figure.tight_layout(rect=(0, 0.04, 1, 1))
     figure.savefig(out, metadata={"Date": None})
     plt.close(figure)
+
+
+def draw_panel(axis, results: list[Result]) -> None:  # noqa: ANN001
+    at, ticks = 0.0, []
+    for result in results:
+        start = at
+        for name, rates in sorted(result.rates.items(), key=lambda item: item[0] != result.ours):
+            runtime, precision = runtime_and_precision(name)
+            if precision != result.row.precision:
+                continue
+            height = statistics.median(rates)
+            axis.bar(at, height, 0.9, color=COLOURS[runtime], label=NAMES.get(runtime, runtime))
+            on_white = {"facecolor": "white", "edgecolor": "none", "pad": 0.6}
+            axis.annotate(
+                f"{height:.3g}", (at, height), (0, 3), textcoords="offset points", ha="center", fontsize=8, bbox=on_white
+            )
+            at += 1
+        peak = max(result.peaks) / result.gflop
+        line = {"color": "black", "linestyle": "--", "linewidth": 1, "label": "peak / published operations"}
+        axis.plot([start - 0.6, at - 0.4], [peak, peak], zorder=2, **line)
+        ticks.append(((start + at - 1) / 2, f"{result.row.precision}\nbatch {result.row.batch}"))
+        at += 0.8
+    axis.set_xticks([x for x, _ in ticks], [text for _, text in ticks], fontsize=9)
+    axis.set_ylabel("images/s", fontsize=9)
+    axis.margins(x=0.02, y=0.12)
+    axis.spines[["top", "right"]].set_visible(False)
