@@ -55,6 +55,20 @@ void ClassifierOptions::add_decisions_to(CLI::App& command) {
                      "Unknown if the best label's cosine is not this much above the background's");
 }
 
+const char* ClassifierOptions::fixed_by_a_classifier() const {
+  const ClassifierOptions unset;
+  const std::pair<const char*, bool> given[] = {
+      {"--labels", !labels.empty()},         {"--labels-file", !labels_file.empty()},
+      {"--template", !templates.empty()},    {"--templates", !template_set.empty()},
+      {"--background", !background.empty()}, {"--temperature", temperature != unset.temperature},
+      {"--multi-label", multi_label},        {"--threshold", threshold != unset.threshold},
+  };
+  for (const auto& [name, is_given] : given) {
+    if (is_given) return name;
+  }
+  return nullptr;
+}
+
 std::vector<clipon::Label> ClassifierOptions::read_labels() const {
   std::vector<clipon::Label> all = clipon::to_labels(labels);
   if (!labels_file.empty()) {

@@ -26,8 +26,8 @@ struct ClassifierOptions {
   void add_labels_to(CLI::App& command);
   void add_prompts_to(CLI::App& command);
   void add_decisions_to(CLI::App& command);
-  [[nodiscard]] bool has_labels() const { return !labels.empty() || !labels_file.empty(); }
-
+  /// The first option given that a saved classifier has settled already; null: none.
+  [[nodiscard]] const char* fixed_by_a_classifier() const;
   /// Throws UsageError without labels.
   [[nodiscard]] std::vector<clipon::Label> read_labels() const;
   [[nodiscard]] clipon::ClassifyOptions classify_options(const Settings& settings) const;

@@ -1,7 +1,7 @@
 #include "inputs.hpp"
 
 #include <algorithm>
-#include <clipon/format/read_file.hpp>
+#include <clipon/format/read_lines.hpp>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -46,24 +46,15 @@ std::vector<std::string> expand_pictures(const std::vector<std::string>& paths) 
 }
 
 std::vector<std::string> read_texts(const std::string& path) {
+  if (!path.ends_with(".json")) return clipon::format::read_lines(path, kMaxTextBytes, "texts");
   const auto bytes = clipon::format::read_file(path, kMaxTextBytes, "texts");
-  const std::string content(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  const auto* content = reinterpret_cast<const char*>(bytes.data());
+  const auto json = nlohmann::json::parse(content, content + bytes.size(), nullptr, false);
+  if (!json.is_array()) throw UsageError(path + ": expected a JSON array of strings");
   std::vector<std::string> texts;
-  if (path.ends_with(".json")) {
-    const auto json = nlohmann::json::parse(content, nullptr, false);
-    if (!json.is_array()) throw UsageError(path + ": expected a JSON array of strings");
-    for (const auto& text : json) {
-      if (!text.is_string()) throw UsageError(path + ": expected a JSON array of strings");
-      texts.push_back(text.get<std::string>());
-    }
-    return texts;
-  }
-  for (std::size_t at = 0; at < content.size();) {
-    const std::size_t end = std::min(content.find('\n', at), content.size());
-    std::string line = content.substr(at, end - at);
-    if (line.ends_with('\r')) line.pop_back();
-    if (!line.empty()) texts.push_back(line);
-    at = end + 1;
+  for (const auto& text : json) {
+    if (!text.is_string()) throw UsageError(path + ": expected a JSON array of strings");
+    texts.push_back(text.get<std::string>());
   }
   return texts;
 }

@@ -1,5 +1,6 @@
 // clipon, the command: CLIP at a shell.  docs/cli.md describes each command and its --json output.
 #include <cstdio>
+#include <exception>
 #include <new>
 
 #include "commands/commands.hpp"
@@ -10,9 +11,7 @@ int exit_code(cli::ExitCode code) {
   return static_cast<int>(code);
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int run(int argc, char** argv) {
   CLI::App app{"CLIP on the CPU: pictures against labels of your choice"};
   app.set_version_flag("--version", CLIPON_VERSION_STRING);
   app.require_subcommand(1);
@@ -23,7 +22,7 @@ int main(int argc, char** argv) {
       ->check(CLI::IsMember({"f32", "bf16", "int8", "auto"}))
       ->capture_default_str();
   app.add_option("--threads", settings.threads, "0: as many as this process may use")
-      ->check(CLI::Range(0, 4096))
+      ->check(CLI::Range(0, clipon::kMaxThreads))
       ->capture_default_str();
   app.add_option("--isa", settings.isa, "Pin an instruction set, e.g. avx2")->capture_default_str();
   app.add_option("--batch", settings.batch, "Items handed to the model at a time")
@@ -60,5 +59,17 @@ int main(int argc, char** argv) {
   } catch (const std::bad_alloc&) {
     std::fprintf(stderr, "clipon: out of memory\n");
     return exit_code(cli::ExitCode::fatal);
+  } catch (const std::exception& error) {  // std::filesystem's, of a path that the system refuses
+    std::fprintf(stderr, "clipon: %s\n", clipon::one_line(error.what()).c_str());
+    return exit_code(cli::ExitCode::fatal);
   }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const int code = run(argc, argv);
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return code;
+  std::fprintf(stderr, "clipon: standard output: can't write it\n");  // a full disk must not pass for an answer
+  return exit_code(cli::ExitCode::fatal);
 }

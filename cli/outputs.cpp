@@ -2,27 +2,19 @@
 
 #include <unistd.h>
 
-#include <cerrno>
 #include <chrono>
+#include <clipon/format/write_file.hpp>
 #include <cstdio>
-#include <cstring>
-#include <fstream>
+#include <nlohmann/json.hpp>
+#include <span>
 
 namespace cli {
 
 namespace {
 
-void write_file(const std::string& path, const std::string& header, const void* data, std::size_t bytes) {
-  const std::string temporary = path + ".part";
-  std::ofstream file(temporary, std::ios::binary);
-  file << header;
-  file.write(static_cast<const char*>(data), static_cast<std::streamsize>(bytes));
-  file.close();
-  if (!file || std::rename(temporary.c_str(), path.c_str()) != 0) {
-    const std::string why = std::strerror(errno);
-    std::remove(temporary.c_str());
-    throw clipon::Error(clipon::ErrorCode::io, path + ": can't write it: " + why);
-  }
+void write_file(const std::string& path, std::string content, const void* data, std::size_t bytes) {
+  content.append(static_cast<const char*>(data), bytes);
+  clipon::format::write_file(path, std::as_bytes(std::span(content)));
 }
 
 std::int64_t now() {
@@ -54,7 +46,11 @@ void write_npy(const std::string& path, const std::vector<std::uint8_t>& values,
 }
 
 void write_text(const std::string& path, const std::string& text) {
-  write_file(path, text, nullptr, 0);
+  clipon::format::write_file(path, std::as_bytes(std::span(text)));
+}
+
+std::string json_text(const nlohmann::ordered_json& json, int indent) {
+  return json.dump(indent, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
 std::size_t report_failures(const std::vector<std::string>& names, const std::vector<clipon::ItemStatus>& status) {
@@ -62,9 +58,9 @@ std::size_t report_failures(const std::vector<std::string>& names, const std::ve
   for (std::size_t i = 0; i < status.size(); ++i) {
     if (status[i].ok) continue;
     ++failed;
-    const bool named = status[i].message.starts_with(names[i]);
-    std::fprintf(stderr, "clipon: %s%s%s\n", named ? "" : names[i].c_str(), named ? "" : ": ",
-                 status[i].message.c_str());
+    const std::string name = clipon::one_line(names[i]);
+    const bool named = status[i].message.starts_with(name);
+    std::fprintf(stderr, "clipon: %s%s%s\n", named ? "" : name.c_str(), named ? "" : ": ", status[i].message.c_str());
   }
   return failed;
 }

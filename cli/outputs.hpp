@@ -4,12 +4,13 @@
 #include <clipon/clipon.hpp>
 #include <cstddef>
 #include <cstdint>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
 namespace cli {
 
-/// NumPy's format 1.0, C order.  Written to a temporary name and renamed.  Throws clipon::Error io.
+/// NumPy's format 1.0, C order.  Throws clipon::Error io.
 void write_npy(const std::string& path, const clipon::Matrix& values);
 void write_npy(const std::string& path, const std::vector<std::uint8_t>& values,
                const std::vector<std::ptrdiff_t>& shape);
@@ -17,8 +18,11 @@ void write_npy(const std::string& path, const std::vector<std::uint8_t>& values,
 /// The header of such a file: `type` is NumPy's name, "<f4"; 128 bytes for up to four extents.
 std::string npy_header(const char* type, const std::vector<std::ptrdiff_t>& shape);
 
-/// A text file, written to a temporary name and renamed.  Throws clipon::Error io.
+/// Throws clipon::Error io.
 void write_text(const std::string& path, const std::string& text);
+
+/// With a line end; what is not UTF-8 (names come from anybody's files) as U+FFFD.  indent -1: on one line.
+std::string json_text(const nlohmann::ordered_json& json, int indent = 2);
 
 /// One line for each item that failed; how many did.
 std::size_t report_failures(const std::vector<std::string>& names, const std::vector<clipon::ItemStatus>& status);

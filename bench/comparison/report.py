@@ -93,7 +93,12 @@ def to_json(results: list[Result], lines: list[Line], machine: dict[str, object]
     return json.dumps({"machine": machine, "results": rows, "marks": marks}, indent=1)
 
 
-NAMES = {"openvino": "OpenVINO", "onnxruntime": "ONNX Runtime", "torch": "PyTorch", "torch-compiled": "PyTorch, compiled"}
+NAMES = {
+    "openvino": "OpenVINO",
+    "onnxruntime": "ONNX Runtime",
+    "torch": "PyTorch",
+    "torch-compiled": "PyTorch, compiled",
+}
 COLOURS = {
     "clipon": "#1b6ca8",
     "openvino": "#e07b39",
@@ -142,7 +147,13 @@ def draw_panel(axis, results: list[Result]) -> None:  # noqa: ANN001
             axis.bar(at, height, 0.9, color=COLOURS[runtime], label=NAMES.get(runtime, runtime))
             on_white = {"facecolor": "white", "edgecolor": "none", "pad": 0.6}
             axis.annotate(
-                f"{height:.3g}", (at, height), (0, 3), textcoords="offset points", ha="center", fontsize=8, bbox=on_white
+                f"{height:.3g}",
+                (at, height),
+                (0, 3),
+                textcoords="offset points",
+                ha="center",
+                fontsize=8,
+                bbox=on_white,
             )
             at += 1
         peak = max(result.peaks) / result.gflop

@@ -1,6 +1,5 @@
 // clipon bench: pictures and texts a second, latencies, and how near the products come to the CPU's peak.
 #include <cstdio>
-#include <fstream>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
@@ -8,6 +7,7 @@
 #include "commands/commands.hpp"
 #include "measure.hpp"
 #include "nominal_operations.hpp"
+#include "outputs.hpp"
 #include "peak.hpp"
 #include "random_model.hpp"
 
@@ -96,8 +96,9 @@ class Bench {
   /// rows of results, printed as they come
   void run(nlohmann::ordered_json& results) {
     std::printf("%s, %s on %s, %d thread%s: loaded in %.0f ms, %.0f MB of anonymous memory\n",
-                model_.info().name.c_str(), to_string(model_.precision()), clipon::simd::to_string(model_.isa()),
-                model_.threads(), model_.threads() == 1 ? "" : "s", load_milliseconds_, megabytes("RssAnon"));
+                clipon::one_line(model_.info().name).c_str(), to_string(model_.precision()),
+                clipon::simd::to_string(model_.isa()), model_.threads(), model_.threads() == 1 ? "" : "s",
+                load_milliseconds_, megabytes("RssAnon"));
     std::printf("  %-6s %5s %10s %9s %9s %9s %9s %6s %9s %7s\n", "tower", "batch", "a second", "p50 ms", "p95 ms",
                 "p99 ms", "GFLOP/s", "peak", "peak MB", "others");
     for (const std::size_t batch : options_.batches) {
@@ -219,10 +220,7 @@ ExitCode run_bench(const Settings& settings, BenchOptions options) {
     const nlohmann::ordered_json all = {{"clipon", CLIPON_VERSION_STRING},
                                         {"cpu", {{"vendor", cpu.vendor}, {"brand", cpu.brand}}},
                                         {"results", results}};
-    std::ofstream file(options.json);
-    file << all.dump(2) << "\n";
-    file.close();
-    if (!file) throw clipon::Error(clipon::ErrorCode::io, options.json + ": can't write it");
+    write_text(options.json, json_text(all));
   }
   return ExitCode::success;
 }
@@ -240,7 +238,9 @@ void add_bench(CLI::App& app, const Settings& settings, Action& action) {
       ->delimiter(',')
       ->check(CLI::Range(std::size_t{1}, std::size_t{1} << 20))
       ->capture_default_str();
-  command->add_option("--threads", options->threads, "Numbers of threads")->delimiter(',')->check(CLI::Range(0, 4096));
+  command->add_option("--threads", options->threads, "Numbers of threads")
+      ->delimiter(',')
+      ->check(CLI::Range(0, clipon::kMaxThreads));
   command->add_option("--precision", options->precisions, "Precisions")
       ->delimiter(',')
       ->check(CLI::IsMember({"f32", "bf16", "int8", "auto"}));

@@ -8,6 +8,7 @@
 #include "commands/commands.hpp"
 #include "commands/embed_all.hpp"
 #include "inputs.hpp"
+#include "outputs.hpp"
 #include "probe/labelled.hpp"
 #include "ranked_output.hpp"
 
@@ -28,14 +29,15 @@ struct ClassifyOptions {
 clipon::Classifier make_classifier(const ClassifyOptions& options, const Settings& settings,
                                    const clipon::Model& model) {
   if (!options.load.empty()) {
-    if (options.classifier.has_labels()) throw UsageError("classify: expected --classifier or labels, found both");
+    if (const char* other = options.classifier.fixed_by_a_classifier()) {
+      throw UsageError(std::string("classify: --classifier brings its own, so expected no ") + other);
+    }
     auto classifier = clipon::Classifier::load(model, options.load);
     classifier.set_reject(options.classifier.reject_rules(classifier.options().reject));
     return classifier;
   }
   const auto labels = options.classifier.read_labels();
   clipon::ClassifyOptions how = options.classifier.classify_options(settings);
-  how.top = how.multi_label ? 0 : options.top;
   Progress progress("labels", labels.size() * how.templates.size());
   how.progress = [&](std::size_t done, std::size_t) { progress.show(done); };
   return {model, labels, how};
@@ -76,7 +78,8 @@ ExitCode run_classify(const ClassifyOptions& options, const Settings& settings) 
   if (!options.save.empty()) classifier.save(options.save);
 
   const Embedded embedded = embed_pictures(model, settings, paths, true);
-  Ranked ranked = classifier.classify_embeddings(embedded.rows);
+  const std::size_t top = classifier.options().multi_label ? 0 : options.top;  // any of them may be chosen
+  Ranked ranked = classifier.classify_embeddings(embedded.rows, top);
   for (std::size_t i = 0; i < paths.size(); ++i) {
     if (!embedded.status[i].ok) ranked[i].clear();
   }
@@ -87,7 +90,7 @@ ExitCode run_classify(const ClassifyOptions& options, const Settings& settings) 
                                   {"labels", classifier.labels()}};
     if (!calibration.is_null()) out["calibration"] = calibration;
     out["results"] = ranked_json(paths, embedded, ranked, options.top);
-    std::cout << out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
+    std::cout << json_text(out);
   } else {
     const auto& how = classifier.options();
     const bool decisions =

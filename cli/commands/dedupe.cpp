@@ -6,6 +6,7 @@
 
 #include "commands/commands.hpp"
 #include "index/reader.hpp"
+#include "outputs.hpp"
 
 namespace cli {
 
@@ -35,7 +36,7 @@ ExitCode run_dedupe(const DedupeOptions& options, const Settings& settings) {
     out["groups"].push_back(members);
     if (!settings.json) std::printf("\n");
   }
-  if (settings.json) std::cout << out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
+  if (settings.json) std::cout << json_text(out);
   return ExitCode::success;
 }
 

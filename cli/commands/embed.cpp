@@ -1,11 +1,12 @@
 // clipon embed: pictures or texts to a NumPy array.
 #include <cstdio>
-#include <fstream>
+#include <iostream>
 #include <nlohmann/json.hpp>
 
 #include "commands/commands.hpp"
 #include "commands/embed_all.hpp"
 #include "inputs.hpp"
+#include "outputs.hpp"
 
 namespace cli {
 
@@ -22,14 +23,13 @@ struct EmbedOptions {
 void write_rows(const std::string& out, const std::vector<std::string>& names, const Embedded& embedded,
                 const char* key) {
   const std::string stem = out.ends_with(".npy") ? out.substr(0, out.size() - 4) : out;
-  std::ofstream file(stem + ".paths.jsonl");
+  std::string lines;
   for (std::size_t i = 0; i < names.size(); ++i) {
     const auto& status = embedded.status[i];
     const nlohmann::ordered_json row = {{key, names[i]}, {"ok", status.ok}, {"error", status.message}};
-    file << row.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
+    lines += json_text(row, -1);
   }
-  file.close();
-  if (!file) throw clipon::Error(clipon::ErrorCode::io, stem + ".paths.jsonl: can't write it");
+  write_text(stem + ".paths.jsonl", lines);
 }
 
 ExitCode run_embed(const EmbedOptions& options, const Settings& settings) {
@@ -51,7 +51,7 @@ ExitCode run_embed(const EmbedOptions& options, const Settings& settings) {
                                             {"model", model.info().name},
                                             {"precision", to_string(model.precision())},
                                             {"isa", clipon::simd::to_string(model.isa())}};
-    std::printf("%s\n", summary.dump().c_str());
+    std::cout << json_text(summary, -1);
   } else {
     std::printf("%s: %zd x %zd float32, %zu failed\n", options.out.c_str(), embedded.rows.rows(), embedded.rows.cols(),
                 failed);

@@ -96,7 +96,7 @@ ExitCode run_evaluate(const EvaluateOptions& options, const Settings& settings) 
   if (!options.confusion.empty()) write_text(options.confusion, confusion_csv(e));
   if (!options.report.empty()) write_text(options.report, report_page(model, settings, e));
   if (settings.json) {
-    std::cout << to_json(model, e).dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
+    std::cout << json_text(to_json(model, e));
   } else {
     print_table(model, e);
   }

@@ -5,6 +5,7 @@
 #include <clipon/search.hpp>
 #include <cstdio>
 #include <filesystem>
+#include <iostream>
 #include <nlohmann/json.hpp>
 #include <unordered_map>
 
@@ -30,12 +31,20 @@ struct Counts {
   std::size_t failed = 0;
 };
 
+// Absolute, and as short as can be.  ".." after a symbolic link leads to the parent of what it points to, which only
+// the file system can tell; other paths keep their links.
+std::string full_path(const std::string& path) {
+  const auto absolute = std::filesystem::absolute(path);
+  const bool climbs = std::find(absolute.begin(), absolute.end(), "..") != absolute.end();
+  return (climbs ? std::filesystem::weakly_canonical(absolute) : absolute.lexically_normal()).string();
+}
+
 // The pictures as they are now, sorted, each once.
 std::vector<IndexRow> look_at(const std::vector<std::string>& paths) {
   std::vector<IndexRow> files;
   for (const std::string& path : expand_pictures(paths)) {
     IndexRow file;
-    file.path = std::filesystem::absolute(path).lexically_normal().string();
+    file.path = full_path(path);
     struct stat status = {};
     if (::stat(path.c_str(), &status) == 0) {
       file.size = static_cast<std::uint64_t>(status.st_size);
@@ -112,7 +121,7 @@ ExitCode run_index(const IndexOptions& options, const Settings& settings) {
                                          {"added", counts.added},      {"changed", counts.changed},
                                          {"removed", counts.gone},     {"failed", counts.failed},
                                          {"model", model.info().name}, {"type", options.type}};
-    std::printf("%s\n", json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+    std::cout << json_text(json, -1);
   } else {
     std::printf("%s: %zu rows; %zu new, %zu changed, %zu removed, %zu failed\n", options.index.c_str(),
                 writer.rows().size(), counts.added, counts.changed, counts.gone, counts.failed);

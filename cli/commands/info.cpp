@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "commands/commands.hpp"
+#include "outputs.hpp"
 
 namespace cli {
 
@@ -67,7 +68,8 @@ void print_text(const nlohmann::ordered_json& json) {
         text.clear();
         for (const auto& element : value) text += (text.empty() ? "" : ", ") + element.get<std::string>();
       }
-      if (!text.empty()) std::printf("  %-15s %s\n", key.c_str(), text.c_str());
+      // a model's file may say anything, also what a terminal would obey
+      if (!text.empty()) std::printf("  %-15s %s\n", key.c_str(), clipon::one_line(text).c_str());
     }
   }
 }
@@ -76,7 +78,7 @@ ExitCode run_info(const Settings& settings) {
   const clipon::Model model = load_model(settings);
   const auto json = describe(model, settings);
   if (settings.json) {
-    std::cout << json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
+    std::cout << json_text(json);
   } else {
     print_text(json);
   }

@@ -37,7 +37,7 @@ void print_json(const clipon::Model& model, const IndexReader& index, const std:
   nlohmann::ordered_json out = {{"model", model.info().name}, {"query", query}, {"rows", index.size()}};
   out["results"] = nlohmann::ordered_json::array();
   for (const Found& f : found) out["results"].push_back({{"path", f.path}, {"cosine", f.cosine}});
-  std::cout << out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
+  std::cout << json_text(out);
 }
 
 void write_sheet(const clipon::Model& model, const Settings& settings, const SearchOptions& options,

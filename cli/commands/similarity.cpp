@@ -7,6 +7,7 @@
 #include "commands/commands.hpp"
 #include "commands/embed_all.hpp"
 #include "inputs.hpp"
+#include "outputs.hpp"
 
 namespace cli {
 
@@ -43,7 +44,7 @@ void print_json(const clipon::Model& model, const std::vector<std::string>& path
     const float* row = cosines.row(i).data();
     out["cosines"].push_back(std::vector<float>(row, row + cosines.cols()));  // NaN becomes null
   }
-  std::cout << out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
+  std::cout << json_text(out);
 }
 
 ExitCode run_similarity(const SimilarityOptions& options, const Settings& settings) {

@@ -160,19 +160,22 @@ class ShardReader {
       } else if (extension == "cls" || (extension == "txt" && !sample.label)) {
         sample.label = text();
       } else if (extension == "json") {
-        take_json(text(), sample);
+        take_json(text(), path + "/" + entry.name, sample);
       }
     }
     for (const auto& [key, sample] : samples) add(path, key, sample, data);
   }
 
  private:
-  void take_json(const std::string& text, Sample& sample) const {
+  void take_json(const std::string& text, const std::string& name, Sample& sample) const {
     const auto json = nlohmann::json::parse(text, nullptr, false);
     if (!json.is_object()) return;
     if (!sample.label && json.contains("label") && json["label"].is_string()) sample.label = json["label"];
     if (options_.group.empty() || !json.contains(options_.group)) return;
     const auto& group = json[options_.group];
+    if (group.is_structured() || group.is_null()) {
+      throw UsageError(name + ": '" + options_.group + "': expected a string, a number or a truth value");
+    }
     sample.group = group.is_string() ? group.get<std::string>() : group.dump();
   }
 

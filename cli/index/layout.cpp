@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "outputs.hpp"
 #include "settings.hpp"
 
 namespace cli {
@@ -60,7 +61,7 @@ std::string to_json(const IndexHead& head) {
                              {"precision", head.precision},
                              {"type", head.type == clipon::DataType::i8 ? "int8" : "float16"},
                              {"width", head.width}};
-  return json.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n";
+  return json_text(json);
 }
 
 IndexRow parse_row(std::string_view line, const std::string& path) {
@@ -77,7 +78,7 @@ IndexRow parse_row(std::string_view line, const std::string& path) {
 std::string to_line(const IndexRow& row) {
   ordered_json json = {{"path", row.path}, {"size", row.size}, {"mtime_ns", row.mtime}};
   if (!row.error.empty()) json["error"] = row.error;
-  return json.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n";
+  return json_text(json, -1);
 }
 
 }  // namespace cli

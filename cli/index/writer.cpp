@@ -78,6 +78,7 @@ IndexWriter::IndexWriter(const std::string& folder, const IndexHead& head)
     }
   } else {
     const std::string json = to_json(head);
+    fs::remove(paths_.head + ".new");  // a killed writer's may be longer, and nothing cuts it
     write_at(paths_.head + ".new", 0, json.data(), json.size());
     rename_over(paths_.head + ".new", paths_.head);
   }

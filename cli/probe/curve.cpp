@@ -89,7 +89,7 @@ ExitCode run_probe_curve(const ProbeCurveOptions& options, const Settings& setti
     pool = pool.part(split.kept);
   } else {
     const Dataset other = read_labelled(options.test);
-    test = embed_examples(model, settings, other, classes_among(other, data.labels));
+    test = embed_examples(model, settings, other, known_classes(other, options.test, data, options.data));
     failed += test.failed;
   }
   if (test.names.empty()) throw UsageError(options.data + ": expected a class with two pictures or more, found none");
@@ -124,7 +124,7 @@ ExitCode run_probe_curve(const ProbeCurveOptions& options, const Settings& setti
       for (std::size_t m = 0; m < kMethodCount; ++m) row[kKeys[m]] = one.accuracy[m];
       out["runs"].push_back(std::move(row));
     }
-    std::cout << out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
+    std::cout << json_text(out);
   } else {
     print_table(runs, options, zero_shot_accuracy, test.names.size());
   }

@@ -24,6 +24,18 @@ std::vector<std::size_t> classes_among(const Dataset& data, const std::vector<st
   return classes;
 }
 
+std::vector<std::size_t> known_classes(const Dataset& data, const std::string& path, const Dataset& known,
+                                       const std::string& known_path) {
+  auto classes = classes_among(data, known.labels);
+  for (std::size_t i = 0; i < classes.size(); ++i) {
+    if (classes[i] == clipon::Classifier::kUnknown) {
+      throw UsageError(path + ": label '" + data.labels[data.items[i].label] + "': expected one of " + known_path +
+                       "'s");
+    }
+  }
+  return classes;
+}
+
 Examples Examples::part(const std::vector<std::size_t>& indices) const {
   Examples out;
   out.rows.resize(static_cast<Eigen::Index>(indices.size()), rows.cols());

@@ -16,6 +16,11 @@ Dataset read_labelled(const std::string& path);
 /// The same classes under other labels' indices; a label that is not among them: clipon::Classifier::kUnknown.
 std::vector<std::size_t> classes_among(const Dataset& data, const std::vector<std::string>& labels);
 
+/// The same for pictures that test or validate: throws UsageError, naming `path` and `known`, for a label not among
+/// them.
+std::vector<std::size_t> known_classes(const Dataset& data, const std::string& path, const Dataset& known,
+                                       const std::string& known_path);
+
 struct Examples {
   clipon::Matrix rows;               // [n, embed_dim]
   std::vector<std::size_t> classes;  // [n]

@@ -2,6 +2,7 @@
 #include <iostream>
 
 #include "inputs.hpp"
+#include "outputs.hpp"
 #include "probe/probe.hpp"
 #include "ranked_output.hpp"
 
@@ -27,7 +28,7 @@ ExitCode run_probe_predict(const ProbePredictOptions& options, const Settings& s
   if (settings.json) {
     nlohmann::ordered_json out = {{"model", model.info().name}, {"labels", probe.labels()}};
     out["results"] = ranked_json(paths, embedded, ranked, options.top);
-    std::cout << out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
+    std::cout << json_text(out);
   } else {
     print_ranked(paths, embedded, ranked, options.top, false);
   }

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "classifier_options.hpp"
+#include "outputs.hpp"
 #include "probe/labelled.hpp"
 #include "probe/probe.hpp"
 
@@ -39,6 +40,11 @@ Trained train(const ProbeTrainOptions& options, const clipon::Model& model, cons
     const Split split = hold_out(all.classes, labels.size(), options.holdout, 0);
     kept = all.part(split.kept);
     held = all.part(split.held);
+    if (held.names.empty()) {
+      throw UsageError(options.data +
+                       ": expected a class with two pictures or more to choose C by, found none (--validation gives "
+                       "others, --c the number itself)");
+    }
   }
   std::vector<clipon::SweepStep> tried;
   how.c = clipon::choose_c(model, kept.rows, kept.classes, held.rows, held.classes, labels, how, &tried);
@@ -57,13 +63,7 @@ ExitCode run_probe_train(const ProbeTrainOptions& options, const Settings& setti
   Examples validation;
   if (!options.validation.empty()) {
     const Dataset more = read_labelled(options.validation);
-    const auto classes = classes_among(more, data.labels);
-    for (std::size_t i = 0; i < classes.size(); ++i) {
-      if (classes[i] == clipon::Classifier::kUnknown) {
-        throw UsageError(options.validation + ": label '" + more.labels[more.items[i].label] + "': expected one of " +
-                         options.data + "'s");
-      }
-    }
+    const auto classes = known_classes(more, options.validation, data, options.data);
     validation = embed_examples(model, settings, more, classes);
   }
   clipon::ProbeOptions how;
@@ -88,7 +88,7 @@ ExitCode run_probe_train(const ProbeTrainOptions& options, const Settings& setti
                                   {"training_accuracy", accuracy}};
     out["sweep"] = nlohmann::ordered_json::array();
     for (const auto& step : trained.tried) out["sweep"].push_back({{"c", step.c}, {"accuracy", step.accuracy}});
-    std::cout << out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
+    std::cout << json_text(out);
   } else {
     for (const auto& step : trained.tried) {
       std::printf("C %-9.3g %5.1f %% of the validation pictures\n", step.c, 100.0 * step.accuracy);

@@ -34,7 +34,7 @@ struct Prediction {
   bool chosen = false;  ///< the decision: the best label where no rule rejects it; multi-label: each that is likely
 };
 
-/// When the best label is not believed.  As set here, no rule rejects anything.
+/// When the best label is not believed.  As set here, only where a background text is nearer.
 struct RejectRules {
   float min_cosine = -2.0f;     ///< of the best label
   float min_margin = 0.0f;      ///< cosine of the best label above the second
@@ -47,7 +47,7 @@ struct ClassifyOptions {
   /// softmax; with multi_label, each label is weighed against them alone.
   std::vector<std::string> background;
   std::size_t top = 0;       ///< how many predictions to return; 0: all
-  float temperature = 1.0f;  ///< divides the logits; above 1 is softer
+  float temperature = 1.0f;  ///< divides the logits; above 1 is softer; at least 1e-6
   RejectRules reject;
   /// Each label for itself: probability = sigmoid(logit - log mean exp(background logits)), the softmax of the label
   /// against the background.  Without background texts, default_background() is taken.

@@ -65,7 +65,7 @@ struct DecodeOptions {
 /// How a text becomes tokens.
 struct TokenizeOptions {
   std::size_t max_bytes =
-      16u << 20;          ///< of one text; tokenizing takes time in proportion and about 50 times the memory
+      16u << 20;          ///< of one text; tokenizing takes time in proportion and up to 80 times the memory
   bool truncate = false;  ///< too long: keep the first tokens and the end-of-text token instead of an error
   bool replace_invalid_utf8 = false;  ///< replace each ill-formed sequence by U+FFFD instead of an error
 };

@@ -56,9 +56,10 @@ class Classifier {
   [[nodiscard]] std::vector<std::vector<Prediction>> classify(std::span<const Image> images) const {
     return classify_embeddings(model_.embed_images(images));
   }
-  /// The same for embeddings [n, embed_dim] of unit length.
-  [[nodiscard]] std::vector<std::vector<Prediction>> classify_embeddings(const ConstMatrixRef& embeddings) const;
-  /// The same as plain arrays, for many pictures: `top` labels of each, 0: options().top.
+  /// The same for embeddings [n, embed_dim] of unit length: `top` labels of each, 0: options().top.
+  [[nodiscard]] std::vector<std::vector<Prediction>> classify_embeddings(const ConstMatrixRef& embeddings,
+                                                                         std::size_t top = 0) const;
+  /// The same as plain arrays, for many pictures.
   [[nodiscard]] Ranking rank(const ConstMatrixRef& embeddings, std::size_t top = 0) const;
 
   /// Further labels, at the end of the list; the others' prototypes stay.

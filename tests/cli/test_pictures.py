@@ -27,3 +27,29 @@ def test_picture(name: str, clipon32: Command) -> None:
         assert difference.max() == 0, (
             f"{(difference > 0).mean():.3f} of the bytes differ, by {difference.max()} at most"
         )
+
+
+def patched_jpegs() -> dict[str, bytes]:
+    """A sound picture, told by its headers to be of another version, which libjpeg warns of and Pillow decodes."""
+    plain = (GOLDEN / "pictures/rgb.jpg").read_bytes()
+    version = plain.index(b"JFIF\0") + len(b"JFIF\0")
+    scan = plain.index(b"\xff\xda")
+    last_coefficient = scan + 2 + int.from_bytes(plain[scan + 2 : scan + 4]) - 2
+    adobe = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x05"
+    return {
+        "JFIF 2": plain[:version] + b"\x02" + plain[version + 1 :],
+        "Adobe's transform 5": plain[:2] + adobe + plain[2 + 2 + int.from_bytes(plain[4:6]) :],
+        "coefficients to 62": plain[:last_coefficient] + b"\x3e" + plain[last_coefficient + 1 :],
+        "bytes between segments": plain[:scan] + b"\x00\x00\x00" + plain[scan:],
+    }
+
+
+@pytest.mark.parametrize("name", sorted(patched_jpegs()))
+def test_warnings_that_tell_of_no_damage(name: str, clipon32: Command) -> None:
+    picture = clipon32.work / "patched.jpg"
+    picture.write_bytes(patched_jpegs()[name])
+    done = clipon32("preprocess", picture, "-o", clipon32.work / "out.npy")
+    assert done.returncode == 0, done.stderr
+    plain = clipon32("preprocess", GOLDEN / "pictures/rgb.jpg", "-o", clipon32.work / "plain.npy")
+    assert plain.returncode == 0
+    assert np.array_equal(np.load(clipon32.work / "out.npy"), np.load(clipon32.work / "plain.npy"))

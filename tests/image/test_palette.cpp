@@ -17,6 +17,11 @@ constexpr unsigned char kBmp[] = {66, 77, 66, 0, 0, 0, 0, 0, 0, 0, 62, 0,  0,  0
                                   1,  0,  0,  0, 1, 0, 8, 0, 0, 0, 0,  0,  4,  0, 0,  0,  0,  0, 0, 0, 0, 0,
                                   0,  0,  2,  0, 0, 0, 0, 0, 0, 0, 30, 20, 10, 0, 60, 50, 40, 0, 0, 1, 2, 200};
 
+// 2 x 1 pixels 0 and 1 of two colours: (0, 0, 0) and (1, 1, 1)
+constexpr unsigned char kTwoGrays[] = {66, 77, 66, 0, 0, 0, 0, 0, 0, 0, 62, 0, 0, 0, 40, 0, 0, 0, 2, 0, 0, 0,
+                                       1,  0,  0,  0, 1, 0, 8, 0, 0, 0, 0,  0, 4, 0, 0,  0, 0, 0, 0, 0, 0, 0,
+                                       0,  0,  2,  0, 0, 0, 0, 0, 0, 0, 0,  0, 0, 0, 1,  1, 1, 0, 0, 1, 0, 0};
+
 std::vector<int> decoded(std::span<const unsigned char> file) {
   const clipon::Image image = clipon::Image::decode(std::as_bytes(file));
   const clipon::image::Pixels& pixels = image.pixels();
@@ -30,4 +35,8 @@ TEST_CASE("colours that a palette lacks are black") {
   const std::vector<int> expected = {10, 20, 30, 40, 50, 60, 0, 0, 0, 0, 0, 0};
   CHECK(decoded(kPng) == expected);
   CHECK(decoded(kBmp) == expected);
+}
+
+TEST_CASE("a palette of two grays is one of colours, which are not interpolated, as in Pillow") {
+  CHECK(clipon::Image::decode(std::as_bytes(std::span(kTwoGrays))).pixels().nearest);
 }

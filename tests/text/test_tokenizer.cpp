@@ -16,6 +16,7 @@ TEST_CASE("cleaning: entities twice, white space, case, quotes, full-width lette
   same("\xef\xbc\xa1\xef\xbc\xa2", "ab");          // full-width A B
   same("\xc3\x89T\xc3\x89", "\xc3\xa9t\xc3\xa9");  // lower case beyond ASCII
   same("e\xcc\x81", "\xc3\xa9");                   // composed
+  same("a\xcd\x85 b\xcd\x85!", "a b !");           // U+0345, which the reference's pattern passes over
 }
 
 TEST_CASE("special tokens may be spelled in the text") {

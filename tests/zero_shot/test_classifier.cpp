@@ -255,6 +255,8 @@ TEST_CASE("labels and templates that make no sense are refused by name") {
   options.templates = {};
   CHECK(refused({"cat"}, options) == ErrorCode::invalid_argument);
   options = {};
-  options.temperature = 0.0f;
-  CHECK(refused({"cat"}, options) == ErrorCode::invalid_argument);
+  for (const float temperature : {0.0f, 1e-38f, std::numeric_limits<float>::quiet_NaN()}) {
+    options.temperature = temperature;
+    CHECK(refused({"cat"}, options) == ErrorCode::invalid_argument);
+  }
 }

@@ -2,13 +2,13 @@
 // saved and loaded again (classifiers, linear probes).  The reader is format/gguf.hpp.
 #pragma once
 
-#include <cstdio>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "clipon/error.hpp"
 #include "clipon/format/crc32c.hpp"
+#include "clipon/format/write_file.hpp"
 
 namespace clipon::inline CLIPON_ABI::format {
 
@@ -36,19 +36,8 @@ class GgufWriter {
     tensors_.push_back({name, std::move(shape), std::as_bytes(values)});
   }
 
-  /// Under a temporary name, then renamed.  Throws Error io.  Once only.
-  void write(const std::string& path) {
-    const std::vector<std::byte> bytes = build();
-    const std::string temporary = path + ".part";
-    std::FILE* file = std::fopen(temporary.c_str(), "wbe");
-    if (file == nullptr) throw Error(ErrorCode::io, path + ": can't write it: " + std::strerror(errno));
-    const bool whole = std::fwrite(bytes.data(), 1, bytes.size(), file) == bytes.size();
-    const bool closed = std::fclose(file) == 0;
-    if (whole && closed && std::rename(temporary.c_str(), path.c_str()) == 0) return;
-    const std::string why = std::strerror(errno);
-    std::remove(temporary.c_str());
-    throw Error(ErrorCode::io, path + ": can't write it: " + why);
-  }
+  /// Throws Error io.  Once only.
+  void write(const std::string& path) { write_file(path, build()); }
 
  private:
   struct Tensor {

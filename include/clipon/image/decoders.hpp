@@ -210,8 +210,9 @@ inline Pixels decode_bmp(std::span<const std::byte> file, const DecodeOptions& o
   }
   const std::uint64_t palette = 14 + std::uint64_t{number(14, 4)};
   if (start < palette) throw Error(ErrorCode::image_corrupt, "BMP: its pixels begin within its header");
-  bool gray_ramp = bits == 8;  // a palette that is its own index makes Pillow's mode "L", which is interpolated
   const std::uint64_t colours = number(46, 4) != 0 ? number(46, 4) : 256;
+  // A palette that is its own index makes Pillow's mode "L", which is interpolated; one of two colours never does.
+  bool gray_ramp = bits == 8 && colours != 2;
   for (std::uint64_t i = 0; gray_ramp && i < colours; ++i) {
     const std::uint64_t at = palette + 4 * i;
     gray_ramp = at + 4 <= start && number(static_cast<std::size_t>(at), 3) == i * 0x010101;

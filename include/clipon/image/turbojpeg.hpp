@@ -22,6 +22,25 @@ inline bool is_out_of_memory(const std::string& message) {
          message.find("emory allocation failure") != std::string::npos;
 }
 
+// Warnings that say nothing of missing or wrong data: bytes between segments, a version or colour code of the future,
+// the numbers of a progressive scan in a sequential one.  Pillow, too, decodes such files.
+inline bool is_harmless(const std::string& message) {
+  for (const char* words : {"extraneous bytes before marker", "unknown JFIF revision number",
+                            "Unknown Adobe color transform code", "Invalid SOS parameters for sequential JPEG"}) {
+    if (message.find(words) != std::string::npos) return true;
+  }
+  return false;
+}
+
+/// Throws what a call of TurboJPEG that did not give 0 means.
+inline void check_turbojpeg(tjhandle decoder, int status) {
+  if (status == 0) return;
+  const std::string message = tjGetErrorStr2(decoder);
+  if (is_out_of_memory(message)) throw std::bad_alloc();
+  if (tjGetErrorCode(decoder) == TJERR_WARNING && is_harmless(message)) return;
+  throw Error(ErrorCode::image_corrupt, "JPEG: " + message);
+}
+
 constexpr std::uint32_t kLibjpegMaxSide = 65500;  // JPEG_MAX_DIMENSION of jmorecfg.h
 
 /// Throws Error image_corrupt, or image_unsupported above libjpeg's own limit.
@@ -39,24 +58,15 @@ inline Pixels decode_with_turbojpeg(std::span<const std::byte> file, const JpegH
   int height = 0;
   int subsampling = 0;
   int colours = 0;
-  if (tjDecompressHeader3(decoder.get(), bytes, size, &width, &height, &subsampling, &colours) != 0) {
-    const std::string message = tjGetErrorStr2(decoder.get());
-    if (is_out_of_memory(message)) throw std::bad_alloc();
-    throw Error(ErrorCode::image_corrupt, "JPEG: " + message);
-  }
+  check_turbojpeg(decoder.get(),
+                  tjDecompressHeader3(decoder.get(), bytes, size, &width, &height, &subsampling, &colours));
   if (static_cast<std::uint32_t>(width) != header.width || static_cast<std::uint32_t>(height) != header.height) {
     throw Error(ErrorCode::image_corrupt, "JPEG: it has two frames of different size");
   }
   const int format = layout == Layout::gray ? TJPF_GRAY : layout == Layout::cmyk ? TJPF_CMYK : TJPF_RGB;
   Pixels pixels(header.width, header.height, layout);
-  const int status = tjDecompress2(decoder.get(), bytes, size, pixels.data.data(), width, 0, height, format, 0);
-  const std::string message = status != 0 ? tjGetErrorStr2(decoder.get()) : "";
-  if (is_out_of_memory(message)) throw std::bad_alloc();
-  // bytes between segments are harmless, and Pillow too decodes such files
-  if (status != 0 &&
-      (tjGetErrorCode(decoder.get()) != TJERR_WARNING || message.find("extraneous") == std::string::npos)) {
-    throw Error(ErrorCode::image_corrupt, "JPEG: " + message);
-  }
+  check_turbojpeg(decoder.get(),
+                  tjDecompress2(decoder.get(), bytes, size, pixels.data.data(), width, 0, height, format, 0));
   if (layout == Layout::cmyk) {  // Adobe's files store the inks inverted, and so does everybody: Pillow inverts too
     for (index_t i = 0; i < pixels.bytes(); ++i)
       pixels.data.data()[i] = static_cast<std::uint8_t>(255 - pixels.data.data()[i]);

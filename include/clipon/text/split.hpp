@@ -18,7 +18,13 @@ inline bool starts_with(std::u32string_view s, std::u32string_view prefix) {
   return true;
 }
 
-/// The length of the word at s[0], which is not white space.
+/// What no part of the pattern matches: white space, and U+0345, a combining mark whose case folds to a letter, so that
+/// regex with IGNORECASE finds it in neither [\p{L}]+ nor [^\s\p{L}\p{N}]+.
+inline bool is_between_words(char32_t c) {
+  return is_regex_space(c) || c == 0x345;
+}
+
+/// The length of the word at s[0], which is not between words.
 inline std::size_t word_length(std::u32string_view s) {
   constexpr std::u32string_view fixed[] = {
       U"<|startoftext|>", U"<|endoftext|>", U"'s", U"'t", U"'re", U"'ve", U"'m", U"'ll", U"'d"};
@@ -32,7 +38,7 @@ inline std::size_t word_length(std::u32string_view s) {
   if (is_letter(s[0])) {
     while (n < s.size() && is_letter(s[n])) ++n;
   } else {
-    while (n < s.size() && !is_regex_space(s[n]) && !is_letter(s[n]) && !is_number(s[n])) ++n;
+    while (n < s.size() && !is_between_words(s[n]) && !is_letter(s[n]) && !is_number(s[n])) ++n;
   }
   return n;
 }
@@ -41,7 +47,7 @@ inline std::size_t word_length(std::u32string_view s) {
 template <class Word>
 void for_each_word(std::u32string_view s, const Word& word) {
   for (std::size_t i = 0; i < s.size();) {
-    if (is_regex_space(s[i])) {
+    if (is_between_words(s[i])) {
       ++i;
       continue;
     }

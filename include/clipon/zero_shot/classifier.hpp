@@ -11,7 +11,8 @@ CLIPON_BODY void Classifier::check_options() const {
   for (const std::string& text : options_.templates) {
     if (text.find("{}") == std::string::npos) fail("template '" + text + "': expected {} where the label goes");
   }
-  if (!(options_.temperature > 0.0f)) fail("temperature: expected a number above 0");
+  constexpr float least = 1e-6f;  // the model's scale, e^4.6 for OpenAI's, over it is a logit that stays finite
+  if (!(options_.temperature >= least)) fail("temperature: expected a number of at least 1e-6");
 }
 
 CLIPON_BODY void Classifier::update() {
@@ -109,9 +110,9 @@ CLIPON_BODY bool Classifier::accepts(const Ranking& ranking, std::size_t row) co
   return ranking.cosine[best] >= rules.min_cosine && ranking.margin[best] >= rules.min_margin && above;
 }
 
-CLIPON_BODY std::vector<std::vector<Prediction>> Classifier::classify_embeddings(
-    const ConstMatrixRef& embeddings) const {
-  const Ranking ranking = rank(embeddings);
+CLIPON_BODY std::vector<std::vector<Prediction>> Classifier::classify_embeddings(const ConstMatrixRef& embeddings,
+                                                                                 std::size_t top) const {
+  const Ranking ranking = rank(embeddings, top);
   std::vector<std::vector<Prediction>> all(ranking.rows);
   for (std::size_t row = 0; row < ranking.rows; ++row) {
     const bool accepted = accepts(ranking, row);

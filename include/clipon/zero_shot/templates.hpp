@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "clipon/error.hpp"
-#include "clipon/format/read_file.hpp"
+#include "clipon/format/read_lines.hpp"
 
 namespace clipon::inline CLIPON_ABI {
 
@@ -59,27 +59,15 @@ inline std::vector<std::string> default_background() {
 
 namespace detail {
 
-/// The lines of a text file without line ends; empty ones are left out.
-inline std::vector<std::string> read_lines(const std::string& path, const char* what) {
-  constexpr std::uint64_t most = 64u << 20;
-  const auto bytes = format::read_file(path, most, what);
-  const std::string content(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  std::vector<std::string> lines;
-  for (std::size_t at = 0; at < content.size();) {
-    const std::size_t end = std::min(content.find('\n', at), content.size());
-    std::string line = content.substr(at, end - at);
-    if (!line.empty() && line.back() == '\r') line.pop_back();
-    if (!line.empty()) lines.push_back(std::move(line));
-    at = end + 1;
-  }
-  return lines;
+inline std::vector<std::string> read_prompt_lines(const std::string& path, const char* what) {
+  return format::read_lines(path, 64u << 20, what);
 }
 
 }  // namespace detail
 
 /// One template a line.  Throws Error io, or invalid_argument for a file without one and for a line without {}.
 inline std::vector<std::string> read_templates(const std::string& path) {
-  std::vector<std::string> lines = detail::read_lines(path, "templates");
+  std::vector<std::string> lines = detail::read_prompt_lines(path, "templates");
   if (lines.empty()) throw Error(ErrorCode::invalid_argument, path + ": expected a template a line, found none");
   for (const std::string& line : lines) {
     if (line.find("{}") == std::string::npos) {
@@ -94,7 +82,7 @@ inline std::vector<std::string> read_templates(const std::string& path) {
 /// One label a line, its synonyms after it, separated by tabs.  Throws Error io, or invalid_argument for none.
 inline std::vector<Label> read_labels(const std::string& path) {
   std::vector<Label> labels;
-  for (const std::string& line : detail::read_lines(path, "labels")) {
+  for (const std::string& line : detail::read_prompt_lines(path, "labels")) {
     Label label;
     for (std::size_t at = 0; at <= line.size();) {
       const std::size_t end = std::min(line.find('\t', at), line.size());

@@ -1,0 +1,50 @@
+// A whole file, or none.  Layer 3; called by GgufWriter and by the command's outputs.
+#pragma once
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstddef>
+#include <cstdio>
+#include <cstring>
+#include <span>
+#include <string>
+
+#include "clipon/error.hpp"
+
+namespace clipon::inline CLIPON_ABI::format {
+
+namespace detail {
+
+// A name beside `path` that nobody has: another program's file, or the user's own, must not be written over.
+inline std::FILE* open_beside(const std::string& path, std::string& name) {
+  constexpr int tries = 1000;  // as many as writers that were killed, with this one's number, may have left
+  std::FILE* file = nullptr;
+  for (int i = 0; i < tries && file == nullptr; ++i) {
+    name = path + "." + std::to_string(::getpid()) + "." + std::to_string(i) + ".part";
+    file = std::fopen(name.c_str(), "wbex");
+    if (file == nullptr && errno != EEXIST) break;
+  }
+  return file;
+}
+
+}  // namespace detail
+
+/// Under a temporary name, then renamed: readers see the old file or the new one.  What is there and no regular file (a
+/// device, a pipe, a symbolic link) is not replaced but written to.  Throws Error io.
+inline void write_file(const std::string& path, std::span<const std::byte> bytes) {
+  struct stat status = {};
+  const bool replace = ::lstat(path.c_str(), &status) != 0 || S_ISREG(status.st_mode);
+  std::string temporary;
+  std::FILE* file = replace ? detail::open_beside(path, temporary) : std::fopen(path.c_str(), "wbe");
+  if (file == nullptr) throw Error(ErrorCode::io, path + ": can't write it: " + std::strerror(errno));
+  const bool whole = std::fwrite(bytes.data(), 1, bytes.size(), file) == bytes.size();
+  const bool closed = std::fclose(file) == 0;
+  if (whole && closed && (!replace || std::rename(temporary.c_str(), path.c_str()) == 0)) return;
+  const std::string why = std::strerror(errno);
+  if (replace) std::remove(temporary.c_str());
+  throw Error(ErrorCode::io, path + ": can't write it: " + why);
+}
+
+}  // namespace clipon::inline CLIPON_ABI::format

@@ -1,0 +1,203 @@
+"""What commands are not usually given: names and outputs that can't be shown or written, byte order marks, odd data."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import stat
+import subprocess
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_commands import one_line
+
+from conftest import SAMPLES, Command
+
+DEMO = SAMPLES.parent / "clipon-demo.gguf"
+
+
+@pytest.fixture
+def nameless(clipon: Command) -> Path:
+    """The demo model under a name that is not UTF-8."""
+    content = DEMO.read_bytes()
+    name = content.index(b"general.name") + len("general.name") + 4 + 8  # type, length
+    path = clipon.work / "nameless.gguf"
+    path.write_bytes(content[:name] + b"\xff" + content[name + 1 :])
+    return path
+
+
+def test_json_of_a_model_whose_name_is_not_utf8(clipon: Command, nameless: Path) -> None:
+    out = clipon.work / "e.npy"
+    done = clipon("--model", nameless, "embed", "--images", SAMPLES / "house.png", "-o", out, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["model"].startswith("\ufffd")
+    bench = clipon.work / "bench.json"
+    done = clipon("bench", "--model", nameless, "--tower", "text", "--batch", "1", "--seconds", "0", "--json", bench)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(bench.read_text())["results"][0]["model"].startswith("\ufffd")
+    assert "\\xff" in done.stdout
+    assert "\\xff" in clipon("--model", nameless, "info").stdout
+
+
+def test_paths_that_the_system_refuses_are_errors_not_aborts(clipon: Command) -> None:
+    plain = clipon.work / "plain"
+    plain.write_text("")
+    done = clipon("index", SAMPLES / "house.png", "--index", plain)
+    assert done.returncode == 1
+    one_line(done.stderr, "plain")
+    loop = clipon.work / "loop"
+    loop.symlink_to(loop)
+    for line in (("evaluate", loop), ("probe", "train", loop, "-o", clipon.work / "x"), ("evaluate", "x" * 5000)):
+        done = clipon(*line)
+        assert done.returncode in (1, 2), done.stderr
+        one_line(done.stderr)
+
+
+def test_a_group_is_a_word_or_a_number(clipon: Command) -> None:
+    def shard(path: Path, group: str) -> Path:
+        with tarfile.open(path, "w") as tar:
+            for name, content in (
+                ("a.png", (SAMPLES / "house.png").read_bytes()),
+                ("a.txt", b"house"),
+                ("a.json", f'{{"g":{group}}}'.encode()),
+            ):
+                member = tarfile.TarInfo(name)
+                member.size = len(content)
+                tar.addfile(member, io.BytesIO(content))
+        return path
+
+    done = clipon("evaluate", shard(clipon.work / "deep.tar", "[" * 500_000 + "]" * 500_000), "--group", "g")
+    assert done.returncode == 2
+    one_line(done.stderr, "deep.tar/a", "'g'", "expected a string, a number or a truth value")
+    predictions = clipon.work / "predictions.csv"
+    done = clipon("evaluate", shard(clipon.work / "7.tar", "7"), "--group", "g", "--predictions", predictions)
+    assert done.returncode == 0, done.stderr
+    assert predictions.read_text().splitlines()[1].split(",")[2] == "7"
+
+
+def test_an_output_that_is_no_plain_file_is_written_not_replaced(clipon: Command) -> None:
+    target, link = clipon.work / "target.npy", clipon.work / "link.npy"
+    link.symlink_to("target.npy")
+    for _ in range(2):  # the target is missing at first
+        assert clipon("embed", "--images", SAMPLES / "house.png", "-o", link).returncode == 0
+        assert link.is_symlink() and np.load(target).shape == (1, 192)
+    own = clipon.work / "target.npy.part"
+    own.write_text("the user's own")
+    assert clipon("embed", "--images", SAMPLES / "house.png", "-o", target).returncode == 0
+    assert own.read_text() == "the user's own"
+    assert sorted(path.name for path in clipon.work.glob("*.part")) == ["target.npy.part"]
+
+    pipe = clipon.work / "pipe"
+    os.mkfifo(pipe)
+    line = [clipon.program, "classify", "--labels", "a,b", "--save", pipe]
+    with subprocess.Popen([str(part) for part in line]) as process:
+        content = pipe.read_bytes()
+        assert process.wait(60) == 0
+    assert content.startswith(b"GGUF") and stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ("classify", SAMPLES / "house.png", "--labels", "a,b"),
+        ("classify", SAMPLES / "house.png", "--labels", "a,b", "--json"),
+        ("tokenize", "a"),
+        ("info",),
+        ("--help",),
+    ],
+)
+def test_an_answer_that_can_not_be_printed_is_a_failure(clipon: Command, line: tuple[object, ...]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [str(part) for part in (clipon.program, *line)],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+    assert done.returncode == 1
+    one_line(done.stderr, "standard output")
+
+
+def test_byte_order_marks_are_no_part_of_a_label(clipon: Command) -> None:
+    mark = b"\xef\xbb\xbf"
+    labels = clipon.work / "labels.txt"
+    labels.write_bytes(mark + b"pizza\r\nhouse\r\n")
+    table = clipon.work / "data.csv"
+    table.write_text(f"path,label\n{SAMPLES / 'pizza.png'},pizza\n")
+    done = clipon("evaluate", table, "--labels-file", labels, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["top1"] == 1.0
+    done = clipon("classify", SAMPLES / "pizza.png", "--labels-file", labels, "--json")
+    assert json.loads(done.stdout)["labels"] == ["pizza", "house"]
+
+
+def test_a_saved_classifier_shows_as_many_labels_as_are_asked_for(clipon: Command) -> None:
+    saved = clipon.work / "classifier.gguf"
+    assert clipon("classify", "--labels", "a,b,c,d,e", "--save", saved).returncode == 0
+    for top, count in (("4", 4), ("0", 5), ("2", 2)):
+        done = clipon("classify", SAMPLES / "house.png", "--classifier", saved, "--top", top, "--json")
+        assert len(json.loads(done.stdout)["results"][0]["predictions"]) == count
+    for option in (("--temperature", "5"), ("--background", "x"), ("--template", "{}"), ("--multi-label",)):
+        done = clipon("classify", SAMPLES / "house.png", "--classifier", saved, *option)
+        assert done.returncode == 2
+        one_line(done.stderr, "--classifier", option[0])
+
+
+def test_an_index_begins_anew_over_what_a_killed_writer_left(clipon: Command) -> None:
+    index = clipon.work / "index"
+    index.mkdir()
+    (index / "index.json.new").write_text("x" * 400)
+    for rows in (1, 2):
+        picture = shutil.copy(SAMPLES / "house.png", clipon.work / f"{rows}.png")
+        done = clipon("index", picture, "--index", index, "--json")
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["rows"] == rows
+
+
+def test_dot_dot_after_a_link_leads_where_the_system_says(clipon: Command) -> None:
+    (clipon.work / "real/sub").mkdir(parents=True)
+    (clipon.work / "link").symlink_to("real/sub")
+    shutil.copy(SAMPLES / "pizza.png", clipon.work / "real/x.png")
+    shutil.copy(SAMPLES / "tulip.png", clipon.work / "x.png")
+    index = clipon.work / "index"
+    assert clipon("index", clipon.work / "link/../x.png", "--index", index).returncode == 0
+    found = json.loads(clipon("search", "pizza", "--index", index, "--json").stdout)["results"]
+    assert [row["path"] for row in found] == [str((clipon.work / "real/x.png").resolve())]
+
+
+def test_control_characters_of_a_name_do_not_reach_the_terminal(clipon: Command) -> None:
+    bad = clipon.work / "\x1b[31mevil\nname.png"
+    bad.write_text("this is not a picture")
+    done = clipon("classify", bad, "--labels", "a,b")
+    assert done.returncode == 3
+    one_line(done.stderr, "\\x1b[31mevil\\x0aname.png: picture")
+    assert "\x1b" not in done.stderr and done.stderr.count("name.png") == 1
+
+
+def test_probes_without_enough_pictures(clipon: Command) -> None:
+    def folders(name: str, *labels: str) -> Path:
+        for label in labels:
+            (clipon.work / name / label).mkdir(parents=True)
+            for copy in "ab" if name == "two" else "a":
+                shutil.copy(SAMPLES / "house.png", clipon.work / name / label / f"{copy}.png")
+        return clipon.work / name
+
+    done = clipon("probe", "curve", folders("two", "a", "b"), "--test", folders("other", "c"), "--shots", "1")
+    assert done.returncode == 2
+    one_line(done.stderr, "label 'c'", "expected one of")
+    done = clipon("probe", "train", folders("one", "a", "b"), "-o", clipon.work / "p.gguf")
+    assert done.returncode == 2
+    one_line(done.stderr, "two pictures", "--validation", "--c")
+
+
+def test_threads_beyond_the_limit_are_refused_by_every_command(clipon: Command) -> None:
+    for line in (("dedupe",), ("info",)):
+        done = clipon("--threads", "2000", *line)
+        assert done.returncode == 2
+        one_line(done.stderr, "--threads")
