@@ -39,7 +39,7 @@ class Line:
         return f"| {self.name} | {self.ours} | {self.best} | {found} | {mark} | {verdict} |"
 
 
-HEAD = "| work | clipon | best peer | found | mark | |\n| --- | --- | --- | --- | --- | --- |"
+HEAD = "| work | clipon | best peer | measured | mark | |\n| --- | --- | --- | --- | --- | --- |"
 
 
 def lines_of(result: Result, kind: str) -> list[Line]:
@@ -68,7 +68,7 @@ def runtime_and_precision(name: str) -> tuple[str, str]:
 def details(results: list[Result]) -> str:
     """Every contestant's rate, share of the peak of clipon's precision, and agreement with PyTorch."""
     text = [
-        "| work | runtime | items/s, median (least - most round) | of peak | worst cosine | about the mean |",
+        "| work | runtime | items/s, median (least - most round) | of peak | worst cosine | mean-centred |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
     for result in results:
