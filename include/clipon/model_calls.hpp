@@ -59,10 +59,7 @@ inline void check_output(const MatrixRef& out, std::size_t n, Eigen::Index embed
 
 /// Throws Error not_finite.  Integer products would launder a NaN into an embedding that looks sound.
 inline void check_pixels(std::span<const float> pixels) {
-  constexpr std::uint32_t exponent = 0x7f800000u;
-  bool finite = true;
-  for (const float p : pixels) finite &= (std::bit_cast<std::uint32_t>(p) & exponent) != exponent;
-  if (!finite) throw Error(ErrorCode::not_finite, "pixels: expected finite numbers, found NaN or infinity");
+  if (!is_finite(pixels)) throw Error(ErrorCode::not_finite, "pixels: expected finite numbers, found NaN or infinity");
 }
 
 inline void fill_nan(float* row, index_t n) {

@@ -84,11 +84,8 @@ class StoredVectors {
   // The largest magnitude becomes 127; the scale.
   float write_int8(const float* row, std::byte* out) const {
     float largest = 0.0f;
-    bool finite = true;
-    for (const float* x = row; x != row + width_; ++x) {
-      largest = std::max(largest, std::fabs(*x));
-      finite = finite && (std::bit_cast<std::uint32_t>(*x) & 0x7f800000u) != 0x7f800000u;
-    }
+    const bool finite = is_finite({row, static_cast<std::size_t>(width_)});
+    for (const float* x = row; x != row + width_; ++x) largest = std::max(largest, std::fabs(*x));
     const float inverse = finite && largest > 0.0f ? 127.0f / largest : 0.0f;
     for (std::ptrdiff_t i = 0; i < width_; ++i) {
       const float level = finite ? std::nearbyintf(row[i] * inverse) : 0.0f;

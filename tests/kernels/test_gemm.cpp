@@ -122,3 +122,19 @@ TEST_CASE("float weights become bytes near their row's scale, and the errors of 
     }
   });
 }
+
+TEST_CASE("weights of more inputs than a 32-bit sum of bytes holds are refused") {
+  support::for_each_isa([](const KernelTable& table) {
+    const Context context{&table, {1}};
+    for (const index_t columns : {65793, 65794}) {
+      const std::vector<float> values(static_cast<std::size_t>(columns), 1.0f);
+      const StoredMatrix w{values.data(), nullptr, DataType::f32, 1, columns};
+      const auto pack = [&] { const PackedMatrix packed(context, w, table.integers); };
+      if (columns == 65793) {
+        CHECK_NOTHROW(pack());
+      } else {
+        CHECK(support::code_of(pack) == ErrorCode::limit_exceeded);
+      }
+    }
+  });
+}

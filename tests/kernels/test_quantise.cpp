@@ -167,3 +167,16 @@ TEST_CASE("layer_norm writes what quantising its f32 rows would give, to the bit
     }
   });
 }
+
+TEST_CASE("NaN of any payload stays NaN in bf16, and infinity infinite") {
+  support::for_each_isa([&](const KernelTable& table) {
+    std::vector<float> x;
+    for (const std::uint32_t bits : {0x7fffffffu, 0xffffffffu, 0x7f800001u, 0x7fc00000u, 0xff80ffffu, 0x7f800000u}) {
+      for (int i = 0; i < 16; ++i) x.push_back(std::bit_cast<float>(bits));
+    }
+    const auto n = static_cast<index_t>(x.size());
+    std::vector<std::uint16_t> halves(x.size());
+    table.quantise({x.data(), n}, 1, n, {halves.data(), n, DataType::bf16, nullptr});
+    for (std::size_t i = 0; i < x.size(); ++i) CHECK(halves[i] == float_to_bf16(x[i]));
+  });
+}

@@ -2,6 +2,8 @@
 #include <sys/resource.h>
 
 #include <fstream>
+#include <optional>
+#include <utility>
 
 #include "memory.hpp"
 #include "picture_files.hpp"
@@ -74,6 +76,14 @@ void check_allocations(const Settings& settings, std::vector<Section>& table) {
   check_allocations_of(section, "JPEG", probe, decode(jpeg_of_noise(20, 17, 3, 40)));
   check_allocations_of(section, "BMP", probe, decode(bmp_file(9, 7, 24, 28 * 7)));
   check_allocations_of(section, "embed_image", probe, [&] { (void)model.embed_image(probe.images()[3]); });
+  std::optional<clipon::Profile> profile(std::in_place);
+  LoadOptions profiled = with_threads(1);
+  profiled.profile = &*profile;
+  const Model timed = Model::load_from_memory(bytes, profiled);
+  check_allocations_of(section, "embed_image, profiled", probe, [&] {
+    profile.emplace();  // where it was, and without memory of its own
+    (void)timed.embed_image(probe.images()[3]);
+  });
   check_allocations_of(section, "embed_images", probe, [&] { (void)model.embed_images(probe.images()); });
   check_allocations_of(section, "embed_text", probe, [&] { (void)model.embed_text("the &amp; cat \xc3\xa9"); });
   check_allocations_of(section, "embed_texts", probe, [&] { (void)model.embed_texts(probe.texts()); });

@@ -6,6 +6,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "clipon/core/config.hpp"
 
@@ -37,6 +38,12 @@ constexpr float bf16_to_float(std::uint16_t bits) {
 /// Neither NaN nor infinite, by the exponent's bits: -ffast-math takes comparisons with NaN for granted.
 constexpr bool is_finite(double value) {
   return (std::bit_cast<std::uint64_t>(value) >> 52 & 0x7ffu) != 0x7ffu;
+}
+inline bool is_finite(std::span<const float> values) {
+  constexpr std::uint32_t exponent = 0x7f800000u;
+  bool finite = true;
+  for (const float value : values) finite &= (std::bit_cast<std::uint32_t>(value) & exponent) != exponent;
+  return finite;
 }
 
 // Round to nearest even, as VCVTNEPS2BF16 and PyTorch do; NaN stays a (quiet) NaN.

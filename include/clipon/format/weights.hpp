@@ -175,7 +175,11 @@ class Weights {
   const float* scales(const std::string& name, index_t rows) {
     const TensorInfo& tensor = find(name, {rows});
     if (tensor.type != TensorType::f32) throw Error(ErrorCode::bad_type, "tensor '" + name + "': expected f32");
-    return reinterpret_cast<const float*>(tensor.bytes.data());  // 32-byte aligned in a strict file
+    const auto* scale = reinterpret_cast<const float*>(tensor.bytes.data());  // 32-byte aligned in a strict file
+    if (std::any_of(scale, scale + rows, [](float s) { return is_finite(double{s}) && s < 0.0f; })) {
+      throw Error(ErrorCode::bad_value, "tensor '" + name + "': expected no number below 0");
+    }
+    return scale;
   }
 
   // clip.cpp's quantised files.

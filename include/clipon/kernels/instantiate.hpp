@@ -1,6 +1,6 @@
 // Fills the table of kernels for one ISA.  Included by the two-line unit that the build generates per ISA, and by
-// kernels/select.hpp in a header-only build.  Layer 2, but it may include only core/, simd/ and kernels/micro/: what
-// else were compiled for AVX-512 here could be kept by the linker and crash an older CPU.
+// kernels/select.hpp in a header-only build.  Layer 2, but it may include only core/, simd/, kernels/micro/ and the
+// types of the table: what else were compiled for AVX-512 here could be kept by the linker and crash an older CPU.
 #pragma once
 
 #include "clipon/kernels/micro/attention.hpp"

@@ -1,8 +1,10 @@
 // Weights in the order that products read.  Layer 2.
 #pragma once
 
+#include <string>
 #include <vector>
 
+#include "clipon/error.hpp"
 #include "clipon/kernels/context.hpp"
 
 namespace clipon::inline CLIPON_ABI::kernels {
@@ -26,6 +28,10 @@ class PackedMatrix {
     if (is_integer(type_)) {
       column_scale_.resize(static_cast<std::size_t>(panels() * panel_rows_));
       column_sum_.resize(column_scale_.size());
+    }
+    if (is_integer(type_) && columns_ > kMostIntegerDepth) {
+      throw Error(ErrorCode::limit_exceeded, "weights: expected at most " + std::to_string(kMostIntegerDepth) +
+                                                 " inputs to compute in int8, found " + std::to_string(columns_));
     }
     parallel::parallel_for(context.threads, panels(), [&](index_t p) {
       PanelRows out{values_.get() + p * panel_bytes(), nullptr, nullptr, type_, halved_};
@@ -61,6 +67,8 @@ class PackedMatrix {
   }
 
  private:
+  static constexpr index_t kMostIntegerDepth = 65793;  // (2^31 - 1) / (255 * 128): sums have 32 bits
+
   /// What goes into and out of a tile counts for more where it is short.  On one thread (Zen 4; bench_micro's columns
   /// "clipon" and "in pairs", with this constant lowered) pairs were 1.00 to 1.02 times as fast at a depth of 128, 1.02
   /// to 1.05 at 256, 1.08 at 512 and 1.10 at 768 on avx512; 0.97 to 1.02 at 256 and 1.04 to 1.06 at 384 on avx2, whose

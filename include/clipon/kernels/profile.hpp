@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <mutex>
+#include <new>
 #include <vector>
 
 #include "clipon/core/types.hpp"
@@ -72,7 +73,10 @@ class ProfileSpan {
     const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start_;
     operation_.calls = 1;
     operation_.thread_seconds = elapsed.count() * threads_;
-    profile_->add(operation_);
+    try {
+      profile_->add(operation_);
+    } catch (const std::bad_alloc&) {  // the operator has done its work: better no sample than no answer
+    }
   }
 
  private:

@@ -12,7 +12,7 @@
 
 namespace clipon::inline CLIPON_ABI::kernels {
 
-/// The memory of such a product, in floats: `pairs` pairs of rows of `depth` elements, on panels of `nr` columns.
+/// The memory of such a product, in floats: `pairs` pairs of rows of `depth` elements, on panels of weights.
 struct PairMemory {
   index_t within;    // i16: [7][pairs], what the rows have within themselves
   index_t sums;      // S1, S2, S3 and S4: [4][pairs, half] elements

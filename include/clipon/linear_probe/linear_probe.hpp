@@ -28,10 +28,8 @@ inline void check_examples(const ConstMatrixRef& embeddings, std::span<const std
     }
   }
   for (Eigen::Index i = 0; i < embeddings.rows(); ++i) {
-    for (Eigen::Index k = 0; k < embeddings.cols(); ++k) {
-      if ((std::bit_cast<std::uint32_t>(embeddings(i, k)) & 0x7f800000u) == 0x7f800000u) {
-        throw Error(ErrorCode::not_finite, "embedding " + std::to_string(i) + ": expected finite numbers");
-      }
+    if (!is_finite({embeddings.row(i).data(), static_cast<std::size_t>(embeddings.cols())})) {
+      throw Error(ErrorCode::not_finite, "embedding " + std::to_string(i) + ": expected finite numbers");
     }
   }
 }
@@ -93,6 +91,7 @@ CLIPON_BODY std::vector<std::vector<Prediction>> LinearProbe::classify_embedding
   std::vector<std::int32_t> indices(top);
   for (std::size_t i = 0; i < all.size(); ++i) {
     float* row = &values(static_cast<Eigen::Index>(i), 0);
+    if (!is_finite({row, n})) continue;
     softmax(row, n);
     model_.context().kernels->best_of_row(row, values.cols(), static_cast<index_t>(top), best.data(), indices.data());
     for (std::size_t k = 0; k < top; ++k) {

@@ -59,6 +59,8 @@ constexpr std::uint64_t kMaxContext = 4096;
 constexpr index_t kMaxGrid = 64;       // patches along a side: attention takes time and memory by their fourth power
 constexpr index_t kMaxExpansion = 16;  // feed_forward over width: activations must not dwarf the weights
 
+constexpr float kLeastEpsilon = 1e-12f;  // the least in use; 0 would divide by the deviation of rows that are all zero
+
 [[noreturn]] inline void reject(ErrorCode code, const std::string& key, const std::string& why) {
   throw Error(code, "metadata key '" + key + "': " + why);
 }
@@ -96,6 +98,9 @@ inline TransformerConfig read_transformer(const format::Gguf& file, const std::s
   config.heads = file.number(prefix + "attention.head_count", 1, kMaxWidth);
   config.feed_forward = file.number(prefix + "feed_forward_length", 1, kMaxExpansion * kMaxWidth);
   config.layer_norm_epsilon = real(file, prefix + "attention.layer_norm_epsilon", 0.0, 1.0);
+  if (config.layer_norm_epsilon < kLeastEpsilon) {
+    reject(ErrorCode::bad_value, prefix + "attention.layer_norm_epsilon", "expected at least 1e-12");
+  }
   config.activation = read_activation(file, tower);
   if (config.feed_forward > kMaxExpansion * config.width) {
     reject(ErrorCode::bad_value, prefix + "feed_forward_length",

@@ -19,8 +19,8 @@ inline DataType rows_between(const Context& context, DataType type) {
   return kernels::operand_type(*context.kernels, between(type));
 }
 
-/// Elements from one row to the next.  bf16 and i8 rows of an even number of cache lines get one more: rows a power of
-/// two apart would share few sets of L1, and a tile (AMX) reads 16 of them at once.
+/// Elements from one row to the next.  Rows of all types but f32 of an even number of cache lines get one more: rows a
+/// power of two apart would share few sets of L1, and a tile (AMX) reads 16 of them at once.
 inline index_t row_stride(DataType type, index_t width) {
   const index_t stride = kernels::padded_depth(type, width);
   const index_t line = static_cast<index_t>(kAlignment) / static_cast<index_t>(size_of(type));
@@ -49,7 +49,7 @@ inline void clear_padding(const OperandRows& x, index_t rows, index_t width) {
   for (index_t r = 0; bytes > 0 && r < rows; ++r) std::memset(x.from(r, width).data, 0, bytes);
 }
 
-/// x [rows, width] in f32 or bf16 -> out [rows, width] in bf16 or i8.
+/// x [rows, width] in f32 or bf16 -> out [rows, width] in bf16, i8 or i16.
 inline void quantise(const Context& context, const Operand& x, index_t rows, index_t width, const OperandRows& out) {
   const auto span = context.timed({"quantise", out.type, width, 0, 0, static_cast<double>(rows)});
   constexpr index_t least = 8;  // rows a thread, as LayerNorm's

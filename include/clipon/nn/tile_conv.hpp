@@ -116,7 +116,7 @@ inline void pad_lines(const Context& context, const TileConv& conv, const std::u
     } else {
       std::memcpy(out, in + line * n, static_cast<std::size_t>(n * element));
     }
-    clear(out + n * element, pixel);
+    clear(out + n * element, pixel);  // the border, and what row_to_bytes has padded beyond the line
     if (y == 0) clear(maps.pixels + (window + 1) * pixel, maps.across() * pixel);
     if (line == 0) clear(maps.pixels, pixel);
     if (line + 1 == size.pictures * size.height) clear(out + maps.across() * pixel, maps.across() * pixel + kTileRow);

@@ -10,6 +10,7 @@
 #include <atomic>
 #include <cstdint>
 #include <exception>
+#include <limits>
 #include <mutex>
 #include <new>
 #include <system_error>
@@ -53,18 +54,20 @@ struct Threads {
   int count = 1;
 };
 
-/// The exception of the lowest index, whichever thread met one first; rethrown where the loop was called.
+/// The exception of the lowest index, whichever thread met one first; rethrown where the loop was called.  Nobody will
+/// see what indices above it do, so they are left out.
 class FirstException {
  public:
   template <class Body>
   void run(index_t index, const Body& body) noexcept {
+    if (index > lowest_.load(std::memory_order_relaxed)) return;
     try {
       body(index);
     } catch (...) {
       const std::lock_guard lock(mutex_);
-      if (!exception_ || index < index_) {
+      if (index < lowest_.load(std::memory_order_relaxed)) {
         exception_ = std::current_exception();
-        index_ = index;
+        lowest_.store(index, std::memory_order_relaxed);
       }
     }
   }
@@ -75,7 +78,7 @@ class FirstException {
  private:
   std::mutex mutex_;
   std::exception_ptr exception_;
-  index_t index_ = 0;
+  std::atomic<index_t> lowest_{std::numeric_limits<index_t>::max()};  // index of exception_
 };
 
 /// True inside a parallel region, where another one would only add threads.
@@ -193,7 +196,8 @@ void parallel_ranges(Threads threads, index_t n, index_t least, const Body& body
   });
 }
 
-/// The CPUs that this process may use: its affinity mask, and no more than its cgroup's quota, rounded up.
+/// The CPUs that this process may use: its affinity mask, and no more than a container's quota (cgroup v2, the root
+/// that the process sees), rounded up.
 inline int available_threads() {
   int count = static_cast<int>(std::thread::hardware_concurrency());
 #if defined(__linux__)

@@ -1,7 +1,7 @@
 // The instruction sets that clipon has kernels for, as types.  Layer 1.
 // Every loop that must be SIMD is a template on one of these tags, so that code compiled for different ISAs has
-// different symbols and the linker can't mix them up (see DESIGN in docs/architecture.md).  A tag derives from the tag
-// below it only where it adds instructions to the same registers.
+// different symbols and the linker can't mix them up (docs/architecture.md, "One binary for every CPU").  A tag derives
+// from the tag below it only where it adds instructions to the same registers.
 #pragma once
 
 #include "clipon/core/config.hpp"

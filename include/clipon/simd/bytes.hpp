@@ -1,10 +1,9 @@
 // Bytes<Arch>: registers of floats or integers become bytes, or the same in 16 bits each.  Layer 1; used by
 // kernels/micro/quantise.hpp, pack.hpp and resize_pass.hpp.  Per ISA.
 //
-// Each float is rounded to the nearest integer, halves to even; below 0 it becomes 0, above 255 it becomes 255.
-// Integers are within 16 bits.
-// Several registers together fill one of bytes: two saturating packs and a permutation, instead of one narrow store a
-// register.
+// Each float is rounded to the nearest integer, halves to even; below 0 it becomes 0, above 255, and up to 2^31, it
+// becomes 255. Integers are within 16 bits. Several registers together fill one of bytes: two saturating packs and a
+// permutation, instead of one narrow store a register.
 #pragma once
 
 #include "clipon/simd/vector.hpp"

@@ -53,7 +53,7 @@ CLIPON_ALWAYS_INLINE typename simd::F32<Arch>::Batch activate(typename simd::F32
   if constexpr (activation == Activation::quick_gelu) return times_sigmoid<Arch, T>(x, x, 1.702f);
   if constexpr (activation == Activation::gelu) return gelu<Arch>(x);
   if constexpr (activation == Activation::gelu_tanh) return gelu_tanh<Arch, T>(x);
-  if constexpr (activation == Activation::relu) return V::max(x, V::set(0.0f));
+  if constexpr (activation == Activation::relu) return V::max(V::set(0.0f), x);  // of NaN, NaN: its second operand
   return x;
 }
 

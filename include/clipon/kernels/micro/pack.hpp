@@ -1,28 +1,30 @@
 // Packing of weights into the panel order that the GEMM's tile reads.  Runs once, at load.  Per ISA.
 #pragma once
 
+#include <bit>
+
 #include "clipon/kernels/micro/convert.hpp"
 #include "clipon/kernels/micro/gemm_tiles.hpp"
 #include "clipon/kernels/micro/quantise.hpp"
+#include "clipon/simd/value_range.hpp"
 
 namespace clipon::inline CLIPON_ABI::kernels {
 
-/// The scale of row `row` as signed bytes: the stored one, or the greatest magnitude over 127.
+/// The scale of row `row` as signed bytes: the stored one, or the greatest magnitude over 127; of a row with NaN, NaN.
 template <class Arch, index_t block>
 inline float weight_scale(const StoredMatrix& w, index_t row) {
   if (w.type == DataType::i8) return w.scale[row];
   using V = simd::F32<Arch>;
   float wide[block];
-  auto most = V::set(0.0f);
+  simd::RangeOf<Arch> range;
   for (index_t k = 0; k < w.columns; k += block) {
     const index_t depth = w.columns - k < block ? w.columns - k : block;
     widen<Arch>(w, row, k, depth, wide);
-    for (index_t i = 0; i < depth; i += V::width) {
-      const auto x = V::load_part(wide + i, depth - i);
-      most = V::max(most, V::max(x, V::set(0.0f) - x));
-    }
+    for (index_t i = 0; i < depth; i += V::width) range.add(V::load_part(wide + i, depth - i));
   }
-  return V::greatest(most) / 127.0f;
+  const simd::ValueRange found = range.of_floats();
+  if (!found.finite) return std::bit_cast<float>(0x7fc00000u);
+  return (found.greatest > -found.least ? found.greatest : -found.least) / 127.0f;
 }
 
 // What rounding has left out of some bytes, 1..255 for -127..127, in steps.

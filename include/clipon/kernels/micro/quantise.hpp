@@ -158,7 +158,7 @@ inline RowScale scale_of_row(const Operand& x, index_t n) {
   return with_row<Arch>(x, [&](const auto& row) { return scale_of<Arch>(row, n); });
 }
 
-/// n values, f32 or bf16, as the bytes of a scale that may be another's; zeros to a multiple of four.
+/// n values, f32 or bf16, as the bytes of a scale that may be another's; zeros up to padded_depth.
 template <class Arch>
 inline void row_to_bytes(const Operand& x, index_t n, const RowScale& scale, std::uint8_t* out) {
   with_row<Arch>(x, [&](const auto& row) { store_bytes<Arch>(row, n, scale, out); });

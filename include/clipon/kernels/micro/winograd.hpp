@@ -192,7 +192,7 @@ CLIPON_ALWAYS_INLINE void transform_output(const At& at, typename simd::F32<Arch
     for (int j = 0; j < n; ++j) s[j] = half[j][y];
     winograd_output_row<Arch>(s, out[y]);
 #pragma GCC unroll 4
-    for (int x = 0; x < m; ++x) out[y][x] = V::max(out[y][x] + bias, V::set(0.0f));
+    for (int x = 0; x < m; ++x) out[y][x] = V::max(V::set(0.0f), out[y][x] + bias);  // NaN stays
   }
   if (!pool) {
 #pragma GCC unroll 4
