@@ -26,33 +26,52 @@ std::vector<clipon::Label> read_json_labels(const std::string& path) {
   throw UsageError(path + ": expected a JSON array of labels, or an object of labels and arrays of their synonyms");
 }
 
+std::string without_blanks_around(const std::string& text) {
+  const std::size_t first = text.find_first_not_of(" \t");
+  return first == std::string::npos ? "" : text.substr(first, text.find_last_not_of(" \t") - first + 1);
+}
+
 }  // namespace
 
+std::vector<std::string> read_template_set(const std::string& name) {
+  const bool built_in = name == "none" || name == "plain" || name == "ensemble";
+  return built_in ? clipon::template_set(name) : clipon::read_templates(name);
+}
+
+CLI::Option* one_word(CLI::Option* option) {
+  return option->allow_extra_args(false);
+}
+
 void ClassifierOptions::add_labels_to(CLI::App& command) {
-  command.add_option("--labels", labels, "Labels, separated by commas")->delimiter(',');
+  one_word(command.add_option("--labels", labels, "Labels, separated by commas"))->delimiter(',');
   command.add_option("--labels-file", labels_file,
                      "Labels, one a line, synonyms after it separated by tabs; or .json: an array, or an object of "
                      "labels and arrays of synonyms");
 }
 
 void ClassifierOptions::add_prompts_to(CLI::App& command) {
-  command.add_option("--template", templates, "A sentence with {} for the label; several are averaged (default: {})");
+  one_word(command.add_option("--template", templates,
+                              "A sentence with {} for the label; several are averaged (default: {})"));
   command.add_option("--templates", template_set, "A set of them: none, plain, ensemble, or a file with one a line");
 }
 
 void ClassifierOptions::add_decisions_to(CLI::App& command) {
-  command.add_option("--background", background, "Texts that stand for anything else, separated by commas")
+  one_word(command.add_option("--background", background, "Texts that stand for anything else, separated by commas"))
       ->delimiter(',');
   command.add_option("--temperature", temperature, "Divides the logits: above 1 is less sure")
-      ->check(CLI::PositiveNumber)
+      ->check(CLI::Range(1e-6, 1e6))
       ->capture_default_str();
   command.add_flag("--multi-label", multi_label, "Each label for itself, weighed against the background");
   command.add_option("--threshold", threshold, "With --multi-label: the probability that chooses a label")
       ->capture_default_str();
-  command.add_option("--min-cosine", min_cosine, "Unknown if the best label's cosine is below");
-  command.add_option("--min-margin", min_margin, "Unknown if the best label's cosine is not this much above the next");
-  command.add_option("--min-background", min_background,
-                     "Unknown if the best label's cosine is not this much above the background's");
+  command.add_option("--min-cosine", min_cosine, "Unknown if the best label's cosine is below")
+      ->check(CLI::Range(-1.0, 1.0));
+  command.add_option("--min-margin", min_margin, "Unknown if the best label's cosine is not this much above the next")
+      ->check(CLI::Range(0.0, 2.0));
+  command
+      .add_option("--min-background", min_background,
+                  "Unknown if the best label's cosine is not this much above the background's")
+      ->check(CLI::Range(-2.0, 2.0));
 }
 
 const char* ClassifierOptions::fixed_by_a_classifier() const {
@@ -70,7 +89,8 @@ const char* ClassifierOptions::fixed_by_a_classifier() const {
 }
 
 std::vector<clipon::Label> ClassifierOptions::read_labels() const {
-  std::vector<clipon::Label> all = clipon::to_labels(labels);
+  std::vector<clipon::Label> all;
+  for (const std::string& label : labels) all.push_back({without_blanks_around(label), {}});  // "a cat, a dog"
   if (!labels_file.empty()) {
     const auto more = labels_file.ends_with(".json") ? read_json_labels(labels_file) : clipon::read_labels(labels_file);
     all.insert(all.end(), more.begin(), more.end());
@@ -89,8 +109,7 @@ clipon::ClassifyOptions ClassifierOptions::classify_options(const Settings& sett
   options.reject = reject_rules({});
   if (!templates.empty()) options.templates = templates;
   if (template_set.empty()) return options;
-  const bool built_in = template_set == "none" || template_set == "plain" || template_set == "ensemble";
-  auto set = built_in ? clipon::template_set(template_set) : clipon::read_templates(template_set);
+  auto set = read_template_set(template_set);
   if (!templates.empty()) set.insert(set.begin(), templates.begin(), templates.end());
   options.templates = std::move(set);
   return options;

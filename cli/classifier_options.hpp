@@ -10,6 +10,12 @@
 
 namespace cli {
 
+/// One of the built-in sets by name, or a file with a template a line.
+std::vector<std::string> read_template_set(const std::string& name);
+
+/// An option that may be given again takes one word each time: "--labels a,b cat.png" names a picture.
+CLI::Option* one_word(CLI::Option* option);
+
 struct ClassifierOptions {
   std::vector<std::string> labels;
   std::string labels_file;

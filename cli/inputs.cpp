@@ -1,7 +1,11 @@
 #include "inputs.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <clipon/format/read_lines.hpp>
+#include <cstring>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -15,14 +19,14 @@ namespace {
 
 constexpr std::uint64_t kMaxTextBytes = 1ull << 30;
 
-bool is_picture(const fs::path& path) {
-  std::string extension = path.extension().string();
+}  // namespace
+
+bool is_named_like_a_picture(const std::string& path) {
+  std::string extension = fs::path(path).extension().string();
   std::transform(extension.begin(), extension.end(), extension.begin(),
                  [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   return extension == ".jpg" || extension == ".jpeg" || extension == ".png" || extension == ".bmp";
 }
-
-}  // namespace
 
 std::vector<std::string> expand_pictures(const std::vector<std::string>& paths) {
   std::vector<std::string> pictures;
@@ -32,11 +36,13 @@ std::vector<std::string> expand_pictures(const std::vector<std::string>& paths) 
       pictures.push_back(path);
       continue;
     }
+    if (::access(path.c_str(), R_OK | X_OK) != 0) throw UsageError(path + ": " + std::strerror(errno));
     std::vector<std::string> found;
     const auto options = fs::directory_options::skip_permission_denied;
     for (auto entry = fs::recursive_directory_iterator(path, options, error);
          !error && entry != fs::recursive_directory_iterator(); entry.increment(error)) {
-      if (entry->is_regular_file(error) && is_picture(entry->path())) found.push_back(entry->path().string());
+      if (entry->is_regular_file(error) && is_named_like_a_picture(entry->path().string()))
+        found.push_back(entry->path().string());
     }
     if (found.empty()) throw UsageError(path + ": expected .jpg, .jpeg, .png or .bmp files in this folder, found none");
     std::sort(found.begin(), found.end());

@@ -11,6 +11,16 @@ int exit_code(cli::ExitCode code) {
   return static_cast<int>(code);
 }
 
+// Where help on what was typed is to be had: "clipon probe train --help".
+std::string help_on(const CLI::App& app) {
+  std::string command = "clipon";
+  for (const CLI::App* at = &app; !at->get_subcommands().empty();) {
+    at = at->get_subcommands().front();
+    command += " " + at->get_name();
+  }
+  return command + " --help";
+}
+
 int run(int argc, char** argv) {
   CLI::App app{"CLIP on the CPU: pictures against labels of your choice"};
   app.set_version_flag("--version", CLIPON_VERSION_STRING);
@@ -37,6 +47,9 @@ int run(int argc, char** argv) {
         cli::add_index, cli::add_search, cli::add_dedupe, cli::add_evaluate, cli::add_bench, cli::add_info}) {
     add(app, settings, action);
   }
+  for (CLI::App* command : app.get_subcommands({})) {
+    command->footer("What every command takes (--model, --precision, --threads, ...): clipon --help");
+  }
   try {
     app.parse(argc, argv);
     return exit_code(action());
@@ -45,10 +58,10 @@ int run(int argc, char** argv) {
   } catch (const CLI::RequiredError& error) {
     const auto unknown = app.remaining();
     const std::string why = unknown.empty() ? error.what() : "no such command: " + unknown.front();
-    std::fprintf(stderr, "clipon: %s (clipon --help lists what there is)\n", why.c_str());
+    std::fprintf(stderr, "clipon: %s (%s lists what there is)\n", why.c_str(), help_on(app).c_str());
     return exit_code(cli::ExitCode::usage);
   } catch (const CLI::ParseError& error) {
-    std::fprintf(stderr, "clipon: %s (clipon --help lists what there is)\n", error.what());
+    std::fprintf(stderr, "clipon: %s (%s lists what there is)\n", error.what(), help_on(app).c_str());
     return exit_code(cli::ExitCode::usage);
   } catch (const cli::UsageError& error) {
     std::fprintf(stderr, "clipon: %s\n", error.what());

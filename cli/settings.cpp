@@ -2,20 +2,6 @@
 
 namespace cli {
 
-const char* to_string(clipon::Precision precision) {
-  switch (precision) {
-    case clipon::Precision::automatic:
-      return "auto";
-    case clipon::Precision::f32:
-      return "f32";
-    case clipon::Precision::bf16:
-      return "bf16";
-    case clipon::Precision::int8:
-      return "int8";
-  }
-  return "unknown";
-}
-
 clipon::LoadOptions load_options(const Settings& settings) {
   clipon::LoadOptions options;
   for (const auto precision :

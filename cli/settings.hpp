@@ -30,7 +30,4 @@ clipon::LoadOptions load_options(const Settings& settings);
 
 clipon::Model load_model(const Settings& settings);
 
-/// "f32" etc. as the options and --json spell them.
-const char* to_string(clipon::Precision precision);
-
 }  // namespace cli

@@ -27,7 +27,7 @@ int main(int argc, char** argv) try {
       std::cout << status[i].message << '\n';
     }
   }
-} catch (const clipon::Error& error) {
+} catch (const std::exception& error) {  // clipon::Error, or std::filesystem's
   std::cerr << error.what() << '\n';
   return 1;
 }

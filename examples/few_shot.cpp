@@ -36,7 +36,7 @@ int main(int argc, char** argv) try {
   for (const auto& p : answers.front()) {
     std::cout << p.label << ' ' << p.probability << '\n';
   }
-} catch (const clipon::Error& error) {
+} catch (const std::exception& error) {  // clipon::Error, or std::filesystem's
   std::cerr << error.what() << '\n';
   return 1;
 }

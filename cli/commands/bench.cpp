@@ -96,9 +96,8 @@ class Bench {
   /// rows of results, printed as they come
   void run(nlohmann::ordered_json& results) {
     std::printf("%s, %s on %s, %d thread%s: loaded in %.0f ms, %.0f MB of anonymous memory\n",
-                clipon::one_line(model_.info().name).c_str(), to_string(model_.precision()),
-                clipon::simd::to_string(model_.isa()), model_.threads(), model_.threads() == 1 ? "" : "s",
-                load_milliseconds_, megabytes("RssAnon"));
+                clipon::one_line(model_.info().name).c_str(), to_string(model_.precision()), to_string(model_.isa()),
+                model_.threads(), model_.threads() == 1 ? "" : "s", load_milliseconds_, megabytes("RssAnon"));
     std::printf("  %-6s %5s %10s %9s %9s %9s %9s %6s %9s %7s\n", "tower", "batch", "a second", "p50 ms", "p95 ms",
                 "p99 ms", "GFLOP/s", "peak", "peak MB", "others");
     for (const std::size_t batch : options_.batches) {
@@ -147,7 +146,7 @@ class Bench {
     nlohmann::ordered_json row = {{"model", model_.info().name},
                                   {"tower", tower},
                                   {"precision", to_string(model_.precision())},
-                                  {"isa", clipon::simd::to_string(model_.isa())},
+                                  {"isa", to_string(model_.isa())},
                                   {"threads", model_.threads()},
                                   {"batch", batch},
                                   {"calls", latencies.calls()},

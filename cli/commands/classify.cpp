@@ -22,7 +22,7 @@ struct ClassifyOptions {
   std::string load;
   std::string save;
   std::string calibrate;
-  double precision = 0.95;
+  double target_precision = 0.95;
   std::size_t top = 3;
 };
 
@@ -49,7 +49,7 @@ nlohmann::ordered_json calibrate(clipon::Classifier& classifier, const ClassifyO
   const Dataset data = read_labelled(options.calibrate);
   const auto examples = embed_examples(classifier.model(), settings, data, classes_among(data, classifier.labels()));
   nlohmann::ordered_json rules = nlohmann::ordered_json::array();
-  for (const auto& report : classifier.calibrate(examples.rows, examples.classes, options.precision)) {
+  for (const auto& report : classifier.calibrate(examples.rows, examples.classes, options.target_precision)) {
     rules.push_back({{"rule", clipon::to_string(report.rule)},
                      {"threshold", report.threshold},
                      {"precision", report.precision},
@@ -79,14 +79,11 @@ ExitCode run_classify(const ClassifyOptions& options, const Settings& settings) 
 
   const Embedded embedded = embed_pictures(model, settings, paths, true);
   const std::size_t top = classifier.options().multi_label ? 0 : options.top;  // any of them may be chosen
-  Ranked ranked = classifier.classify_embeddings(embedded.rows, top);
-  for (std::size_t i = 0; i < paths.size(); ++i) {
-    if (!embedded.status[i].ok) ranked[i].clear();
-  }
+  const Ranked ranked = classifier.classify_embeddings(embedded.rows, top);
   if (settings.json) {
     nlohmann::ordered_json out = {{"model", model.info().name},
                                   {"precision", to_string(model.precision())},
-                                  {"isa", clipon::simd::to_string(model.isa())},
+                                  {"isa", to_string(model.isa())},
                                   {"labels", classifier.labels()}};
     if (!calibration.is_null()) out["calibration"] = calibration;
     out["results"] = ranked_json(paths, embedded, ranked, options.top);
@@ -109,12 +106,16 @@ void add_classify(CLI::App& app, const Settings& settings, Action& action) {
   options->classifier.add_labels_to(*command);
   options->classifier.add_prompts_to(*command);
   options->classifier.add_decisions_to(*command);
-  command->add_option("--top", options->top, "Labels to show for each picture")->capture_default_str();
+  command->add_option("--top", options->top, "Labels to show for each picture; 0: all")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   command->add_option("--classifier", options->load, "A classifier saved by --save, instead of labels");
   command->add_option("--save", options->save, "Write the classifier, for this model, to a file");
   command->add_option("--calibrate", options->calibrate,
                       "Labelled pictures (a folder a class, or .csv) that set when an answer is unknown");
-  command->add_option("--precision", options->precision, "The share of accepted answers that --calibrate wants right")
+  command
+      ->add_option("--target-precision", options->target_precision,
+                   "The share of accepted answers that --calibrate wants right")
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
   command->callback([=, &settings, &action] { action = [=, &settings] { return run_classify(*options, settings); }; });

@@ -50,7 +50,7 @@ ExitCode run_embed(const EmbedOptions& options, const Settings& settings) {
                                             {"failed", failed},
                                             {"model", model.info().name},
                                             {"precision", to_string(model.precision())},
-                                            {"isa", clipon::simd::to_string(model.isa())}};
+                                            {"isa", to_string(model.isa())}};
     std::cout << json_text(summary, -1);
   } else {
     std::printf("%s: %zd x %zd float32, %zu failed\n", options.out.c_str(), embedded.rows.rows(), embedded.rows.cols(),

@@ -19,7 +19,7 @@ namespace {
 struct EvaluateOptions {
   DatasetOptions data;
   std::vector<std::string> templates;
-  std::string templates_file;
+  std::string template_set;
   bool compare_templates = false;
   std::vector<std::string> shift;
   std::string report;
@@ -74,8 +74,8 @@ ExitCode run_evaluate(const EvaluateOptions& options, const Settings& settings) 
   e.source = options.data.paths.front();
   e.data = open_dataset(options.data);
   e.templates = options.templates;
-  if (!options.templates_file.empty()) {
-    for (const std::string& line : read_texts(options.templates_file)) e.templates.push_back(line);
+  if (!options.template_set.empty()) {
+    for (const std::string& line : read_template_set(options.template_set)) e.templates.push_back(line);
   }
   if (e.templates.empty()) e.templates = {"{}"};
   const bool every = std::find(options.shift.begin(), options.shift.end(), "all") != options.shift.end();
@@ -115,8 +115,10 @@ void add_evaluate(CLI::App& app, const Settings& settings, Action& action) {
   command->add_option("--labels-file", options->data.labels_file,
                       "Labels in the order of the classes, or a .json object of folder names to labels");
   command->add_option("--group", options->data.group, "Column of the .csv (key of the .json in a .tar) to compare by");
-  command->add_option("--template", options->templates, "A sentence with {} for the label; several are averaged");
-  command->add_option("--templates-file", options->templates_file, "Templates, one a line");
+  one_word(
+      command->add_option("--template", options->templates, "A sentence with {} for the label; several are averaged"));
+  command->add_option("--templates,--templates-file", options->template_set,
+                      "A set of them: none, plain, ensemble, or a file with one a line");
   command->add_flag("--compare-templates", options->compare_templates, "Also each template alone");
   auto kinds = kCorruptions;
   kinds.emplace_back("all");

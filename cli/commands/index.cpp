@@ -1,9 +1,12 @@
 // clipon index: embeds a tree of pictures, once; then only what is new or has changed.
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <clipon/search.hpp>
 #include <cstdio>
+#include <cstring>
 #include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -41,6 +44,9 @@ std::string full_path(const std::string& path) {
 
 // The pictures as they are now, sorted, each once.
 std::vector<IndexRow> look_at(const std::vector<std::string>& paths) {
+  for (const std::string& path : paths) {  // what was named must be there; what is found in a folder may go meanwhile
+    if (::access(path.c_str(), F_OK) != 0) throw UsageError(path + ": " + std::strerror(errno));
+  }
   std::vector<IndexRow> files;
   for (const std::string& path : expand_pictures(paths)) {
     IndexRow file;

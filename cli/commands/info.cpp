@@ -19,7 +19,7 @@ constexpr const char* kJpegDecoder = "stb_image";
 std::vector<std::string> names(const std::vector<clipon::Isa>& isas) {
   std::vector<std::string> out;
   out.reserve(isas.size());
-  for (const clipon::Isa isa : isas) out.emplace_back(clipon::simd::to_string(isa));
+  for (const clipon::Isa isa : isas) out.emplace_back(to_string(isa));
   return out;
 }
 
@@ -51,7 +51,7 @@ nlohmann::ordered_json describe(const clipon::Model& model, const Settings& sett
            {{"vendor", cpu.vendor}, {"brand", cpu.brand}, {"built", names(cpu.built)}, {"usable", names(cpu.usable)}}},
           {"runs",
            {{"precision", to_string(model.precision())},
-            {"isa", clipon::simd::to_string(model.isa())},
+            {"isa", to_string(model.isa())},
             {"why", settings.isa == "best" ? cpu.why : "--isa asks for it"},
             {"threads", model.threads()}}},
           {"jpeg", kJpegDecoder},

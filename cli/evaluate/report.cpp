@@ -51,7 +51,7 @@ std::string summary(const clipon::Model& model, const Evaluation& e) {
            {"Templates", templates},
            {"Pictures a second", numbers[1]},
            {"Model", model.info().name},
-           {"Computed in", std::string(to_string(model.precision())) + " on " + clipon::simd::to_string(model.isa())},
+           {"Computed in", std::string(to_string(model.precision())) + " on " + to_string(model.isa())},
            {"Model's training data", model.info().training_data}}) {
     rows += "<tr>" + cell(name) + cell(value) + "</tr>\n";
   }

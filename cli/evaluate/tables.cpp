@@ -46,7 +46,7 @@ void print_table(const clipon::Model& model, const Evaluation& e) {
   const Metrics& m = e.metrics;
   std::printf("%s: %zu pictures, %zu labels, %zu template%s; %s, %s on %s\n", e.source.c_str(), m.all.pictures,
               e.data.labels.size(), e.templates.size(), e.templates.size() == 1 ? "" : "s", model.info().name.c_str(),
-              to_string(model.precision()), clipon::simd::to_string(model.isa()));
+              to_string(model.precision()), to_string(model.isa()));
   std::printf("top-1 %.2f %%, top-5 %.2f %%, mean per class %.2f %%, calibration error %.3f; %.1f pictures/s\n",
               percent(m.all.share1()), percent(m.all.share5()), percent(m.mean_per_class), m.calibration_error,
               e.pictures_per_second());
@@ -81,7 +81,7 @@ ordered_json to_json(const clipon::Model& model, const Evaluation& e) {
   const Metrics& m = e.metrics;
   ordered_json out = {{"model", model.info().name},
                       {"precision", to_string(model.precision())},
-                      {"isa", clipon::simd::to_string(model.isa())},
+                      {"isa", to_string(model.isa())},
                       {"data", e.source},
                       {"pictures", m.all.pictures},
                       {"failed", m.failed},

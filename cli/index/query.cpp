@@ -3,6 +3,8 @@
 #include <clipon/core/finish_row.hpp>
 #include <filesystem>
 
+#include "inputs.hpp"
+
 namespace cli {
 
 std::vector<QueryTerm> parse_query(const std::string& text) {
@@ -28,9 +30,9 @@ clipon::Vector embed_query(const clipon::Model& model, const Settings& settings,
   clipon::Vector sum = clipon::Vector::Zero(model.embed_dim());
   for (const QueryTerm& term : terms) {
     std::error_code error;
-    const clipon::Vector v = std::filesystem::is_regular_file(term.text, error)
-                                 ? model.embed_image(clipon::Image::read(term.text, decode))
-                                 : model.embed_text(term.text, tokenize);
+    const bool picture = is_named_like_a_picture(term.text) || std::filesystem::is_regular_file(term.text, error);
+    const clipon::Vector v =
+        picture ? model.embed_image(clipon::Image::read(term.text, decode)) : model.embed_text(term.text, tokenize);
     sum += term.subtract ? clipon::Vector(-v) : v;
   }
   clipon::detail::finish_row(sum.data(), sum.size(), true);

@@ -55,6 +55,12 @@ void rename_over(const std::string& from, const std::string& to) {
   if (std::rename(from.c_str(), to.c_str()) != 0 && errno != ENOENT) fail_to_write(to, std::strerror(errno));
 }
 
+// What two indices must agree in to be one.
+std::string summary(const IndexHead& head) {
+  return "the model " + head.model + " (" + head.fingerprint + ") in " + head.precision + ", stored as " +
+         (head.type == clipon::DataType::i8 ? "int8" : "f16");
+}
+
 std::uint64_t npy_rows(const std::string& path, std::size_t row_bytes) {
   const std::uint64_t bytes = size_of_file(path);
   return bytes < kNpyHeaderBytes ? 0 : (bytes - kNpyHeaderBytes) / row_bytes;
@@ -72,9 +78,9 @@ IndexWriter::IndexWriter(const std::string& folder, const IndexHead& head)
   if (fs::exists(paths_.head)) {
     const std::string found = to_json(read_head(paths_.head));
     if (found != to_json(head)) {
-      throw clipon::Error(clipon::ErrorCode::invalid_argument,
-                          folder + ": index: made by another model, precision or type (see its index.json); expected " +
-                              head.model + " " + head.fingerprint + ", " + head.precision);
+      throw clipon::Error(clipon::ErrorCode::invalid_argument, folder + ": index: expected one made by " +
+                                                                   summary(head) + ", found one by " +
+                                                                   summary(read_head(paths_.head)));
     }
   } else {
     const std::string json = to_json(head);

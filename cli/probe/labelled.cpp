@@ -28,10 +28,10 @@ std::vector<std::size_t> known_classes(const Dataset& data, const std::string& p
                                        const std::string& known_path) {
   auto classes = classes_among(data, known.labels);
   for (std::size_t i = 0; i < classes.size(); ++i) {
-    if (classes[i] == clipon::Classifier::kUnknown) {
-      throw UsageError(path + ": label '" + data.labels[data.items[i].label] + "': expected one of " + known_path +
-                       "'s");
-    }
+    if (classes[i] != clipon::Classifier::kUnknown) continue;
+    std::string message = path;
+    message.append(": label '").append(data.labels[data.items[i].label]).append("': expected one of ");
+    throw UsageError(message.append(known_path).append("'s"));
   }
   return classes;
 }

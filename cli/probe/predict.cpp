@@ -21,10 +21,7 @@ ExitCode run_probe_predict(const ProbePredictOptions& options, const Settings& s
   const clipon::Model model = load_model(settings);
   const auto probe = clipon::LinearProbe::load(model, options.probe);
   const Embedded embedded = embed_pictures(model, settings, paths, true);
-  Ranked ranked = probe.classify_embeddings(embedded.rows, options.top);
-  for (std::size_t i = 0; i < paths.size(); ++i) {
-    if (!embedded.status[i].ok) ranked[i].clear();
-  }
+  const Ranked ranked = probe.classify_embeddings(embedded.rows, options.top);
   if (settings.json) {
     nlohmann::ordered_json out = {{"model", model.info().name}, {"labels", probe.labels()}};
     out["results"] = ranked_json(paths, embedded, ranked, options.top);
@@ -42,7 +39,9 @@ void add_probe_predict(CLI::App& probe, const Settings& settings, Action& action
   auto options = std::make_shared<ProbePredictOptions>();
   command->add_option("probe", options->probe, "A file of `clipon probe train`, made with the same model")->required();
   command->add_option("pictures", options->pictures, "Picture files, or folders of them")->required();
-  command->add_option("--top", options->top, "Labels to show for each picture; 0: all")->capture_default_str();
+  command->add_option("--top", options->top, "Labels to show for each picture; 0: all")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   command->callback(
       [=, &settings, &action] { action = [=, &settings] { return run_probe_predict(*options, settings); }; });
 }

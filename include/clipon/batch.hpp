@@ -20,14 +20,14 @@ struct ItemStatus {
 
 struct BatchOptions {
   bool normalize = true;  ///< false: embeddings as the tower gives them, not of unit length
-  TokenizeOptions tokenize;
+  TokenizeOptions tokenize = {};
   bool share_prefixes = true;  ///< false computes what texts begin with alike anew for each: the same bits, slower
-  DecodeOptions decode;        ///< for calls that read files
+  DecodeOptions decode = {};   ///< for calls that read files
   /// Where to note each item's fate: resized to the batch.  A failed item's row is NaN and the others are kept.
   /// Null: the first failure is thrown.
   std::vector<ItemStatus>* status = nullptr;
   /// Called with (items done, items in all) after each pass, from one thread at a time, not always the caller's.
-  std::function<void(std::size_t, std::size_t)> progress;
+  std::function<void(std::size_t, std::size_t)> progress = {};
 };
 
 }  // namespace clipon::inline CLIPON_ABI

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <initializer_list>
 #include <memory>
 #include <span>
 #include <string>
@@ -25,12 +26,14 @@ using Matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMa
 using ConstMatrixRef = Eigen::Ref<const Matrix>;
 using MatrixRef = Eigen::Ref<Matrix>;
 
+using simd::to_string;  // of an Isa, beside those of Precision and ErrorCode
+
 struct Prediction {
   std::string label;
   std::size_t index = 0;     ///< of the label in the caller's list
   float probability = 0.0f;  ///< softmax over the labels, at the model's own scale; multi-label: independent
   float cosine = 0.0f;       ///< of the picture's embedding and the label's
-  float margin = 0.0f;       ///< cosine above the best other label's; multi-label: above the background's
+  float margin = 0.0f;       ///< cosine above the best other label's (of one alone: -1); multi-label: the background's
   bool chosen = false;  ///< the decision: the best label where no rule rejects it; multi-label: each that is likely
 };
 
@@ -45,16 +48,17 @@ struct ClassifyOptions {
   std::vector<std::string> templates = {"{}"};  ///< each {} becomes the label; several are averaged
   /// Texts that stand for anything else ("a photo", "something"), used as they are.  They take their part of the
   /// softmax; with multi_label, each label is weighed against them alone.
-  std::vector<std::string> background;
+  std::vector<std::string> background = {};
   std::size_t top = 0;       ///< how many predictions to return; 0: all
   float temperature = 1.0f;  ///< divides the logits; above 1 is softer; at least 1e-6
-  RejectRules reject;
+  RejectRules reject = {};
   /// Each label for itself: probability = sigmoid(logit - log mean exp(background logits)), the softmax of the label
   /// against the background.  Without background texts, default_background() is taken.
   bool multi_label = false;
   float multi_label_threshold = 0.5f;  ///< probability from which a label is chosen
-  TokenizeOptions tokenize;
-  std::function<void(std::size_t, std::size_t)> progress;  ///< (texts done, texts in all) while labels are embedded
+  TokenizeOptions tokenize = {};
+  std::function<void(std::size_t, std::size_t)> progress =
+      {};  ///< (texts done, texts in all) while labels are embedded
 };
 
 /// Immutable after loading: any number of threads may call it at once.  Cheap to copy; copies share the weights.
@@ -91,6 +95,9 @@ class Model {
   }
   /// The same into the caller's [n, embed_dim].
   void embed_images(std::span<const Image> images, MatrixRef out, const BatchOptions& options = {}) const;
+  [[nodiscard]] Matrix embed_images(std::initializer_list<Image> images, const BatchOptions& options = {}) const {
+    return embed_images(std::span(images.begin(), images.size()), options);
+  }
   /// The same for picture files, decoded on the threads that embed them.
   [[nodiscard]] Matrix embed_image_files(std::span<const std::string> paths, const BatchOptions& options = {}) const;
 
@@ -101,6 +108,9 @@ class Model {
     return out;
   }
   void embed_texts(std::span<const std::string> texts, MatrixRef out, const BatchOptions& options = {}) const;
+  [[nodiscard]] Matrix embed_texts(std::initializer_list<std::string> texts, const BatchOptions& options = {}) const {
+    return embed_texts(std::span(texts.begin(), texts.size()), options);
+  }
 
   /// Own preprocessing: normalised floats [n, 3, image_size, image_size] -> [n, embed_dim], rows of unit length.
   [[nodiscard]] Matrix embed_pixels(std::span<const float> pixels, std::size_t n,

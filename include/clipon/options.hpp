@@ -16,6 +16,21 @@ enum class Precision {
   int8,
 };
 
+/// As the command spells it: auto, f32, bf16, int8.
+constexpr const char* to_string(Precision precision) {
+  switch (precision) {
+    case Precision::automatic:
+      return "auto";
+    case Precision::f32:
+      return "f32";
+    case Precision::bf16:
+      return "bf16";
+    case Precision::int8:
+      return "int8";
+  }
+  return "unknown";
+}
+
 /// Instruction sets, lowest first: portable C++, those of x86-64, those of AArch64.  `best` is the highest that was
 /// built and that this CPU has.
 enum class Isa {
@@ -40,7 +55,7 @@ constexpr int kMaxThreads = 1024;  ///< that a call may be told to use
 /// How Model::load reads a file and how the model computes.
 struct LoadOptions {
   Precision precision = Precision::f32;
-  int threads = 0;         ///< 0: as many as the affinity mask and the cgroup quota allow
+  int threads = 0;         ///< 0: as many as the affinity mask and a container's quota allow
   Isa isa = Isa::best;     ///< pins a lower instruction set; CLIPON_ISA in the environment does the same
   bool memory_map = true;  ///< false: read() the file; immune to a file that shrinks while it is loaded
   std::uint64_t max_file_bytes = 16ull << 30;  ///< a sparse file may claim to be of any size

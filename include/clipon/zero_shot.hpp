@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <initializer_list>
 #include <memory>
 #include <string>
 #include <utility>
@@ -41,6 +42,11 @@ class Classifier {
       : Classifier(model, to_labels(labels), std::move(options)) {}
   Classifier(const Model& model, const std::vector<std::string>& labels, std::vector<std::string> templates)
       : Classifier(model, labels, with_templates(std::move(templates))) {}
+  /// Lists in braces: two literals would also be a pair of iterators that make a vector.
+  Classifier(const Model& model, std::initializer_list<const char*> labels, ClassifyOptions options = {})
+      : Classifier(model, std::vector<std::string>(labels.begin(), labels.end()), std::move(options)) {}
+  Classifier(const Model& model, std::initializer_list<Label> labels, ClassifyOptions options = {})
+      : Classifier(model, std::vector<Label>(labels), std::move(options)) {}
 
   [[nodiscard]] const std::vector<std::string>& labels() const { return names_; }
   /// [labels + background texts, embed_dim], unit rows.
@@ -56,7 +62,8 @@ class Classifier {
   [[nodiscard]] std::vector<std::vector<Prediction>> classify(std::span<const Image> images) const {
     return classify_embeddings(model_.embed_images(images));
   }
-  /// The same for embeddings [n, embed_dim] of unit length: `top` labels of each, 0: options().top.
+  /// The same for embeddings [n, embed_dim] of unit length: `top` labels of each, 0: options().top; none of a row that
+  /// is not finite, as a picture's that could not be read (BatchOptions::status).
   [[nodiscard]] std::vector<std::vector<Prediction>> classify_embeddings(const ConstMatrixRef& embeddings,
                                                                          std::size_t top = 0) const;
   /// The same as plain arrays, for many pictures.
@@ -65,6 +72,8 @@ class Classifier {
   /// Further labels, at the end of the list; the others' prototypes stay.
   void add_labels(const std::vector<Label>& labels);
   void add_labels(const std::vector<std::string>& labels) { add_labels(to_labels(labels)); }
+  void add_labels(std::initializer_list<const char*> labels) { add_labels(to_labels({labels.begin(), labels.end()})); }
+  void add_labels(std::initializer_list<Label> labels) { add_labels(std::vector<Label>(labels)); }
   /// Those that follow move up.  Throws Error invalid_argument for a name that is not there, and if none would be left.
   void remove_labels(const std::vector<std::string>& names);
 

@@ -84,8 +84,8 @@ def test_calibrate_save_and_load(clipon: Command) -> None:
     data = folders(clipon.work / "data")
     saved = clipon.work / "saved.gguf"
     done = clipon(
-        "classify", "--labels", "food,animal", "--background", "a car", "--calibrate", data, "--precision", "0.75",
-        "--save", saved, "--json",
+        "classify", "--labels", "food,animal", "--background", "a car", "--calibrate", data,
+        "--target-precision", "0.75", "--save", saved, "--json",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     rules = {rule["rule"]: rule for rule in json.loads(done.stdout)["calibration"]}

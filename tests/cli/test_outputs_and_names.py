@@ -201,3 +201,43 @@ def test_threads_beyond_the_limit_are_refused_by_every_command(clipon: Command) 
         done = clipon("--threads", "2000", *line)
         assert done.returncode == 2
         one_line(done.stderr, "--threads")
+
+
+def test_a_list_option_leaves_pictures_to_the_command(clipon: Command) -> None:
+    house = SAMPLES / "house.png"
+    done = clipon("classify", "--labels", "house, pizza", house, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["labels"] == ["house", "pizza"]
+    done = clipon("classify", "--labels", "a,b", "--template", "a {}", "--template", "{}", "--background", "x", house)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_query_or_picture_that_is_not_there(clipon: Command) -> None:
+    index = clipon.work / "index"
+    missing = clipon.work / "nope.png"
+    done = clipon("index", missing, "--index", index)
+    assert done.returncode == 2
+    one_line(done.stderr, "nope.png", "No such file")
+    assert clipon("index", SAMPLES / "house.png", "--index", index).returncode == 0
+    done = clipon("search", missing, "--index", index)
+    assert done.returncode == 1
+    one_line(done.stderr, "nope.png", "No such file")
+    done = clipon("index", SAMPLES / "house.png", "--index", index, "--type", "int8")
+    assert done.returncode == 2
+    one_line(done.stderr, "stored as int8", "stored as f16")
+
+
+def test_mistakes_are_sent_to_the_help_of_their_command(clipon: Command) -> None:
+    one_line(clipon("classify", "--colour", "red").stderr, "clipon classify --help")
+    one_line(clipon("probe", "train", "--colour").stderr, "clipon probe train --help")
+    one_line(clipon("classify", SAMPLES, "--labels", "a,b", "--temperature", "0").stderr, "--temperature")
+    assert clipon("classify", SAMPLES / "house.png", "--labels", "a,b", "--precision", "int8").returncode == 0
+    assert clipon("classify", SAMPLES / "house.png", "--labels", "a,b", "--top", "-1").returncode == 2
+
+
+def test_evaluate_takes_the_same_sets_of_templates_as_classify(clipon: Command) -> None:
+    table = clipon.work / "data.csv"
+    table.write_text(f"path,label\n{SAMPLES / 'pizza.png'},pizza\n")
+    done = clipon("evaluate", table, "--templates", "plain", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["templates"] == ["a photo of a {}."]

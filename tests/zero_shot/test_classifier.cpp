@@ -242,6 +242,44 @@ TEST_CASE("a saved classifier answers as before; another model's is refused, and
   }
 }
 
+TEST_CASE("labels and texts may be lists in braces of any length") {
+  const Model& model = support::demo_model();
+  const Classifier one(model, {"pizza"});
+  const Classifier two(model, {"pizza", "house"});
+  Classifier three(model, {"pizza", "house", "tulip"}, {});
+  const Classifier named(model, {{"pizza", {"slice of pizza"}}, {"house", {}}});
+  CHECK(one.labels().size() == 1);
+  CHECK(named.labels() == two.labels());
+  three.add_labels({"cat", "dog"});
+  three.add_labels({{"bird", {"eagle"}}, {"fish", {}}});
+  CHECK(three.labels().size() == 7);
+  CHECK(three.prototypes().row(1) == two.prototypes().row(1));
+  CHECK(model.embed_texts({"pizza", "house"}) == two.prototypes());
+}
+
+TEST_CASE("what is not finite gets no labels") {
+  const Model& model = support::demo_model();
+  const Classifier classifier(model, {"pizza", "house"});
+  Matrix rows = classifier.prototypes();
+  rows(0, rows.cols() - 1) = std::numeric_limits<float>::quiet_NaN();
+  const auto found = classifier.classify_embeddings(rows);
+  CHECK(found[0].empty());
+  REQUIRE(found[1].size() == 2);
+  CHECK(found[1][0].label == "house");
+  CHECK(classifier.classify_embeddings(rows, 1)[1].size() == 1);
+}
+
+TEST_CASE("a label that can not be read is named") {
+  const Model& model = support::demo_model();
+  try {
+    const Classifier classifier(model, {"pizza", "caf\xe9"});
+    FAIL("expected an error");
+  } catch (const Error& error) {
+    CHECK(error.code() == ErrorCode::invalid_utf8);
+    CHECK(std::string(error.what()).find("'caf\\xe9'") != std::string::npos);
+  }
+}
+
 TEST_CASE("labels and templates that make no sense are refused by name") {
   const Model& model = support::demo_model();
   const auto refused = [&](const std::vector<std::string>& labels, const ClassifyOptions& options) {

@@ -5,15 +5,14 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "clipon/format/read_file.hpp"
 
 namespace clipon::inline CLIPON_ABI::format {
 
-/// The lines without line ends (of either kind), empty ones left out, and without the byte order mark that some editors
-/// put first.  Throws Error as read_file does.
+/// The lines without line ends (of either kind) and without blanks around, empty ones left out, and without the byte
+/// order mark that some editors put first.  Throws Error as read_file does.
 inline std::vector<std::string> read_lines(const std::string& path, std::uint64_t max_bytes, const char* what) {
   constexpr std::string_view mark = "\xef\xbb\xbf";
   const auto bytes = read_file(path, max_bytes, what);
@@ -21,9 +20,9 @@ inline std::vector<std::string> read_lines(const std::string& path, std::uint64_
   std::vector<std::string> lines;
   for (std::size_t at = content.starts_with(mark) ? mark.size() : 0; at < content.size();) {
     const std::size_t end = std::min(content.find('\n', at), content.size());
-    std::string line(content.substr(at, end - at));
-    if (line.ends_with('\r')) line.pop_back();
-    if (!line.empty()) lines.push_back(std::move(line));
+    const std::string_view line = content.substr(at, end - at);
+    const std::size_t first = line.find_first_not_of(" \t\r");
+    if (first != line.npos) lines.emplace_back(line.substr(first, line.find_last_not_of(" \t\r") - first + 1));
     at = end + 1;
   }
   return lines;

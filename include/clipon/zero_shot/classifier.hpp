@@ -41,7 +41,12 @@ CLIPON_BODY Matrix Classifier::embed(const std::vector<Label>& labels,
   BatchOptions batch;
   batch.tokenize = options_.tokenize;
   batch.progress = options_.progress;
+  std::vector<ItemStatus> status;
+  batch.status = &status;
   const Matrix embedded = model_.embed_texts(texts, batch);
+  for (std::size_t i = 0; i < status.size(); ++i) {
+    if (!status[i].ok) throw Error(status[i].code, "'" + texts[i] + "': " + status[i].message);
+  }
   Matrix prototypes(static_cast<Eigen::Index>(texts_of.size()), model_.embed_dim());
   const Eigen::Index width = prototypes.cols();
   const float* row = embedded.data();
@@ -115,6 +120,8 @@ CLIPON_BODY std::vector<std::vector<Prediction>> Classifier::classify_embeddings
   const Ranking ranking = rank(embeddings, top);
   std::vector<std::vector<Prediction>> all(ranking.rows);
   for (std::size_t row = 0; row < ranking.rows; ++row) {
+    if (!is_finite({embeddings.row(static_cast<index_t>(row)).data(), static_cast<std::size_t>(embeddings.cols())}))
+      continue;
     const bool accepted = accepts(ranking, row);
     for (std::size_t k = 0; k < ranking.top; ++k) {
       const std::size_t at = row * ranking.top + k;
