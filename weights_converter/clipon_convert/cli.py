@@ -12,6 +12,7 @@ from clipon_convert import __version__
 from clipon_convert.checkpoint import Checkpoint
 from clipon_convert.dtypes import DTYPES
 from clipon_convert.errors import ConversionError
+from clipon_convert.files import is_present, regular_size
 from clipon_convert.hashes import expected_sha256
 from clipon_convert.sources import clip_cpp, huggingface, open_clip, openai
 from clipon_convert.writer import write
@@ -66,12 +67,12 @@ def read_source(source: Path, bpe: Path | None) -> tuple[Checkpoint, str]:
     if not source.exists():
         raise ConversionError(f"{source}: no such file or folder")
     if source.is_dir():
-        if not (source / "config.json").is_file():
+        if not is_present(source / "config.json"):
             raise ConversionError(f"{source}: expected a Hugging Face folder with a config.json, found none")
         return huggingface.read(source, bpe), "Hugging Face CLIPModel"
     if source.suffix == ".gguf":
         return clip_cpp.read(source, bpe), "clip.cpp GGUF"
-    if source.with_name(open_clip.CONFIG_NAME).is_file():
+    if is_present(source.with_name(open_clip.CONFIG_NAME)):
         return open_clip.read(source, bpe), "OpenCLIP checkpoint"
     return openai.read(source, bpe), "OpenAI parameter names"
 
@@ -80,9 +81,8 @@ def convert(options: argparse.Namespace) -> tuple[Checkpoint, str]:
     """The checkpoint and the type that its matrices were written in."""
     if options.out.exists() and not options.out.is_file():  # a device or folder must not be replaced
         raise ConversionError(f"{options.out}: expected a file to write to, found something else of that name")
-    if options.source.exists() and not (options.source.is_file() or options.source.is_dir()):
-        raise ConversionError(f"{options.source}: expected a file or folder, found a device or pipe")
-    if options.source.is_file():
+    if options.source.exists() and not options.source.is_dir():
+        regular_size(options.source)
         check_sha256(options.source, options.sha256)
     checkpoint, kind = read_source(options.source, options.bpe)
     checkpoint.name = options.name or checkpoint.name

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import gzip
 import importlib.util
-import json
+import io
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
 from clipon_convert.checkpoint import Vocabulary
 from clipon_convert.errors import ConversionError
+from clipon_convert.files import MAX_TEXT_BYTES, is_present, read_bytes, read_json, read_text
 
 OPENAI_MERGES = 49152 - 256 - 2  # simple_tokenizer.py keeps so many lines of bpe_simple_vocab_16e6
-MAX_MERGES_BYTES = 64 << 20  # OpenAI's has 3 MB: no compression bombs
 END_OF_WORD = "</w>"
 START, END = "<|startoftext|>", "<|endoftext|>"
 
@@ -37,12 +37,12 @@ def from_merges(merges: Sequence[str]) -> Vocabulary:
 
 def read_merges_file(path: Path, vocabulary_size: int) -> Vocabulary:
     """bpe_simple_vocab_16e6.txt(.gz) or its like: a header line, then a merge a line; as many as the model has."""
-    with path.open("rb") as file:
-        compressed = file.read(2) == b"\x1f\x8b"
-    with gzip.open(path) if compressed else path.open("rb") as file:
-        data = file.read(MAX_MERGES_BYTES + 1)
-    if len(data) > MAX_MERGES_BYTES:
-        raise ConversionError(f"{path}: expected at most {MAX_MERGES_BYTES} bytes of merges, found more")
+    data = read_bytes(path, MAX_TEXT_BYTES)
+    if data.startswith(b"\x1f\x8b"):
+        with gzip.open(io.BytesIO(data)) as file:
+            data = file.read(MAX_TEXT_BYTES + 1)  # no compression bombs
+    if len(data) > MAX_TEXT_BYTES:
+        raise ConversionError(f"{path}: expected at most {MAX_TEXT_BYTES} bytes of merges, found more")
     lines = data.decode("utf-8").split("\n")[1:]
     merges = vocabulary_size - 2 * 256 - 2
     if merges < 0 or len(lines) < merges:
@@ -75,12 +75,12 @@ def from_ids(ids: dict[str, int], merges: Sequence[str]) -> Vocabulary:
 
 def read_huggingface(folder: Path) -> Vocabulary | None:
     """vocab.json and merges.txt, else tokenizer.json; None where the folder has neither."""
-    if (folder / "vocab.json").is_file() and (folder / "merges.txt").is_file():
-        lines = (folder / "merges.txt").read_text("utf-8").split("\n")
+    if is_present(folder / "vocab.json") and is_present(folder / "merges.txt"):
+        lines = read_text(folder / "merges.txt").split("\n")
         merges = [line for line in lines if line and not line.startswith("#version")]
-        return from_ids(json.loads((folder / "vocab.json").read_text("utf-8")), merges)
-    if (folder / "tokenizer.json").is_file():
-        model = json.loads((folder / "tokenizer.json").read_text("utf-8"))["model"]
+        return from_ids(read_json(folder / "vocab.json"), merges)
+    if is_present(folder / "tokenizer.json"):
+        model = read_json(folder / "tokenizer.json")["model"]
         if model.get("type", "BPE") != "BPE" or model.get("end_of_word_suffix", END_OF_WORD) != END_OF_WORD:
             raise ConversionError(f"{folder / 'tokenizer.json'}: expected byte-pair encoding with '{END_OF_WORD}'")
         merges = [m if isinstance(m, str) else " ".join(m) for m in model["merges"]]

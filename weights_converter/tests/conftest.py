@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -81,6 +82,69 @@ def source(tmp_path: Path, weights: dict[str, np.ndarray]) -> Path:
     return path
 
 
+def to_huggingface(weights: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    names = {
+        "token_embedding.weight": "text_model.embeddings.token_embedding.weight",
+        "positional_embedding": "text_model.embeddings.position_embedding.weight",
+        "visual.class_embedding": "vision_model.embeddings.class_embedding",
+        "visual.conv1.weight": "vision_model.embeddings.patch_embedding.weight",
+        "visual.positional_embedding": "vision_model.embeddings.position_embedding.weight",
+        "logit_scale": "logit_scale",
+    }
+    out = {}
+    for name, values in weights.items():
+        if name in names:
+            out[names[name]] = values
+        elif name in ("text_projection", "visual.proj"):
+            target = "text_projection.weight" if name == "text_projection" else "visual_projection.weight"
+            out[target] = np.ascontiguousarray(values.T)
+        elif "resblocks" in name:
+            tower = "vision_model" if name.startswith("visual") else "text_model"
+            number, part = name.split("resblocks.")[1].split(".", 1)
+            stem = f"{tower}.encoder.layers.{number}."
+            for a, b in (("ln_1", "layer_norm1"), ("ln_2", "layer_norm2"), ("mlp.c_fc", "mlp.fc1"),
+                         ("mlp.c_proj", "mlp.fc2"), ("attn.out_proj", "self_attn.out_proj")):  # fmt: skip
+                part = part.replace(a, b)
+            if "in_proj" in part:
+                kind = part.rsplit("_", 1)[1]
+                for letter, rows in zip("qkv", np.split(values, 3), strict=True):
+                    out[f"{stem}self_attn.{letter}_proj.{kind}"] = rows.copy()
+            else:
+                out[stem + part] = values
+        else:
+            norms = {
+                "visual.ln_pre": "vision_model.pre_layrnorm",
+                "visual.ln_post": "vision_model.post_layernorm",
+                "ln_final": "text_model.final_layer_norm",
+            }
+            stem, part = name.rsplit(".", 1)
+            out[f"{norms[stem]}.{part}"] = values
+    return out
+
+
+def huggingface_folder(weights: dict[str, np.ndarray], folder: Path, activation: str = "quick_gelu") -> Path:
+    folder.mkdir()
+    save_file(to_huggingface(weights), folder / "model.safetensors")
+    tower = {
+        "hidden_size": 64,
+        "intermediate_size": 256,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 1,
+        "hidden_act": activation,
+    }
+    config = {
+        "model_type": "clip",
+        "text_config": {**tower, "max_position_embeddings": 16, "vocab_size": VOCABULARY, "eos_token_id": 2},
+        "vision_config": {**tower, "image_size": 32, "patch_size": 16},
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+    tokens = from_merges(MERGES).tokens
+    (folder / "vocab.json").write_text(json.dumps({token: i for i, token in enumerate(tokens)}))
+    (folder / "merges.txt").write_text("#version: 0.2\n" + "\n".join(MERGES) + "\n")
+    return folder
+
+
 def convert(source: Path, out: Path, *options: object) -> subprocess.CompletedProcess[str]:
-    line = [sys.executable, "-m", "clipon_convert", source, out, "--quiet", *options]
-    return subprocess.run([str(part) for part in line], cwd=HERE.parent, capture_output=True, text=True, check=False)
+    """A source that keeps the converter busy for a minute is a failure: TimeoutExpired."""
+    line = [str(part) for part in (sys.executable, "-m", "clipon_convert", source, out, "--quiet", *options)]
+    return subprocess.run(line, cwd=HERE.parent, capture_output=True, text=True, check=False, timeout=60)

@@ -19,7 +19,7 @@ from safetensors.numpy import save
 from clipon_convert.errors import ConversionError
 from clipon_convert.sources.gguf_header import check_gguf_header
 from clipon_convert.sources.torch_archive import read_torch_archive
-from conftest import convert
+from conftest import convert, huggingface_folder
 
 STORAGE = b"(S'storage'\nctorch\nFloatStorage\nS'0'\nS'cpu'\nI%d\ntQ"  # a persistent id, protocol 0's spelling
 
@@ -244,3 +244,78 @@ def test_devices_and_folders_are_not_replaced(source: Path, bpe: Path, tmp_path:
     assert (
         convert(fifo, tmp_path / "other.gguf", "--bpe", bpe).returncode == 1
     )  # at once: it does not wait for a writer
+
+
+def not_a_file(path: Path, kind: str) -> Path:
+    path.unlink(missing_ok=True)
+    if kind == "a pipe":
+        os.mkfifo(path)
+    elif kind == "a device":
+        path.symlink_to("/dev/zero")
+    elif kind == "a folder":
+        path.mkdir()
+    else:
+        path.symlink_to("nowhere")
+    return path
+
+
+KINDS = ["a pipe", "a device", "a folder", "none"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "config.json",
+        "model.safetensors",
+        "model.safetensors.index.json",
+        "shard.safetensors",
+        "vocab.json",
+        "merges.txt",
+        "tokenizer.json",
+        "preprocessor_config.json",
+    ],
+)
+def test_folders_of_pipes_and_devices(tmp_path: Path, weights: dict[str, np.ndarray], name: str, kind: str) -> None:
+    folder = huggingface_folder(weights, tmp_path / "folder")
+    if name == "shard.safetensors":
+        (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": name}}))
+    if name == "tokenizer.json":
+        (folder / "vocab.json").unlink()
+    not_a_file(folder / name, kind)
+    done = convert(folder, tmp_path / "out.gguf")
+    assert done.returncode == 1
+    assert f"{folder / name}: expected a regular file, found {kind}" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", ["config.json", "open_clip_config.json", "bpe_merges_x.txt"])
+def test_pipes_and_devices_beside_a_source(source: Path, tmp_path: Path, name: str, kind: str) -> None:
+    beside = not_a_file(source.with_name(name), kind)
+    done = convert(source, tmp_path / "out.gguf")
+    assert done.returncode == 1
+    assert f"{beside}: expected a regular file, found {kind}" in done.stderr
+
+
+@pytest.mark.parametrize("kind", KINDS[:2])
+@pytest.mark.parametrize("name", ["a.pt", "a.gguf", "a.safetensors"])
+def test_sources_and_merges_that_are_pipes_and_devices(
+    source: Path, bpe: Path, tmp_path: Path, name: str, kind: str
+) -> None:
+    odd = not_a_file(tmp_path / name, kind)
+    for arguments in ((odd, tmp_path / "out.gguf", "--bpe", bpe), (source, tmp_path / "out.gguf", "--bpe", odd)):
+        done = convert(*arguments)
+        assert done.returncode == 1
+        assert f"{odd}: expected a regular file, found {kind}" in done.stderr
+
+
+def test_links_to_files_are_files(tmp_path: Path, weights: dict[str, np.ndarray]) -> None:
+    """Hugging Face's cache is a folder of them."""
+    folder = huggingface_folder(weights, tmp_path / "folder")
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    for file in folder.iterdir():
+        (cache / file.name).symlink_to(file)
+    done = convert(cache, tmp_path / "out.gguf")
+    assert done.returncode == 0, done.stderr

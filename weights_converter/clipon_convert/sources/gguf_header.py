@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from clipon_convert.errors import ConversionError
+from clipon_convert.files import regular_size
 
 MAX_KEYS, MAX_TENSORS, MAX_STRING, MAX_ARRAY = 1024, 8192, 1 << 20, 1 << 20  # the limits of clipon's own reader
 _SIZES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}  # bytes of each type of number
@@ -14,9 +15,9 @@ _STRING, _ARRAY = 8, 9
 
 
 class Header:
-    def __init__(self, file: BinaryIO, path: Path) -> None:
+    def __init__(self, file: BinaryIO, path: Path, size: int) -> None:
         self.file, self.path = file, path
-        self.left = path.stat().st_size
+        self.left = size
 
     def fail(self, why: str) -> ConversionError:
         return ConversionError(f"{self.path}: not a GGUF file: {why}")
@@ -57,8 +58,9 @@ class Header:
 
 def check_gguf_header(path: Path) -> None:
     """Raises ConversionError for counts and lengths that the file can't hold."""
+    size = regular_size(path)
     with path.open("rb") as file:
-        header = Header(file, path)
+        header = Header(file, path, size)
         if header.take(4) != b"GGUF":
             raise header.fail("it does not begin with GGUF")
         if header.number("I") not in (2, 3):

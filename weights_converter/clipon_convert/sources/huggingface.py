@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from clipon_convert.checkpoint import (
     Vocabulary,
 )
 from clipon_convert.errors import ConversionError
+from clipon_convert.files import is_present, read_json
 from clipon_convert.sources.names import HUGGINGFACE, to_openai
 from clipon_convert.sources.safetensors_file import read_safetensors
 
@@ -29,6 +29,7 @@ _ACTIVATIONS = {
     "gelu_fast": "gelu_tanh",
 }
 _RESAMPLE = {2: "bilinear", 3: "bicubic"}  # PIL.Image.Resampling
+_TORCH_WEIGHTS = ("pytorch_model.bin", "pytorch_model.bin.index.json")  # what older folders on the hub hold
 ARGMAX_EOS = 2  # configs made before transformers 4.30 say 2 and mean the position of the largest id
 
 
@@ -50,9 +51,9 @@ def _transformer(config: dict[str, Any], width: int, layers: int, heads: int) ->
 def _preprocessing(folder: Path, image_size: int) -> Preprocessing:
     path = folder / "preprocessor_config.json"
     result = Preprocessing()
-    if not path.is_file():
+    if not is_present(path):
         return result
-    config = json.loads(path.read_text("utf-8"))
+    config = read_json(path)
     result.mean = tuple(config.get("image_mean", result.mean))
     result.std = tuple(config.get("image_std", result.std))
     resample = config.get("resample", 3)
@@ -68,13 +69,26 @@ def _preprocessing(folder: Path, image_size: int) -> Preprocessing:
     return result
 
 
+def _single_file(folder: Path) -> Path:
+    path = folder / "model.safetensors"
+    if is_present(path):
+        return path
+    found = next((name for name in _TORCH_WEIGHTS if is_present(folder / name)), None)
+    if found is None:
+        raise ConversionError(f"{path}: expected the weights, found no such file")
+    raise ConversionError(
+        f"{path}: expected the weights, found only {found}; have transformers write them once more: python -c "
+        "\"from transformers import CLIPModel; CLIPModel.from_pretrained('FOLDER').save_pretrained('FOLDER')\""
+    )
+
+
 def _weights(folder: Path) -> tuple[dict[str, Array], str]:
     index = folder / "model.safetensors.index.json"
-    if not index.is_file():
-        return read_safetensors(folder / "model.safetensors")
+    if not is_present(index):
+        return read_safetensors(_single_file(folder))
     weights: dict[str, Array] = {}
     stored_type = "f32"
-    for name in sorted(set(json.loads(index.read_text("utf-8"))["weight_map"].values())):
+    for name in sorted(set(read_json(index)["weight_map"].values())):
         if Path(name).name != name:
             raise ConversionError(f"{index}: expected plain file names, found '{name}'")
         part, stored_type = read_safetensors(folder / name)
@@ -93,7 +107,7 @@ def _vocabulary(folder: Path, config: dict[str, Any], bpe: Path | None) -> Vocab
 
 
 def read(folder: Path, bpe: Path | None) -> Checkpoint:
-    config = json.loads((folder / "config.json").read_text("utf-8"))
+    config = read_json(folder / "config.json")
     if config.get("model_type") != "clip":
         raise ConversionError(
             f"{folder / 'config.json'}: expected model_type 'clip', found '{config.get('model_type')}'"

@@ -5,12 +5,12 @@ Everything that changes the computation and has no place in a clipon model is re
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from clipon_convert.checkpoint import Checkpoint, ModifiedResNetConfig
 from clipon_convert.errors import ConversionError
+from clipon_convert.files import read_json
 from clipon_convert.sources.openai import from_weights, read_vocabulary
 from clipon_convert.sources.safetensors_file import read_safetensors
 from clipon_convert.sources.torch_archive import read_torch_archive
@@ -67,7 +67,7 @@ def _apply_preprocessing(config: dict[str, Any], checkpoint: Checkpoint) -> None
 
 
 def read(path: Path, bpe: Path | None) -> Checkpoint:
-    config = json.loads(path.with_name(CONFIG_NAME).read_text("utf-8"))
+    config = read_json(path.with_name(CONFIG_NAME))
     model = config.get("model_cfg", config)
     vision_config, text_config = model.get("vision_cfg", {}), model.get("text_cfg", {})
     _refuse_unknown(model, _MODEL, "model_cfg")

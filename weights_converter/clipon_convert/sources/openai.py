@@ -6,7 +6,6 @@ bpe_merges with the file bpe_merges_*.txt. Without it the values are OpenAI's.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from clipon_convert import vocabulary
 from clipon_convert.architecture import infer_text, infer_vision, name_of, shape_of
 from clipon_convert.checkpoint import Array, Checkpoint, ModifiedResNetConfig, Vocabulary
 from clipon_convert.errors import ConversionError
+from clipon_convert.files import is_present, read_json
 from clipon_convert.sources.safetensors_file import read_safetensors
 from clipon_convert.sources.torch_archive import read_torch_archive
 
@@ -34,9 +34,9 @@ def from_weights(weights: dict[str, Array], stored_type: str) -> Checkpoint:
 
 def _config_beside(path: Path) -> dict[str, Any]:
     config = path.with_name("config.json")
-    if not config.is_file():
+    if not is_present(config):
         return {}
-    values = json.loads(config.read_text("utf-8"))
+    values = read_json(config)
     if values.get("model_type") != "clip-openai":
         return {}
     return dict(values)

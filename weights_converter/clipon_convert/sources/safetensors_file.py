@@ -11,6 +11,7 @@ from safetensors import SafetensorError, deserialize
 from clipon_convert.checkpoint import Array
 from clipon_convert.dtypes import from_bf16
 from clipon_convert.errors import ConversionError
+from clipon_convert.files import read_bytes
 
 _NUMPY = {"F64": np.float64, "F32": np.float32, "F16": np.float16, "BF16": np.uint16, "I64": np.int64, "I32": np.int32}
 _STORED = {"F32": "f32", "F16": "f16", "BF16": "bf16", "F64": "f32"}
@@ -19,7 +20,7 @@ _STORED = {"F32": "f32", "F16": "f16", "BF16": "bf16", "F64": "f32"}
 def read_safetensors(path: Path) -> tuple[dict[str, Array], str]:
     """The weights and the type that most of their elements are stored in."""
     try:
-        entries = deserialize(path.read_bytes())
+        entries = deserialize(read_bytes(path))
     except SafetensorError as error:
         raise ConversionError(f"{path}: not a safetensors file: {error}") from error
     weights: dict[str, Array] = {}

@@ -22,6 +22,7 @@ import numpy as np
 from clipon_convert.checkpoint import Array
 from clipon_convert.dtypes import from_bf16
 from clipon_convert.errors import ConversionError
+from clipon_convert.files import regular_size
 
 MAX_PICKLE_BYTES = 64 << 20  # OpenAI's largest data.pkl has under 1 MB
 
@@ -215,6 +216,7 @@ def collect(root: object) -> dict[str, TensorReference]:
 def read_torch_archive(path: Path) -> tuple[dict[str, Array], str]:
     """The weights and the type that most of their elements are stored in. Training checkpoints are looked into:
     {"state_dict": {...}}, and names that start with "module."."""
+    regular_size(path)
     try:
         zip_file = zipfile.ZipFile(path)
     except (zipfile.BadZipFile, NotImplementedError, struct.error, UnicodeDecodeError) as error:
