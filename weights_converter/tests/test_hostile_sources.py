@@ -112,6 +112,116 @@ def test_ordered_dictionaries_with_metadata_read(tmp_path: Path) -> None:
         read_torch_archive(torch_file(tmp_path / "empty.pt", payload, {}))
 
 
+def doubled(times: int) -> bytes:
+    """Pushes a tuple of a tuple twice, which holds one twice, ...: 2^times leaves in two bytes each."""
+    return b"N" + b"2\x86" * times
+
+
+def persistent_id(kind: bytes, storage: bytes, key: bytes, place: bytes, elements: bytes) -> bytes:
+    return b"\x80\x02(" + kind + storage + key + place + elements + b"tQ."
+
+
+FLOATS = b"ctorch\nFloatStorage\n"
+TEXT, NUMBER = b"X\x01\0\0\0a", b"K\x01"
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"\x80\x02}" + doubled(40) + b"Ns.",  # SETITEM
+        b"\x80\x02}(" + doubled(40) + b"Nu.",  # SETITEMS
+        b"\x80\x02(" + doubled(40) + b"Nd.",  # DICT
+        b"\x80\x02ccollections\nOrderedDict\n]" + doubled(40) + b"N\x86a\x85R.",
+        b"\x80\x04\x8f(" + doubled(40) + b"\x90.",  # ADDITEMS
+        b"\x80\x04(" + doubled(40) + b"\x91.",  # FROZENSET
+        persistent_id(doubled(40), FLOATS, TEXT, TEXT, NUMBER),
+        persistent_id(b"X\x07\0\0\0storage", doubled(40), TEXT, TEXT, NUMBER),
+        persistent_id(b"X\x07\0\0\0storage", FLOATS, doubled(40), TEXT, NUMBER),
+        persistent_id(b"X\x07\0\0\0storage", FLOATS, TEXT, doubled(40), NUMBER),
+        persistent_id(b"X\x07\0\0\0storage", FLOATS, TEXT, TEXT, doubled(40)),
+    ],
+    ids=[
+        "setitem",
+        "setitems",
+        "dict",
+        "ordereddict",
+        "additems",
+        "frozenset",
+        "kind",
+        "type",
+        "key",
+        "place",
+        "elements",
+    ],
+)
+def test_tuples_that_share_their_halves(tmp_path: Path, bpe: Path, payload: bytes) -> None:
+    source = torch_file(tmp_path / "shared.pt", payload, {})
+    assert source.stat().st_size < 400
+    done = convert(source, tmp_path / "out.gguf", "--bpe", bpe)
+    assert done.returncode == 1
+    assert "data.pkl: " in done.stderr
+    assert "broken" not in done.stderr, done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("key", "why"),
+    [
+        (b"X" + struct.pack("<I", 1025) + b"a" * 1025, "at most 1024 letters"),
+        (b"\x8a\x08" + b"\x7f" * 8, "from 0 to"),  # hashes of large numbers can be made to collide
+        (b"J" + struct.pack("<i", -1), "from 0 to"),
+        (b"G" + struct.pack(">d", 1.5), "found a float"),
+        (b"N", "found a NoneType"),
+        (b")", "found a tuple"),
+    ],
+    ids=["long", "vast", "negative", "float", "none", "tuple"],
+)
+def test_keys_that_weights_have_no_need_of(tmp_path: Path, key: bytes, why: str) -> None:
+    with pytest.raises(ConversionError, match=why):
+        read_torch_archive(torch_file(tmp_path / "key.pt", b"\x80\x02}" + key + b"Ns.", {}))
+
+
+@pytest.mark.parametrize(
+    ("payload", "why"),
+    [
+        (b"c__torch__\nA\n(" + b"N" * 9 + b"tR.", "at most 8 arguments"),
+        (b"c__torch__\nA\nX\x01\0\0\0aR.", "at most 8 arguments"),
+        (b"c__torch__\nA\nN\x85\x81.", "without arguments"),
+        (b"ctorch._utils\n_rebuild_tensor_v2\n(" + STORAGE % 6 + b"K\0(" + b"K\1" * 9 + b"t)tR.", "at most 8 numbers"),
+        (b"]NNs.", "found a list"),
+        (b"\x96" + struct.pack("<Q", 1 << 31) + b".", "bytearray"),
+    ],
+    ids=["many", "text", "new", "sizes", "list", "bytearray"],
+)
+def test_calls_that_copy_or_reserve_at_will(tmp_path: Path, payload: bytes, why: str) -> None:
+    with pytest.raises(ConversionError, match=why):
+        read_torch_archive(torch_file(tmp_path / "call.pt", b"\x80\x05" + payload, {}))
+
+
+def test_a_deep_tree_of_long_names(tmp_path: Path, bpe: Path) -> None:
+    depth = 50_000
+    key = b"X" + struct.pack("<I", 1000) + b"a" * 1000 + b"q\0"
+    payload = b"\x80\x02}" + key + b"}h\0" * depth + b"}" + b"s" * (depth + 1) + b"."
+    done = convert(torch_file(tmp_path / "deep.pt", payload, {}), tmp_path / "out.gguf", "--bpe", bpe)
+    assert done.returncode == 1
+    assert "names of at most" in done.stderr
+
+
+def names_of_one_tensor(names: int, elements: int) -> bytes:
+    one = tensor(elements, 0, (elements,), (1,))[len(b"(dS'w'\n") : -2]
+    return b"\x80\x02" + one + b"q\x010}(" + b"".join(b"S'w%d'\nh\x01" % i for i in range(names)) + b"u."
+
+
+def test_names_of_one_tensor(tmp_path: Path) -> None:
+    storages = {"0": bytes(40_000)}
+    tied = torch_file(tmp_path / "tied.pt", names_of_one_tensor(2, 10_000), storages)
+    assert set(read_torch_archive(tied)[0]) == {"w0", "w1"}
+    with pytest.raises(ConversionError, match="share storages"):
+        read_torch_archive(torch_file(tmp_path / "shared.pt", names_of_one_tensor(6, 10_000), storages))
+    with pytest.raises(ConversionError, match="at most 65536 tensors"):
+        read_torch_archive(torch_file(tmp_path / "many.pt", names_of_one_tensor(70_000, 1), {"0": bytes(4)}))
+
+
 def sound_safetensors() -> bytes:
     return save({"visual.proj": np.zeros((4, 4), np.float32)})
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 from gguf import GGUFReader, GGUFWriter
 
+from clipon_convert.sources.torch_archive import read_torch_archive
 from clipon_convert.vocabulary import from_merges, recover_merges
 from conftest import MERGES, VOCABULARY, convert, huggingface_folder
 
@@ -70,6 +71,20 @@ def test_state_dict(
     assert field(out, "general.file_type") == name
     if dtype == torch.float32:
         assert_same_tensors(out, converted)
+
+
+@pytest.mark.parametrize("protocol", [2, 4, 5])
+def test_training_checkpoints(tmp_path: Path, protocol: int) -> None:
+    """An optimizer's state has numbers as keys."""
+    model = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 1), torch.nn.BatchNorm2d(4))
+    optimizer = torch.optim.AdamW(model.parameters())
+    model(torch.ones(1, 3, 2, 2)).sum().backward()
+    optimizer.step()
+    state = {"epoch": 1, "state_dict": model.state_dict(), "optimizer": optimizer.state_dict(), "best": model[0].weight}
+    torch.save(state, tmp_path / "epoch_1.pt", pickle_protocol=protocol)
+    found, _ = read_torch_archive(tmp_path / "epoch_1.pt")
+    assert set(found) == set(model.state_dict())
+    np.testing.assert_array_equal(found["0.weight"], model[0].weight.detach().numpy())
 
 
 class Part(torch.nn.Module):
