@@ -6,7 +6,7 @@ import gzip
 import importlib.util
 import io
 from collections.abc import Sequence
-from itertools import pairwise
+from heapq import heappop, heappush
 from pathlib import Path
 
 from clipon_convert.checkpoint import Vocabulary
@@ -88,35 +88,87 @@ def read_huggingface(folder: Path) -> Vocabulary | None:
     return None
 
 
-def merge_word(symbols: list[str], ranks: dict[tuple[str, str], int]) -> list[str]:
+class Merges:
+    """Which pairs of tokens merge, by their ids, and which first."""
+
+    def __init__(self) -> None:
+        self.ranks: dict[tuple[int, int], int] = {}
+        self.merged: list[int] = []  # by rank: what the pair becomes
+
+    def add(self, pair: tuple[int, int], merged: int) -> None:
+        if pair not in self.ranks:
+            self.ranks[pair] = len(self.merged)
+            self.merged.append(merged)
+
+
+class _Word:
+    """Symbols that merge in place. Pairs wait by rank and position, n log n in all: to look through the word once for
+    each merge is quadratic. A pair that has been torn apart meanwhile has another rank when its turn comes."""
+
+    def __init__(self, symbols: Sequence[int], merges: Merges) -> None:
+        n = len(symbols)
+        self.symbols: list[int | None] = [*symbols, None]
+        self.previous, self.next = list(range(-1, n)), list(range(1, n + 2))
+        self.merges = merges
+        self.waiting: list[tuple[int, int]] = []
+        for i in range(n - 1):
+            self.consider(i)
+
+    def rank(self, left: int) -> int | None:
+        """Of the pair that begins there; none where the word has ended or the symbol has gone."""
+        if self.symbols[left] is None:
+            return None
+        return self.merges.ranks.get((self.symbols[left], self.symbols[self.next[left]]))
+
+    def consider(self, left: int) -> None:
+        if (rank := self.rank(left)) is not None:
+            heappush(self.waiting, (rank, left))
+
+    def merge_lowest(self) -> None:
+        """All occurrences of the earliest pair, from the left; what arises is considered after the last of them."""
+        lowest = self.waiting[0][0]
+        changed = []
+        while self.waiting and self.waiting[0][0] == lowest:
+            left = heappop(self.waiting)[1]
+            if self.rank(left) != lowest:
+                continue
+            right = self.next[left]
+            self.symbols[left], self.symbols[right] = self.merges.merged[lowest], None
+            self.next[left] = self.next[right]
+            self.previous[self.next[left]] = left
+            changed.append(left)
+        for left in changed:
+            if self.previous[left] >= 0:
+                self.consider(self.previous[left])
+            self.consider(left)
+
+
+def merge_word(symbols: Sequence[int], merges: Merges) -> list[int]:
     """simple_tokenizer.py, bpe(): all occurrences of the earliest pair, again and again."""
-    while len(symbols) > 1:
-        best = min(pairwise(symbols), key=lambda pair: ranks.get(pair, len(ranks)))
-        if best not in ranks:
-            return symbols
-        merged, i = [], 0
-        while i < len(symbols):
-            if symbols[i : i + 2] == list(best):
-                merged.append(best[0] + best[1])
-                i += 2
-            else:
-                merged.append(symbols[i])
-                i += 1
-        symbols = merged
-    return symbols
+    word = _Word(symbols, merges)
+    while word.waiting:
+        word.merge_lowest()
+    return [symbol for symbol in word.symbols if symbol is not None]
+
+
+def _letters(token: str) -> list[str]:
+    if token == END_OF_WORD or not token.endswith(END_OF_WORD):
+        return list(token)
+    *letters, last = token.removesuffix(END_OF_WORD)
+    return [*letters, last + END_OF_WORD]
 
 
 def recover_merges(tokens: Sequence[str]) -> list[str]:
     """What merging a token's letters with the earlier merges leaves is the pair that made it."""
-    ranks: dict[tuple[str, str], int] = {}
-    known = set(tokens)
+    ids: dict[str, int] = {}
+    for i, token in enumerate(tokens):
+        ids.setdefault(token, i)
+    merges = Merges()
     for token in tokens:
-        letters = list(token.removesuffix(END_OF_WORD)) if token != END_OF_WORD else list(token)
-        if token.endswith(END_OF_WORD) and letters:
-            letters[-1] += END_OF_WORD
-        if len(letters) < 2 or any(letter not in known for letter in letters):
+        symbols = [ids.get(letter, -1) for letter in _letters(token)]
+        if len(symbols) < 2 or -1 in symbols:
             continue
-        pair = merge_word(letters, ranks)
+        pair = merge_word(symbols, merges)
         if len(pair) == 2:
-            ranks[(pair[0], pair[1])] = len(ranks)
-    return [f"{left} {right}" for left, right in ranks]
+            merges.add((pair[0], pair[1]), ids[token])
+    return [f"{tokens[left]} {tokens[right]}" for left, right in merges.ranks]

@@ -8,6 +8,7 @@ import json
 import os
 import pickle
 import struct
+import time
 import zipfile
 from collections import OrderedDict
 from pathlib import Path
@@ -19,6 +20,7 @@ from safetensors.numpy import save
 from clipon_convert.errors import ConversionError
 from clipon_convert.sources.gguf_header import check_gguf_header
 from clipon_convert.sources.torch_archive import read_torch_archive
+from clipon_convert.vocabulary import recover_merges
 from conftest import convert, huggingface_folder
 
 STORAGE = b"(S'storage'\nctorch\nFloatStorage\nS'0'\nS'cpu'\nI%d\ntQ"  # a persistent id, protocol 0's spelling
@@ -429,3 +431,11 @@ def test_links_to_files_are_files(tmp_path: Path, weights: dict[str, np.ndarray]
         (cache / file.name).symlink_to(file)
     done = convert(cache, tmp_path / "out.gguf")
     assert done.returncode == 0, done.stderr
+
+
+def test_many_merges_in_one_long_token() -> None:
+    letters = [chr(0x4E00 + i) for i in range(16_000)]
+    pairs = [left + right for left, right in zip(letters[::2], letters[1::2], strict=True)]
+    start = time.perf_counter()
+    assert len(recover_merges([*letters, *pairs, "".join(letters)])) == len(pairs)
+    assert time.perf_counter() - start < 4  # 0.1 s; by a look through the word for each merge, 20 s

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import random
 from collections import OrderedDict
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,14 @@ import torch
 from gguf import GGUFReader, GGUFWriter
 
 from clipon_convert.sources.torch_archive import read_torch_archive
-from clipon_convert.vocabulary import from_merges, recover_merges
+from clipon_convert.vocabulary import (
+    Merges,
+    find_openai_merges,
+    from_merges,
+    merge_word,
+    read_merges_file,
+    recover_merges,
+)
 from conftest import MERGES, VOCABULARY, convert, huggingface_folder
 
 
@@ -240,6 +249,39 @@ def test_clip_cpp(converted: Path, weights: dict[str, np.ndarray], tmp_path: Pat
 
 def test_merges_are_recovered() -> None:
     assert recover_merges(from_merges(MERGES).tokens) == MERGES
+    openai = read_merges_file(find_openai_merges(), 49408)
+    assert recover_merges(openai.tokens) == openai.merges
+
+
+def merged_as_openai_does(symbols: list[str], ranks: dict[tuple[str, str], int]) -> list[str]:
+    """simple_tokenizer.py, bpe(), line by line: looks through the whole word for each merge."""
+    while len(symbols) > 1:
+        best = min(pairwise(symbols), key=lambda pair: ranks.get(pair, len(ranks)))
+        if best not in ranks:
+            break
+        merged: list[str] = []
+        while symbols:
+            taken = 2 if tuple(symbols[:2]) == best else 1
+            merged.append("".join(symbols[:taken]))
+            symbols = symbols[taken:]
+        symbols = merged
+    return symbols
+
+
+def test_words_merge_as_openai_does() -> None:
+    """Of two letters, so that pairs overlap and tear one another apart."""
+    rng = random.Random(7)
+    for _ in range(300):
+        tokens, ranks, merges = ["a", "b"], {}, Merges()
+        for _ in range(rng.randrange(1, 12)):
+            left, right = rng.randrange(len(tokens)), rng.randrange(len(tokens))
+            if tokens[left] + tokens[right] not in tokens:
+                ranks[tokens[left], tokens[right]] = len(ranks)
+                merges.add((left, right), len(tokens))
+                tokens.append(tokens[left] + tokens[right])
+        word = [rng.randrange(2) for _ in range(rng.randrange(60))]
+        expected = merged_as_openai_does([tokens[symbol] for symbol in word], ranks)
+        assert [tokens[symbol] for symbol in merge_word(word, merges)] == expected
 
 
 def test_batch_norm_is_folded(tmp_path: Path) -> None:
