@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import importlib.util
 import signal
 import sys
 from pathlib import Path
@@ -81,6 +82,10 @@ def convert(options: argparse.Namespace) -> tuple[Checkpoint, str]:
     """The checkpoint and the type that its matrices were written in."""
     if options.out.exists() and not options.out.is_file():  # a device or folder must not be replaced
         raise ConversionError(f"{options.out}: expected a file to write to, found something else of that name")
+    if not options.out.parent.is_dir():
+        raise ConversionError(f"{options.out}: expected the folder {options.out.parent} to write to, found none")
+    if options.verify and importlib.util.find_spec("torch") is None:  # before minutes of conversion
+        raise ConversionError("--verify: expected the package torch, found none: pip install torch")
     if options.source.exists() and not options.source.is_dir():
         regular_size(options.source)
         check_sha256(options.source, options.sha256)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import pickle
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -178,3 +180,25 @@ def test_zip_tricks_are_refused(tmp_path: Path) -> None:
     plain.write_bytes(pickle.dumps({}))
     with pytest.raises(ConversionError, match="ZIP"):
         read_torch_archive(plain)
+
+
+def without(package: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """The converter where this package is not installed."""
+    run = "runpy.run_module('clipon_convert', run_name='__main__')"
+    code = f"import runpy, sys; sys.modules[sys.argv.pop(1)] = None; {run}"
+    line = [sys.executable, "-c", code, package, *map(str, arguments)]
+    return subprocess.run(
+        line, cwd=Path(__file__).parent.parent, capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+def test_what_is_missing_is_said_before_anything_is_written(source: Path, tmp_path: Path) -> None:
+    done = without("numpy", "--help")
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1 and "the package numpy" in done.stderr and "pip install" in done.stderr
+    done = without("torch", source, tmp_path / "a.gguf", "--verify")
+    assert done.returncode == 1
+    assert "the package torch" in done.stderr and not (tmp_path / "a.gguf").exists()
+    done = convert(source, tmp_path / "none/a.gguf")
+    assert done.returncode == 1
+    assert "none/a.gguf: expected the folder" in done.stderr
