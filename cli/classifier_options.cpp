@@ -1,6 +1,6 @@
 #include "classifier_options.hpp"
 
-#include <clipon/format/read_file.hpp>
+#include <clipon/format/read_lines.hpp>
 #include <nlohmann/json.hpp>
 
 namespace cli {
@@ -24,11 +24,6 @@ std::vector<clipon::Label> read_json_labels(const std::string& path) {
   } catch (const nlohmann::json::exception&) {  // an element of another type
   }
   throw UsageError(path + ": expected a JSON array of labels, or an object of labels and arrays of their synonyms");
-}
-
-std::string without_blanks_around(const std::string& text) {
-  const std::size_t first = text.find_first_not_of(" \t");
-  return first == std::string::npos ? "" : text.substr(first, text.find_last_not_of(" \t") - first + 1);
 }
 
 }  // namespace
@@ -90,7 +85,7 @@ const char* ClassifierOptions::fixed_by_a_classifier() const {
 
 std::vector<clipon::Label> ClassifierOptions::read_labels() const {
   std::vector<clipon::Label> all;
-  for (const std::string& label : labels) all.push_back({without_blanks_around(label), {}});  // "a cat, a dog"
+  for (const std::string& label : labels) all.push_back({std::string(clipon::format::trimmed(label)), {}});  // "a, b"
   if (!labels_file.empty()) {
     const auto more = labels_file.ends_with(".json") ? read_json_labels(labels_file) : clipon::read_labels(labels_file);
     all.insert(all.end(), more.begin(), more.end());

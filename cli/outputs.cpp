@@ -12,11 +12,6 @@ namespace cli {
 
 namespace {
 
-void write_file(const std::string& path, std::string content, const void* data, std::size_t bytes) {
-  content.append(static_cast<const char*>(data), bytes);
-  clipon::format::write_file(path, std::as_bytes(std::span(content)));
-}
-
 std::int64_t now() {
   return std::chrono::steady_clock::now().time_since_epoch().count();
 }
@@ -36,13 +31,15 @@ std::string npy_header(const char* type, const std::vector<std::ptrdiff_t>& shap
 }
 
 void write_npy(const std::string& path, const clipon::Matrix& values) {
-  write_file(path, npy_header("<f4", {values.rows(), values.cols()}), values.data(),
-             static_cast<std::size_t>(values.size()) * sizeof(float));
+  const std::string header = npy_header("<f4", {values.rows(), values.cols()});
+  const std::span numbers(values.data(), static_cast<std::size_t>(values.size()));
+  clipon::format::write_file(path, std::as_bytes(std::span(header)), std::as_bytes(numbers));
 }
 
 void write_npy(const std::string& path, const std::vector<std::uint8_t>& values,
                const std::vector<std::ptrdiff_t>& shape) {
-  write_file(path, npy_header("|u1", shape), values.data(), values.size());
+  const std::string header = npy_header("|u1", shape);
+  clipon::format::write_file(path, std::as_bytes(std::span(header)), std::as_bytes(std::span(values)));
 }
 
 void write_text(const std::string& path, const std::string& text) {

@@ -11,6 +11,13 @@
 
 namespace clipon::inline CLIPON_ABI::format {
 
+/// Without blanks at either end, a carriage return among them.
+inline std::string_view trimmed(std::string_view text) {
+  constexpr std::string_view blanks = " \t\r";
+  const std::size_t first = text.find_first_not_of(blanks);
+  return first == text.npos ? "" : text.substr(first, text.find_last_not_of(blanks) - first + 1);
+}
+
 /// The lines without line ends (of either kind) and without blanks around, empty ones left out, and without the byte
 /// order mark that some editors put first.  Throws Error as read_file does.
 inline std::vector<std::string> read_lines(const std::string& path, std::uint64_t max_bytes, const char* what) {
@@ -20,9 +27,8 @@ inline std::vector<std::string> read_lines(const std::string& path, std::uint64_
   std::vector<std::string> lines;
   for (std::size_t at = content.starts_with(mark) ? mark.size() : 0; at < content.size();) {
     const std::size_t end = std::min(content.find('\n', at), content.size());
-    const std::string_view line = content.substr(at, end - at);
-    const std::size_t first = line.find_first_not_of(" \t\r");
-    if (first != line.npos) lines.emplace_back(line.substr(first, line.find_last_not_of(" \t\r") - first + 1));
+    const std::string_view line = trimmed(content.substr(at, end - at));
+    if (!line.empty()) lines.emplace_back(line);
     at = end + 1;
   }
   return lines;

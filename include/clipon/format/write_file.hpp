@@ -32,14 +32,16 @@ inline std::FILE* open_beside(const std::string& path, std::string& name) {
 }  // namespace detail
 
 /// Under a temporary name, then renamed: readers see the old file or the new one.  What is there and no regular file (a
-/// device, a pipe, a symbolic link) is not replaced but written to.  Throws Error io.
-inline void write_file(const std::string& path, std::span<const std::byte> bytes) {
+/// device, a pipe, a symbolic link) is not replaced but written to.  The body may be large, and is not copied behind
+/// the head.  Throws Error io.
+inline void write_file(const std::string& path, std::span<const std::byte> head, std::span<const std::byte> body = {}) {
   struct stat status = {};
   const bool replace = ::lstat(path.c_str(), &status) != 0 || S_ISREG(status.st_mode);
   std::string temporary;
   std::FILE* file = replace ? detail::open_beside(path, temporary) : std::fopen(path.c_str(), "wbe");
   if (file == nullptr) throw Error(ErrorCode::io, path + ": can't write it: " + std::strerror(errno));
-  const bool whole = std::fwrite(bytes.data(), 1, bytes.size(), file) == bytes.size();
+  const bool whole = std::fwrite(head.data(), 1, head.size(), file) == head.size() &&
+                     std::fwrite(body.data(), 1, body.size(), file) == body.size();
   const bool closed = std::fclose(file) == 0;
   if (whole && closed && (!replace || std::rename(temporary.c_str(), path.c_str()) == 0)) return;
   const std::string why = std::strerror(errno);
