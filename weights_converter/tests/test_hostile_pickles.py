@@ -1,0 +1,216 @@
+"""torch.save archives made to do harm: refused in one line, nothing run, in bounded time and memory."""
+
+from __future__ import annotations
+
+import pickle
+import struct
+import zipfile
+from collections import OrderedDict
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from clipon_convert.errors import ConversionError
+from clipon_convert.sources.torch_archive import read_torch_archive
+from conftest import convert
+
+STORAGE = b"(S'storage'\nctorch\nFloatStorage\nS'0'\nS'cpu'\nI%d\ntQ"  # a persistent id, protocol 0's spelling
+
+
+def torch_file(path: Path, payload: bytes, storages: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("archive/data.pkl", payload)
+        for key, data in storages.items():
+            file.writestr(f"archive/data/{key}", data)
+    return path
+
+
+def tensor(elements: int, offset: int, shape: tuple[int, ...], strides: tuple[int, ...]) -> bytes:
+    """A pickle of {'w': tensor}, its numbers as given."""
+
+    def numbers(values: tuple[int, ...]) -> bytes:
+        return b"(" + b"".join(b"I%d\n" % v for v in values) + b"t"
+
+    storage = STORAGE % elements
+    call = (
+        b"ctorch._utils\n_rebuild_tensor_v2\n("
+        + storage
+        + b"I%d\n" % offset
+        + numbers(shape)
+        + numbers(strides)
+        + b"tR"
+    )
+    return b"(dS'w'\n" + call + b"s."
+
+
+def test_a_sound_archive_reads(tmp_path: Path) -> None:
+    data = np.arange(6, dtype="<f4").tobytes()
+    weights, stored = read_torch_archive(torch_file(tmp_path / "sound.pt", tensor(6, 2, (2, 2), (2, 1)), {"0": data}))
+    assert weights["w"].tolist() == [[2, 3], [4, 5]]
+    assert stored == "f32"
+
+
+@pytest.mark.parametrize(
+    ("elements", "offset", "shape", "strides"),
+    [
+        (6, -1, (2,), (1,)),
+        (6, 0, (-2,), (1,)),
+        (6, 0, (2,), (-1,)),
+        (6, 5, (2,), (1,)),
+        (6, 2**41, (1,), (1,)),
+        (6, 0, (2**39, 2**39), (0, 0)),  # a terabyte of one number
+        (6, 0, (7,), (0,)),
+        (2**38, 0, (2,), (1,)),
+        (-6, 0, (2,), (1,)),
+        (6, 0, (1,) * 9, (1,) * 9),
+        (6, 0, (2, 2), (1,)),
+        (7, 0, (2,), (1,)),  # the member has six
+    ],
+)
+def test_tensors_that_lie(
+    tmp_path: Path, elements: int, offset: int, shape: tuple[int, ...], strides: tuple[int, ...]
+) -> None:
+    data = np.arange(6, dtype="<f4").tobytes()
+    with pytest.raises(ConversionError):
+        read_torch_archive(torch_file(tmp_path / "bad.pt", tensor(elements, offset, shape, strides), {"0": data}))
+
+
+def test_state_can_not_change_a_checked_tensor(tmp_path: Path) -> None:
+    sound = tensor(6, 0, (2,), (1,))
+    payload = sound[:-2] + b"(dS'offset'\nI-1000000\nsb" + b"s."  # BUILD on the tensor
+    with pytest.raises(ConversionError, match="change a TensorReference"):
+        read_torch_archive(torch_file(tmp_path / "state.pt", payload, {"0": bytes(24)}))
+
+
+def test_a_vast_memo_index_takes_no_memory(tmp_path: Path) -> None:
+    payload = b"\x80\x02}r" + struct.pack("<I", 2**32 - 1) + b"."  # LONG_BINPUT
+    with pytest.raises(ConversionError, match="found none"):
+        read_torch_archive(torch_file(tmp_path / "memo.pt", payload, {}))
+
+
+def test_many_storages(tmp_path: Path) -> None:
+    names = [f"w{i}" for i in range(50)]
+    payload = b"(d"
+    for i, name in enumerate(names):
+        one = tensor(6, 0, (2,), (1,)).replace(b"S'0'", b"S'%d'" % i)
+        payload += b"S'%s'\n" % name.encode() + one[len(b"(dS'w'\n") : -1]
+    path = torch_file(tmp_path / "many.pt", payload + b".", {str(i): bytes(24) for i in range(50)})
+    assert len(read_torch_archive(path)[0]) == 50
+
+
+def test_ordered_dictionaries_with_metadata_read(tmp_path: Path) -> None:
+    inner = pickle.dumps(OrderedDict(), 0)[:-1]
+    payload = inner + b"(dS'_metadata'\n(dsb" + b"."
+    with pytest.raises(ConversionError, match="found none"):
+        read_torch_archive(torch_file(tmp_path / "empty.pt", payload, {}))
+
+
+def doubled(times: int) -> bytes:
+    """Pushes a tuple of a tuple twice, which holds one twice, ...: 2^times leaves in two bytes each."""
+    return b"N" + b"2\x86" * times
+
+
+def persistent_id(kind: bytes, storage: bytes, key: bytes, place: bytes, elements: bytes) -> bytes:
+    return b"\x80\x02(" + kind + storage + key + place + elements + b"tQ."
+
+
+FLOATS = b"ctorch\nFloatStorage\n"
+TEXT, NUMBER = b"X\x01\0\0\0a", b"K\x01"
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"\x80\x02}" + doubled(40) + b"Ns.",  # SETITEM
+        b"\x80\x02}(" + doubled(40) + b"Nu.",  # SETITEMS
+        b"\x80\x02(" + doubled(40) + b"Nd.",  # DICT
+        b"\x80\x02ccollections\nOrderedDict\n]" + doubled(40) + b"N\x86a\x85R.",
+        b"\x80\x04\x8f(" + doubled(40) + b"\x90.",  # ADDITEMS
+        b"\x80\x04(" + doubled(40) + b"\x91.",  # FROZENSET
+        persistent_id(doubled(40), FLOATS, TEXT, TEXT, NUMBER),
+        persistent_id(b"X\x07\0\0\0storage", doubled(40), TEXT, TEXT, NUMBER),
+        persistent_id(b"X\x07\0\0\0storage", FLOATS, doubled(40), TEXT, NUMBER),
+        persistent_id(b"X\x07\0\0\0storage", FLOATS, TEXT, doubled(40), NUMBER),
+        persistent_id(b"X\x07\0\0\0storage", FLOATS, TEXT, TEXT, doubled(40)),
+    ],
+    ids=[
+        "setitem",
+        "setitems",
+        "dict",
+        "ordereddict",
+        "additems",
+        "frozenset",
+        "kind",
+        "type",
+        "key",
+        "place",
+        "elements",
+    ],
+)
+def test_tuples_that_share_their_halves(tmp_path: Path, bpe: Path, payload: bytes) -> None:
+    source = torch_file(tmp_path / "shared.pt", payload, {})
+    assert source.stat().st_size < 400
+    done = convert(source, tmp_path / "out.gguf", "--bpe", bpe)
+    assert done.returncode == 1
+    assert "data.pkl: " in done.stderr
+    assert "broken" not in done.stderr, done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("key", "why"),
+    [
+        (b"X" + struct.pack("<I", 1025) + b"a" * 1025, "at most 1024 letters"),
+        (b"\x8a\x08" + b"\x7f" * 8, "from 0 to"),  # hashes of large numbers can be made to collide
+        (b"J" + struct.pack("<i", -1), "from 0 to"),
+        (b"G" + struct.pack(">d", 1.5), "found a float"),
+        (b"N", "found a NoneType"),
+        (b")", "found a tuple"),
+    ],
+    ids=["long", "vast", "negative", "float", "none", "tuple"],
+)
+def test_keys_that_weights_have_no_need_of(tmp_path: Path, key: bytes, why: str) -> None:
+    with pytest.raises(ConversionError, match=why):
+        read_torch_archive(torch_file(tmp_path / "key.pt", b"\x80\x02}" + key + b"Ns.", {}))
+
+
+@pytest.mark.parametrize(
+    ("payload", "why"),
+    [
+        (b"c__torch__\nA\n(" + b"N" * 9 + b"tR.", "at most 8 arguments"),
+        (b"c__torch__\nA\nX\x01\0\0\0aR.", "at most 8 arguments"),
+        (b"c__torch__\nA\nN\x85\x81.", "without arguments"),
+        (b"ctorch._utils\n_rebuild_tensor_v2\n(" + STORAGE % 6 + b"K\0(" + b"K\1" * 9 + b"t)tR.", "at most 8 numbers"),
+        (b"]NNs.", "found a list"),
+        (b"\x96" + struct.pack("<Q", 1 << 31) + b".", "bytearray"),
+    ],
+    ids=["many", "text", "new", "sizes", "list", "bytearray"],
+)
+def test_calls_that_copy_or_reserve_at_will(tmp_path: Path, payload: bytes, why: str) -> None:
+    with pytest.raises(ConversionError, match=why):
+        read_torch_archive(torch_file(tmp_path / "call.pt", b"\x80\x05" + payload, {}))
+
+
+def test_a_deep_tree_of_long_names(tmp_path: Path, bpe: Path) -> None:
+    depth = 50_000
+    key = b"X" + struct.pack("<I", 1000) + b"a" * 1000 + b"q\0"
+    payload = b"\x80\x02}" + key + b"}h\0" * depth + b"}" + b"s" * (depth + 1) + b"."
+    done = convert(torch_file(tmp_path / "deep.pt", payload, {}), tmp_path / "out.gguf", "--bpe", bpe)
+    assert done.returncode == 1
+    assert "names of at most" in done.stderr
+
+
+def names_of_one_tensor(names: int, elements: int) -> bytes:
+    one = tensor(elements, 0, (elements,), (1,))[len(b"(dS'w'\n") : -2]
+    return b"\x80\x02" + one + b"q\x010}(" + b"".join(b"S'w%d'\nh\x01" % i for i in range(names)) + b"u."
+
+
+def test_names_of_one_tensor(tmp_path: Path) -> None:
+    storages = {"0": bytes(40_000)}
+    tied = torch_file(tmp_path / "tied.pt", names_of_one_tensor(2, 10_000), storages)
+    assert set(read_torch_archive(tied)[0]) == {"w0", "w1"}
+    with pytest.raises(ConversionError, match="share storages"):
+        read_torch_archive(torch_file(tmp_path / "shared.pt", names_of_one_tensor(6, 10_000), storages))
+    with pytest.raises(ConversionError, match="at most 65536 tensors"):
+        read_torch_archive(torch_file(tmp_path / "many.pt", names_of_one_tensor(70_000, 1), {"0": bytes(4)}))
