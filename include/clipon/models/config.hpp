@@ -3,7 +3,7 @@
 #pragma once
 
 #include <array>
-#include <cmath>
+#include <cstdio>
 #include <numeric>
 #include <string>
 #include <vector>
@@ -69,14 +69,24 @@ inline std::string text_value(const format::Gguf& file, const std::string& key, 
   return file.strict() || file.has(key) ? std::string(file.get<std::string_view>(key)) : otherwise;
 }
 
-/// Epsilon, scale and other single numbers; finite, within [low, high].
-inline float real(const format::Gguf& file, const std::string& key, double low, double high) {
-  const double value = file.get<double>(key);
+// Six significant digits: std::to_string has six decimals, and 0.000000 for the least epsilon.
+inline std::string shown(double value) {
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), "%g", value);
+  return text.data();
+}
+
+/// `value` if it is finite and within [low, high].
+inline float within(const std::string& key, double value, double low, double high) {
   if (!is_finite(value) || value < low || value > high) {
-    reject(ErrorCode::bad_value, key,
-           "expected " + std::to_string(low) + " to " + std::to_string(high) + ", found " + std::to_string(value));
+    reject(ErrorCode::bad_value, key, "expected " + shown(low) + " to " + shown(high) + ", found " + shown(value));
   }
   return static_cast<float>(value);
+}
+
+/// Epsilon, scale and other single numbers.
+inline float real(const format::Gguf& file, const std::string& key, double low, double high) {
+  return within(key, file.get<double>(key), low, high);
 }
 
 inline kernels::Activation read_activation(const format::Gguf& file, const std::string& tower) {
@@ -97,10 +107,7 @@ inline TransformerConfig read_transformer(const format::Gguf& file, const std::s
   config.layers = file.number(prefix + "block_count", 1, kMaxLayers);
   config.heads = file.number(prefix + "attention.head_count", 1, kMaxWidth);
   config.feed_forward = file.number(prefix + "feed_forward_length", 1, kMaxExpansion * kMaxWidth);
-  config.layer_norm_epsilon = real(file, prefix + "attention.layer_norm_epsilon", 0.0, 1.0);
-  if (config.layer_norm_epsilon < kLeastEpsilon) {
-    reject(ErrorCode::bad_value, prefix + "attention.layer_norm_epsilon", "expected at least 1e-12");
-  }
+  config.layer_norm_epsilon = real(file, prefix + "attention.layer_norm_epsilon", kLeastEpsilon, 1.0);
   config.activation = read_activation(file, tower);
   if (config.feed_forward > kMaxExpansion * config.width) {
     reject(ErrorCode::bad_value, prefix + "feed_forward_length",
@@ -188,11 +195,7 @@ inline std::array<float, 3> read_rgb(const format::Gguf& file, const std::string
   if (values.size() != 3)
     reject(ErrorCode::bad_shape, key, "expected 3 numbers, found " + std::to_string(values.size()));
   std::array<float, 3> rgb{};
-  for (std::size_t c = 0; c < 3; ++c) {
-    if (!is_finite(values[c]) || values[c] < low || values[c] > high)
-      reject(ErrorCode::bad_value, key, "found " + std::to_string(values[c]));
-    rgb[c] = static_cast<float>(values[c]);
-  }
+  for (std::size_t c = 0; c < 3; ++c) rgb[c] = within(key, values[c], low, high);
   return rgb;
 }
 
