@@ -21,7 +21,7 @@ struct ProbeOptions {
   /// to unit length: a penalty on W times the square of the length.
   double c = 31.6;
   /// A zero-shot classifier with the same labels: W starts at, and is drawn towards, its prototypes times the logit
-  /// scale instead of zero, so that no example means zero-shot.  Null: plain logistic regression.
+  /// scale instead of zero; a label without examples keeps them.  Null: plain logistic regression.
   const Classifier* zero_shot = nullptr;
   int max_iterations = 1000;         ///< the paper's
   double gradient_tolerance = 1e-6;  ///< of the mean loss, which is then within 1e-4 of its minimum up to C = 1000
@@ -38,7 +38,8 @@ struct ProbeFit {
 class LinearProbe {
  public:
   /// embeddings [n, embed_dim] of unit length; classes [n]: each one's index in labels.
-  /// Throws Error invalid_argument: nothing to learn from, an index that is no label, C not above 0.
+  /// Throws Error invalid_argument: nothing to learn from, another width, an index that is no label, a label without
+  /// examples (unless options.zero_shot), C not above 0; not_finite.
   static LinearProbe train(const Model& model, const ConstMatrixRef& embeddings, std::span<const std::size_t> classes,
                            std::vector<std::string> labels, const ProbeOptions& options = {});
 
@@ -79,7 +80,8 @@ struct SweepStep {
 };
 
 /// Chooses C as the paper does: 1e-6, 1e-4 ... 1e6 first, then the interval around the best is halved until there are
-/// eight steps a decade.  `tried` (may be null) gets all steps in order of C.  Of equal accuracies the smallest C wins.
+/// eight steps a decade.  Of equal accuracies the C nearest to options.c wins, by their ratio: where all separate the
+/// classes, the least would leave W too small to tell them apart.  `tried` (may be null) gets all steps in order of C.
 double choose_c(const Model& model, const ConstMatrixRef& embeddings, std::span<const std::size_t> classes,
                 const ConstMatrixRef& validation, std::span<const std::size_t> validation_classes,
                 const std::vector<std::string>& labels, const ProbeOptions& options,

@@ -40,13 +40,14 @@ struct SearchOptions {
   Isa isa = Isa::best;
 };
 
-/// Rows kept in half or a quarter of a float's memory.  float16 changes a cosine by 2^-11 of itself at most, int8 by
-/// about 0.001.
+/// Unit rows kept in half or a quarter of a float's memory.  float16 changes a cosine by 2^-11 at most, int8 by about
+/// 0.001 and by 0.003 where it is near 1.
 class StoredVectors {
  public:
   /// Throws Error invalid_argument for a width below 1 or a type other than f32, f16 and i8.
   StoredVectors(DataType type, std::ptrdiff_t width) : type_(type), width_(width) {
-    if (width < 1 || type == DataType::bf16) {
+    const bool kept = type == DataType::f32 || type == DataType::f16 || type == DataType::i8;
+    if (width < 1 || !kept) {
       throw Error(ErrorCode::invalid_argument, "stored vectors: expected f32, f16 or int8 and a width above 0, found " +
                                                    std::string(to_string(type)) + " and " + std::to_string(width));
     }
@@ -86,9 +87,9 @@ class StoredVectors {
     float largest = 0.0f;
     const bool finite = is_finite({row, static_cast<std::size_t>(width_)});
     for (const float* x = row; x != row + width_; ++x) largest = std::max(largest, std::fabs(*x));
-    const float inverse = finite && largest > 0.0f ? 127.0f / largest : 0.0f;
+    const bool some = finite && largest > 0.0f;
     for (std::ptrdiff_t i = 0; i < width_; ++i) {
-      const float level = finite ? std::nearbyintf(row[i] * inverse) : 0.0f;
+      const float level = some ? std::nearbyintf(row[i] / largest * 127.0f) : 0.0f;
       out[i] = static_cast<std::byte>(static_cast<std::int8_t>(level));
     }
     return finite ? largest / 127.0f : std::bit_cast<float>(0x7fc00000u);
@@ -103,10 +104,10 @@ class StoredVectors {
 namespace detail {
 
 inline kernels::StoredMatrix checked_matrix(const VectorsView& v) {
-  const bool described = v.rows >= 0 && v.width >= 1 && (v.rows == 0 || v.data != nullptr);
+  const bool described = v.rows >= 0 && v.width >= 1 && (v.rows == 0 || v.data != nullptr) && v.type != DataType::i16;
   if (!described || (v.type == DataType::i8 && v.rows > 0 && v.scale == nullptr)) {
     throw Error(ErrorCode::invalid_argument,
-                "vectors to search: expected a pointer, a width above 0 and scales for int8, found [" +
+                "vectors to search: expected a pointer, a width above 0, f32, f16, bf16 or int8 with scales, found [" +
                     std::to_string(v.rows) + ", " + std::to_string(v.width) + "] of " + to_string(v.type));
   }
   return {v.data, v.scale, v.type, v.rows, v.width};
@@ -174,9 +175,25 @@ class RowSets {
   std::vector<std::size_t> parent_;
 };
 
-// Joins the rows whose product is at least `least`, block by block: the half of the square below the diagonal.
-inline void join_near_rows(const kernels::Context& context, const kernels::StoredMatrix& matrix, float least,
-                           RowSets& sets) {
+// 1 / length of each row, which rounding to the stored type has changed; a row of zeros is near none.
+inline std::vector<float> inverse_lengths(const kernels::Context& context, const kernels::StoredMatrix& matrix) {
+  std::vector<float> inverse(static_cast<std::size_t>(matrix.rows));
+  std::vector<float> row(static_cast<std::size_t>(matrix.columns));
+  for (std::size_t r = 0; r < inverse.size(); ++r) {
+    context.kernels->widen(matrix, static_cast<index_t>(r), 0, matrix.columns, row.data());
+    double square = 0.0;
+    for (const float x : row) square += double{x} * double{x};
+    inverse[r] = square > 0.0 ? static_cast<float>(1.0 / std::sqrt(square)) : 0.0f;
+  }
+  return inverse;
+}
+
+// Two sums of the same products in another order differ by some roundings of a float: by sixteen here.
+constexpr float kCosineRounding = 0x1p-20f;
+
+// Joins the rows whose cosine is at least `least`, block by block: the half of the square below the diagonal.
+inline void join_near_rows(const kernels::Context& context, const kernels::StoredMatrix& matrix,
+                           const std::vector<float>& inverse, float least, RowSets& sets) {
   constexpr index_t tall = 256;   // rows of a block: they and the products stay in L2
   constexpr index_t wide = 1024;  // rows that are packed at a time
   AlignedBuffer<float> rows(static_cast<std::size_t>(tall * matrix.columns));
@@ -199,8 +216,11 @@ inline void join_near_rows(const kernels::Context& context, const kernels::Store
       kernels::gemm(context, {rows.data(), matrix.columns}, n, packed, epilogue);
       for (index_t r = 0; r < n; ++r) {
         const float* product = products.data() + r * block.rows;
+        const float* below = inverse.data() + first;
+        const float own = inverse[static_cast<std::size_t>(top + r)];
         for (index_t c = 0; c < block.rows && first + c < top + r; ++c) {
-          if (product[c] >= least) sets.join(first + c, top + r);
+          const float cosine = product[c] * below[c] * own;
+          if (cosine >= least - kCosineRounding) sets.join(first + c, top + r);
         }
       }
     }
@@ -209,15 +229,16 @@ inline void join_near_rows(const kernels::Context& context, const kernels::Store
 
 }  // namespace detail
 
-/// Rows that are near each other: two rows with a product of at least `least_score` are in one group, and so are chains
-/// of them.  Groups of two and more, in the order of their first rows; a member's score is its product with the group's
-/// first row.  Costs a product of all rows with all rows.
+/// Rows that are near each other: two rows with a cosine of at least `least_score` are in one group, and so are chains
+/// of them.  Groups of two and more, in the order of their first rows; a member's score is its cosine with the group's
+/// first row.  Rows need not be of unit length.  Costs a product of all rows with all rows.
 inline std::vector<std::vector<Match>> duplicate_groups(const VectorsView& vectors, float least_score,
                                                         const SearchOptions& options = {}) {
   const kernels::StoredMatrix matrix = detail::checked_matrix(vectors);
   const kernels::Context context = detail::search_context(options);
   detail::RowSets sets(matrix.rows);
-  detail::join_near_rows(context, matrix, least_score, sets);
+  const std::vector<float> inverse = detail::inverse_lengths(context, matrix);
+  detail::join_near_rows(context, matrix, inverse, least_score, sets);
   std::vector<std::vector<Match>> by_root(static_cast<std::size_t>(matrix.rows));
   std::vector<float> first(static_cast<std::size_t>(matrix.columns));
   std::vector<float> row(first.size());
@@ -225,7 +246,8 @@ inline std::vector<std::vector<Match>> duplicate_groups(const VectorsView& vecto
     const std::size_t root = sets.find(r);
     context.kernels->widen(matrix, static_cast<index_t>(root), 0, matrix.columns, first.data());
     context.kernels->widen(matrix, static_cast<index_t>(r), 0, matrix.columns, row.data());
-    by_root[root].push_back({r, std::inner_product(first.begin(), first.end(), row.begin(), 0.0f)});
+    const float product = std::inner_product(first.begin(), first.end(), row.begin(), 0.0f);
+    by_root[root].push_back({r, std::min(product * inverse[root] * inverse[r], 1.0f)});
   }
   std::erase_if(by_root, [](const auto& group) { return group.size() < 2; });
   return by_root;

@@ -174,6 +174,8 @@ TEST_CASE("examples that make no sense are refused") {
   ProbeOptions options;
   options.c = 0.0;
   CHECK(refused(options) == ErrorCode::invalid_argument);
+  CHECK(support::code_of([&] { (void)LinearProbe::train(model, data.rows.leftCols(5), data.classes, kProbeLabels); }) ==
+        ErrorCode::invalid_argument);
   data.classes[2] = 3;
   CHECK(refused({}) == ErrorCode::invalid_argument);
   data.classes[2] = 0;
@@ -220,4 +222,72 @@ TEST_CASE("Tip-Adapter: zero-shot logits plus the shots' votes, by the paper's f
           const std::vector<std::size_t> wrong(6, 3);
           const TipAdapter adapter(classifier, shots.rows, wrong);
         }) == ErrorCode::invalid_argument);
+}
+
+TEST_CASE("where every C separates the classes, the usual one is chosen, and the sweep stays within its range") {
+  const Model& model = support::demo_model();
+  const Data data = make(89, 30, 0.3f);
+  std::vector<SweepStep> tried;
+  const double c = choose_c(model, data.rows, data.classes, data.rows, data.classes, kProbeLabels, {}, &tried);
+  REQUIRE(tried.size() > 7);
+  CHECK(tried.front().c == doctest::Approx(1e-6));
+  CHECK(tried.back().c == doctest::Approx(1e6));
+  CHECK(tried.back().accuracy == 1.0);
+  CHECK(c == doctest::Approx(31.6).epsilon(0.01));
+  ProbeOptions options;
+  options.c = 1e6;
+  CHECK(choose_c(model, data.rows, data.classes, data.rows, data.classes, kProbeLabels, options) ==
+        doctest::Approx(1e6));
+}
+
+TEST_CASE("a probe answers by its logits, also where probabilities round to the same") {
+  const Model& model = support::demo_model();
+  const Data data = make(90, 30, 1.0f);
+  const auto probe = LinearProbe::train(model, data.rows, data.classes, kProbeLabels);
+  const Matrix rows = 1000.0f * data.rows;  // of three probabilities two are 0
+  const Matrix logits = probe.logits(rows);
+  const auto found = probe.classify_embeddings(rows);
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    const auto logit = [&](std::size_t k) {
+      return logits(static_cast<Eigen::Index>(i), static_cast<Eigen::Index>(found[i][k].index));
+    };
+    CHECK(logit(0) > logit(1));
+    CHECK(logit(1) > logit(2));
+    CHECK(found[i][0].probability > 0.99f);
+    CHECK(found[i][1].probability >= found[i][2].probability);
+  }
+}
+
+TEST_CASE("a label without examples stays zero-shot, and is refused where nothing says what it is") {
+  const Model& model = support::demo_model();
+  const Classifier zero_shot(model, kProbeLabels);
+  Data data = make(91, 30, 1.0f);
+  for (std::size_t& one : data.classes) one = one == 1 ? 2 : one;
+  ProbeOptions options;
+  options.zero_shot = &zero_shot;
+  options.c = 1000.0;
+  const auto probe = LinearProbe::train(model, data.rows, data.classes, kProbeLabels, options);
+  CHECK(probe.bias()[1] == 0.0f);
+  CHECK(probe.weights().row(1) == Matrix(model.logit_scale() * zero_shot.prototypes().row(1)));
+  CHECK(probe.weights().row(0) != Matrix(model.logit_scale() * zero_shot.prototypes().row(0)));
+  CHECK(probe.accuracy(data.rows, data.classes) > 0.9);
+  // the others' mean stays at its 0 but for the rounding of gradients, which is far below a logit that matters
+  CHECK(std::fabs(probe.bias()[0] + probe.bias()[2]) < 0.02f);
+  CHECK_THROWS_WITH_AS((void)LinearProbe::train(model, data.rows, data.classes, kProbeLabels),
+                       "label 'guitar': expected an example, or a zero-shot classifier to start from", Error);
+}
+
+TEST_CASE("embeddings that failed are no shots and no right answers") {
+  const Model& model = support::demo_model();
+  const Classifier classifier(model, kProbeLabels);
+  Data data = make(92, 6, 1.0f);
+  const TipAdapter adapter(classifier, data.rows, data.classes);
+  const auto probe = LinearProbe::train(model, data.rows, data.classes, kProbeLabels);
+  Matrix failed(4, data.rows.cols());
+  failed.fill(std::nanf(""));
+  const std::vector<std::size_t> firsts(4, 0);
+  CHECK(adapter.accuracy(failed, firsts) == 0.0);
+  CHECK(probe.accuracy(failed, firsts) == 0.0);
+  data.rows(1, 1) = std::nanf("");
+  CHECK(support::code_of([&] { (void)TipAdapter(classifier, data.rows, data.classes); }) == ErrorCode::not_finite);
 }

@@ -138,3 +138,42 @@ TEST_CASE("duplicate_groups: pairs, chains, across blocks; a failed row is in no
   CHECK(groups_of(DataType::f32, 2.0f, 1).empty());
   CHECK(duplicate_groups(StoredVectors(DataType::f16, 4).view(), 0.5f).empty());
 }
+
+TEST_CASE("duplicate_groups: copies are found by their cosine whatever their stored length") {
+  support::Random random(47);
+  const Matrix rows = support::unit_rows(random, 40, 192);
+  for (const DataType type : {DataType::f32, DataType::f16, DataType::i8}) {
+    StoredVectors stored(type, 192);
+    stored.append(rows);
+    stored.append(rows);
+    const auto groups = duplicate_groups(stored.view(), 1.0f);
+    CHECK(groups.size() == 40);
+    for (const auto& group : groups) {
+      CHECK(group.size() == 2);
+      CHECK(group[1].row == group[0].row + 40);
+      CHECK(group[1].score <= 1.0f);
+      CHECK(group[1].score > 1.0f - 1e-6f);
+    }
+  }
+  StoredVectors zeros(DataType::f32, 8);
+  zeros.append(Matrix::Zero(3, 8));
+  CHECK(duplicate_groups(zeros.view(), 0.5f).empty());
+}
+
+TEST_CASE("stored vectors: types that are none of theirs, and rows of tiny numbers") {
+  for (const DataType type : {DataType::bf16, DataType::i16}) {
+    CHECK(support::code_of([&] { (void)StoredVectors(type, 4); }) == ErrorCode::invalid_argument);
+  }
+  const std::uint16_t words[4] = {};
+  const VectorsView words_view{words, DataType::i16, 1, 4, nullptr};
+  CHECK(support::code_of([&] { (void)search(words_view, Vector::Zero(4)); }) == ErrorCode::invalid_argument);
+  Matrix tiny(1, 4);
+  tiny << 1e-38f, -1e-38f, 5e-39f, 0.0f;
+  StoredVectors stored(DataType::i8, 4);
+  stored.append(tiny);
+  const auto* levels = static_cast<const std::int8_t*>(stored.view().data);
+  CHECK(levels[0] == 127);
+  CHECK(levels[1] == -127);
+  CHECK(levels[2] == 64);  // 63.5, to the even one
+  CHECK(levels[3] == 0);
+}

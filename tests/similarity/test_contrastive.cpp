@@ -20,6 +20,30 @@ TEST_CASE("the loss in blocks is the loss of the whole matrix") {
   }
 }
 
+TEST_CASE("a small loss is not the rounding of two cosines") {
+  const Model& model = support::demo_model();
+  support::Random random(63);
+  for (int batch = 0; batch < 50; ++batch) {
+    const Matrix one = support::unit_rows(random, 1, 192);
+    const Matrix other = support::clustered_rows(random, 1, 192, one, 0.1f);
+    CHECK(contrastive_loss(model, one, other, 100.0f) == 0.0);  // one pair: nothing to confuse it with
+    CHECK(contrastive_gradients(model, one, other, 100.0f).loss == 0.0);
+  }
+  const Matrix images = support::unit_rows(random, 64, 192);
+  double expected = 0.0;  // with every text its picture: log(1 + sum exp(100 (cosine - 1)))
+  for (Eigen::Index i = 0; i < 64; ++i) {
+    double others = 0.0;
+    for (Eigen::Index j = 0; j < 64; ++j) {
+      const double away = support::dot(images, i, images, j) - support::dot(images, i, images, i);
+      others += j == i ? 0.0 : std::exp(100.0 * away);
+    }
+    expected += std::log1p(others) / 64.0;
+  }
+  REQUIRE(expected < 1e-6);
+  // 1 + others is summed in float: 2^-24 a row, and half of that on average
+  CHECK(std::fabs(contrastive_loss(model, images, images, 100.0f) - expected) < 0x1p-24);
+}
+
 TEST_CASE("gradients are the loss's slopes") {
   const Model& model = support::demo_model();
   support::Random random(62);

@@ -1,4 +1,6 @@
 // Recall@k with several texts a picture, against ranks counted by hand.
+#include <limits>
+
 #include "embeddings.hpp"
 #include "support.hpp"
 
@@ -39,4 +41,22 @@ TEST_CASE("recall both ways, by counting") {
   CHECK(found.text_to_image[2] == 1.0);
   owner[3] = 40;
   CHECK(support::code_of([&] { (void)recall_at(model, images, texts, owner, ks); }) == ErrorCode::invalid_argument);
+}
+
+TEST_CASE("recall: who failed and who has no partner is never found") {
+  const Model& model = support::demo_model();
+  support::Random random(72);
+  Matrix images = support::unit_rows(random, 3, 24);
+  const std::vector<std::size_t> ks = {1, 3, 4, std::numeric_limits<std::size_t>::max()};
+  const std::vector<double> all(4, 1.0);
+  const std::vector<double> none(4, 0.0);
+  const std::vector<double> third(4, 1.0 / 3.0);
+  CHECK(recall_at(model, images, images, std::vector<std::size_t>{0, 1, 2}, ks).text_to_image == all);
+  CHECK(recall_at(model, images, images.topRows(1), std::vector<std::size_t>{0}, ks).image_to_text == third);
+  CHECK(recall_at(model, images, images.topRows(0), std::vector<std::size_t>{}, ks).image_to_text == none);
+  const Matrix texts = images;
+  images.row(2).fill(std::nanf(""));
+  const Recall found = recall_at(model, images, texts, std::vector<std::size_t>{2, 2, 2}, ks);
+  CHECK(found.image_to_text == none);
+  CHECK(found.text_to_image == none);
 }

@@ -73,3 +73,32 @@ TEST_CASE("a calibrated classifier keeps the precision on the pictures that it w
         ErrorCode::invalid_argument);
   CHECK(support::code_of([&] { (void)classifier.calibrate(rows, truth, 0.0); }) == ErrorCode::invalid_argument);
 }
+
+TEST_CASE("calibrating leaves out pictures that failed") {
+  const Model& model = support::demo_model();
+  support::Random random(52);
+  Classifier classifier(model, std::vector<std::string>{"pizza", "guitar", "house"});
+  Matrix rows = support::clustered_rows(random, 20, model.embed_dim(), classifier.prototypes(), 1.5f);
+  std::vector<std::size_t> truth;
+  for (std::size_t i = 0; i < 20; ++i) truth.push_back(i % 3);
+  const auto clean = classifier.calibrate(rows, truth, 0.9);
+  const auto insert_failed = [&](Eigen::Index at) {
+    Matrix more(21, rows.cols());
+    more << rows.topRows(at), Matrix::Constant(1, rows.cols(), std::nanf("")), rows.bottomRows(20 - at);
+    std::vector<std::size_t> labels = truth;
+    labels.insert(labels.begin() + at, 0);
+    return classifier.calibrate(more, labels, 0.9);
+  };
+  for (const Eigen::Index at : {0, 10, 20}) {
+    const auto found = insert_failed(at);
+    REQUIRE(found.size() == clean.size());
+    for (std::size_t r = 0; r < clean.size(); ++r) {
+      CHECK(found[r].threshold == clean[r].threshold);
+      CHECK(found[r].coverage == clean[r].coverage);
+      CHECK(found[r].precision == clean[r].precision);
+      CHECK(found[r].auroc_right == clean[r].auroc_right);
+    }
+  }
+  rows.fill(std::nanf(""));
+  CHECK(support::code_of([&] { (void)classifier.calibrate(rows, truth, 0.9); }) == ErrorCode::invalid_argument);
+}

@@ -242,6 +242,25 @@ TEST_CASE("a saved classifier answers as before; another model's is refused, and
   }
 }
 
+TEST_CASE("a saved classifier: any top, and counts of synonyms that it has") {
+  const Model& model = support::demo_model();
+  const Temporary file("counts.gguf");
+  ClassifyOptions options;
+  options.top = (std::size_t{1} << 32) + 1;
+  Classifier(model, {"pizza", "house"}, options).save(file.path);
+  CHECK(Classifier::load(model, file.path).classify_embeddings(sample("pizza"))[0].size() == 2);
+
+  std::ifstream stream(file.path, std::ios::binary);
+  std::string bytes((std::istreambuf_iterator<char>(stream)), {});
+  const std::string key = "clipon.synonym_counts";
+  const std::size_t counts =
+      bytes.find(key) + key.size() + 4 + 4 + 8;  // after the type, the elements' and their number
+  REQUIRE(bytes.substr(counts, 8) == std::string(8, '\0'));
+  bytes.replace(counts + 4, 4, support::raw(4000000000u));
+  std::ofstream(file.path, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  CHECK(support::code_of([&] { (void)Classifier::load(model, file.path); }) == ErrorCode::bad_value);
+}
+
 TEST_CASE("labels and texts may be lists in braces of any length") {
   const Model& model = support::demo_model();
   const Classifier one(model, {"pizza"});
@@ -293,7 +312,8 @@ TEST_CASE("labels and templates that make no sense are refused by name") {
   options.templates = {};
   CHECK(refused({"cat"}, options) == ErrorCode::invalid_argument);
   options = {};
-  for (const float temperature : {0.0f, 1e-38f, std::numeric_limits<float>::quiet_NaN()}) {
+  for (const float temperature :
+       {0.0f, 1e-38f, std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
     options.temperature = temperature;
     CHECK(refused({"cat"}, options) == ErrorCode::invalid_argument);
   }

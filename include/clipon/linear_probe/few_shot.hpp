@@ -9,7 +9,7 @@
 #include <span>
 #include <vector>
 
-#include "clipon/model.hpp"
+#include "clipon/similarity/cosine.hpp"
 
 namespace clipon::inline CLIPON_ABI {
 
@@ -36,8 +36,8 @@ inline std::vector<std::size_t> choose_shots(std::span<const std::size_t> classe
 
 namespace detail {
 
-/// The share of rows of logits whose greatest element is their class's; throws Error invalid_argument for another
-/// count.
+/// The share of rows of logits whose greatest element is their class's; a row that isn't finite is wrong.  Throws Error
+/// invalid_argument for another count.
 inline double share_right(const Matrix& logits, std::span<const std::size_t> classes) {
   if (classes.size() != static_cast<std::size_t>(logits.rows())) {
     throw Error(ErrorCode::invalid_argument, "classes: expected one for each of " + std::to_string(logits.rows()) +
@@ -46,6 +46,7 @@ inline double share_right(const Matrix& logits, std::span<const std::size_t> cla
   std::size_t right = 0;
   for (std::size_t i = 0; i < classes.size(); ++i) {
     const float* row = &logits(static_cast<Eigen::Index>(i), 0);
+    if (!is_finite({row, static_cast<std::size_t>(logits.cols())})) continue;
     right += static_cast<std::size_t>(std::max_element(row, row + logits.cols()) - row) == classes[i] ? 1 : 0;
   }
   return classes.empty() ? 0.0 : static_cast<double>(right) / static_cast<double>(classes.size());

@@ -1,8 +1,9 @@
 // The bodies of LinearProbe's calls.  Layer 6; part of clipon/linear_probe.hpp, include that.
 #pragma once
 
-#include <bit>
+#include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <map>
 
 #include "clipon/linear_probe.hpp"
@@ -12,6 +13,37 @@
 namespace clipon::inline CLIPON_ABI {
 
 namespace detail {
+
+// The classes that have examples, in order, and each example's index among them.
+struct SeenClasses {
+  std::vector<std::size_t> classes;   // [seen]
+  std::vector<std::size_t> examples;  // [n]: indices of `classes`
+};
+
+inline SeenClasses seen_classes(std::span<const std::size_t> classes) {
+  SeenClasses seen;
+  seen.classes.assign(classes.begin(), classes.end());
+  std::sort(seen.classes.begin(), seen.classes.end());
+  seen.classes.erase(std::unique(seen.classes.begin(), seen.classes.end()), seen.classes.end());
+  for (const std::size_t one : classes) {
+    const auto at = std::lower_bound(seen.classes.begin(), seen.classes.end(), one);
+    seen.examples.push_back(static_cast<std::size_t>(at - seen.classes.begin()));
+  }
+  return seen;
+}
+
+// W0 [labels, d]: the zero-shot classifier's logits.  Empty without one.
+inline std::vector<float> zero_shot_weights(const Classifier* zero_shot, const std::vector<std::string>& labels,
+                                            Eigen::Index width, float logit_scale) {
+  if (zero_shot == nullptr) return {};
+  if (zero_shot->labels() != labels || zero_shot->prototypes().cols() != width) {
+    throw Error(ErrorCode::invalid_argument, "zero-shot start: expected a classifier of the same labels");
+  }
+  const Matrix& prototypes = zero_shot->prototypes();
+  std::vector<float> weights(prototypes.data(), prototypes.data() + static_cast<Eigen::Index>(labels.size()) * width);
+  for (float& x : weights) x *= logit_scale;
+  return weights;
+}
 
 inline void check_examples(const ConstMatrixRef& embeddings, std::span<const std::size_t> classes,
                            const std::vector<std::string>& labels) {
@@ -27,11 +59,7 @@ inline void check_examples(const ConstMatrixRef& embeddings, std::span<const std
                                                    " labels, found " + std::to_string(one));
     }
   }
-  for (Eigen::Index i = 0; i < embeddings.rows(); ++i) {
-    if (!is_finite({embeddings.row(i).data(), static_cast<std::size_t>(embeddings.cols())})) {
-      throw Error(ErrorCode::not_finite, "embedding " + std::to_string(i) + ": expected finite numbers");
-    }
-  }
+  check_finite_rows(embeddings, "embedding");
 }
 
 }  // namespace detail
@@ -40,17 +68,30 @@ CLIPON_BODY LinearProbe LinearProbe::train(const Model& model, const ConstMatrix
                                            std::span<const std::size_t> classes, std::vector<std::string> labels,
                                            const ProbeOptions& options) {
   detail::check_examples(embeddings, classes, labels);
-  if (!(options.c > 0.0)) throw Error(ErrorCode::invalid_argument, "C: expected a number above 0");
-  std::vector<float> prior;
-  if (options.zero_shot != nullptr) {
-    if (options.zero_shot->labels() != labels || options.zero_shot->prototypes().cols() != embeddings.cols()) {
-      throw Error(ErrorCode::invalid_argument, "zero-shot start: expected a classifier of the same labels");
-    }
-    const float* prototypes = options.zero_shot->prototypes().data();
-    prior.assign(prototypes, prototypes + labels.size() * static_cast<std::size_t>(embeddings.cols()));
-    for (float& x : prior) x *= model.logit_scale();
+  if (embeddings.cols() != model.embed_dim()) {
+    throw Error(ErrorCode::invalid_argument, "embeddings: expected a width of " + std::to_string(model.embed_dim()) +
+                                                 ", found " + std::to_string(embeddings.cols()));
   }
-  const detail::LogisticRegression regression(model.context(), embeddings, classes, labels.size(), std::move(prior));
+  if (!(options.c > 0.0)) throw Error(ErrorCode::invalid_argument, "C: expected a number above 0");
+  const std::vector<float> weights0 =
+      detail::zero_shot_weights(options.zero_shot, labels, embeddings.cols(), model.logit_scale());
+  const detail::SeenClasses seen = detail::seen_classes(classes);
+  for (std::size_t label = 0; weights0.empty() && label < labels.size(); ++label) {
+    if (!std::binary_search(seen.classes.begin(), seen.classes.end(), label)) {
+      throw Error(ErrorCode::invalid_argument,
+                  "label '" + labels[label] + "': expected an example, or a zero-shot classifier to start from");
+    }
+  }
+  // A class without examples has no part in the regression: its bias would fall for ever.  It stays at W0.
+  const auto width = static_cast<std::size_t>(embeddings.cols());
+  std::vector<float> prior;
+  for (const std::size_t label : seen.classes) {
+    if (weights0.empty()) break;
+    const auto row = weights0.begin() + static_cast<std::ptrdiff_t>(label * width);
+    prior.insert(prior.end(), row, row + static_cast<std::ptrdiff_t>(width));
+  }
+  const detail::LogisticRegression regression(model.context(), embeddings, seen.examples, seen.classes.size(),
+                                              std::move(prior));
   std::vector<double> point = regression.start();
   LbfgsOptions how;
   how.max_iterations = options.max_iterations;
@@ -61,11 +102,15 @@ CLIPON_BODY LinearProbe LinearProbe::train(const Model& model, const ConstMatrix
   probe.labels_ = std::move(labels);
   probe.c_ = options.c;
   probe.fit_ = {result.value, result.iterations, result.converged};
-  probe.weights_.resize(static_cast<Eigen::Index>(probe.labels_.size()), embeddings.cols());
-  float* weight = probe.weights_.data();
-  for (Eigen::Index i = 0; i < probe.weights_.size(); ++i)
-    weight[i] = static_cast<float>(point[static_cast<std::size_t>(i)]);
-  probe.bias_.assign(point.begin() + probe.weights_.size(), point.end());
+  probe.weights_ = Matrix::Zero(static_cast<Eigen::Index>(probe.labels_.size()), embeddings.cols());
+  std::copy(weights0.begin(), weights0.end(), probe.weights_.data());
+  probe.bias_.assign(probe.labels_.size(), 0.0f);
+  for (std::size_t s = 0; s < seen.classes.size(); ++s) {
+    const std::size_t label = seen.classes[s];
+    for (std::size_t i = 0; i < width; ++i)
+      probe.weights_.data()[label * width + i] = static_cast<float>(point[s * width + i]);
+    probe.bias_[label] = static_cast<float>(point[seen.classes.size() * width + s]);
+  }
   return probe;
 }
 
@@ -92,11 +137,12 @@ CLIPON_BODY std::vector<std::vector<Prediction>> LinearProbe::classify_embedding
   for (std::size_t i = 0; i < all.size(); ++i) {
     float* row = &values(static_cast<Eigen::Index>(i), 0);
     if (!is_finite({row, n})) continue;
-    softmax(row, n);
+    // by logits: probabilities that differ by less than a float shows are not a tie
     model_.context().kernels->best_of_row(row, values.cols(), static_cast<index_t>(top), best.data(), indices.data());
+    softmax(row, n);
     for (std::size_t k = 0; k < top; ++k) {
       const auto label = static_cast<std::size_t>(indices[k]);
-      all[i].push_back({labels_[label], label, best[k], 0.0f, 0.0f, k == 0});
+      all[i].push_back({labels_[label], label, row[label], 0.0f, 0.0f, k == 0});
     }
   }
   return all;
@@ -139,23 +185,26 @@ CLIPON_BODY double choose_c(const Model& model, const ConstMatrixRef& embeddings
                             const std::vector<std::string>& labels, const ProbeOptions& options,
                             std::vector<SweepStep>* tried) {
   detail::check_examples(validation, validation_classes, labels);
+  constexpr int end = 8 * 6;       // 1e-6 to 1e6
   std::map<int, double> accuracy;  // by eighths of a decade
   const auto c_at = [](int eighths) { return std::pow(10.0, eighths / 8.0); };
+  const double usual = 8.0 * std::log10(options.c);
   const auto best = [&] {
     auto found = accuracy.begin();
     for (auto step = accuracy.begin(); step != accuracy.end(); ++step) {
-      if (step->second > found->second) found = step;
+      const bool nearer = std::abs(step->first - usual) < std::abs(found->first - usual);
+      if (step->second > found->second || (step->second == found->second && nearer)) found = step;
     }
     return found->first;
   };
   const auto attempt = [&](int eighths) {
-    if (accuracy.contains(eighths)) return;
+    if (accuracy.contains(eighths) || std::abs(eighths) > end) return;
     ProbeOptions how = options;
     how.c = c_at(eighths);
     const auto probe = LinearProbe::train(model, embeddings, classes, labels, how);
     accuracy[eighths] = probe.accuracy(validation, validation_classes);
   };
-  for (int decade = -6; decade <= 6; decade += 2) attempt(8 * decade);
+  for (int eighths = -end; eighths <= end; eighths += 16) attempt(eighths);
   for (int step = 8; step >= 1; step /= 2) {
     const int centre = best();
     attempt(centre - step);

@@ -22,7 +22,7 @@ struct TipAdapterOptions {
 class TipAdapter {
  public:
   /// shots [n, embed_dim], unit rows; labels [n]: each one's index among the classifier's labels.
-  /// Throws Error invalid_argument.
+  /// Throws Error invalid_argument; not_finite.
   TipAdapter(const Classifier& classifier, const ConstMatrixRef& shots, std::span<const std::size_t> labels,
              const TipAdapterOptions& options = {})
       : classifier_(classifier),
@@ -32,7 +32,12 @@ class TipAdapter {
     bool good =
         labels_.size() == static_cast<std::size_t>(shots.rows()) && shots.cols() == classifier.prototypes().cols();
     for (const std::size_t label : labels_) good = good && label < classifier.labels().size();
-    if (!good) throw Error(ErrorCode::invalid_argument, "shots: expected unit rows, each with the index of a label");
+    if (!good) {
+      throw Error(ErrorCode::invalid_argument,
+                  "shots: expected rows of " + std::to_string(classifier.prototypes().cols()) +
+                      ", each with the index of one of " + std::to_string(classifier.labels().size()) + " labels");
+    }
+    detail::check_finite_rows(shots, "shot");
   }
 
   /// [n, labels]: scale * cosine + alpha * sum over the label's shots of exp(-beta (1 - cosine with the shot)).

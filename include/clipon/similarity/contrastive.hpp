@@ -54,29 +54,36 @@ inline void check_pairs(const ConstMatrixRef& images, const ConstMatrixRef& text
   if (!(scale > 0.0f)) throw Error(ErrorCode::invalid_argument, "logit scale: expected a number above 0");
 }
 
-/// r with softmax of row i = exp(scale (cosine - r_i)): the greatest cosine plus log(sum) / scale.
-inline std::vector<double> softmax_shifts(const kernels::Context& context, const ConstMatrixRef& a,
-                                          const kernels::PackedMatrix& b, float scale) {
-  std::vector<double> shifts(static_cast<std::size_t>(a.rows()));
+/// Softmax over the logits of each row with all partners.
+struct RowSoftmax {
+  std::vector<double> shifts;  // r with softmax of row i = exp(scale (cosine - r_i)): the greatest cosine plus
+                               // log(sum) / scale
+  std::vector<double> losses;  // -log softmax of the own partner: scale (r_i - own cosine), of the same products, so
+                               // that a small loss isn't the rounding of two
+};
+
+inline RowSoftmax row_softmax(const kernels::Context& context, const ConstMatrixRef& a, const kernels::PackedMatrix& b,
+                              float scale) {
+  const auto n = static_cast<std::size_t>(a.rows());
+  RowSoftmax out{std::vector<double>(n), std::vector<double>(n)};
   for_each_product_block(context, a, b, [&](index_t first, index_t count, const float* cosines) {
     for (index_t i = 0; i < count; ++i) {
-      const auto row = context.kernels->row_exp(cosines + i * b.rows(), b.rows(), scale);
-      shifts[static_cast<std::size_t>(first + i)] = double{row.greatest} + std::log(double{row.sum}) / double{scale};
+      const float* cosine = cosines + i * b.rows();
+      const auto row = context.kernels->row_exp(cosine, b.rows(), scale);
+      const double log_sum = std::log(double{row.sum});
+      const auto at = static_cast<std::size_t>(first + i);
+      out.shifts[at] = double{row.greatest} + log_sum / double{scale};
+      out.losses[at] = double{scale} * (double{row.greatest} - double{cosine[first + i]}) + log_sum;
     }
   });
-  return shifts;
+  return out;
 }
 
-/// The loss from both directions' shifts.
-inline double loss_of_shifts(const ConstMatrixRef& images, const ConstMatrixRef& texts,
-                             const std::vector<double>& by_image, const std::vector<double>& by_text, float scale) {
+/// The mean over rows of both directions.
+inline double mean_loss(const RowSoftmax& by_image, const RowSoftmax& by_text) {
   double sum = 0.0;
-  for (Eigen::Index i = 0; i < images.rows(); ++i) {
-    double own = 0.0;
-    for (Eigen::Index k = 0; k < images.cols(); ++k) own += double{images(i, k)} * double{texts(i, k)};
-    sum += by_image[static_cast<std::size_t>(i)] + by_text[static_cast<std::size_t>(i)] - 2.0 * own;
-  }
-  return double{scale} * sum / (2.0 * static_cast<double>(images.rows()));
+  for (std::size_t i = 0; i < by_image.losses.size(); ++i) sum += by_image.losses[i] + by_text.losses[i];
+  return sum / (2.0 * static_cast<double>(by_image.losses.size()));
 }
 
 /// d loss / d a_i = scale / 2n sum_j (softmax over row i + softmax over column j - 2 [i = j]) b_j.
@@ -118,9 +125,9 @@ inline double contrastive_loss(const Model& model, const ConstMatrixRef& images,
                                float scale) {
   detail::check_pairs(images, texts, scale);
   const kernels::Context& context = model.context();
-  const auto by_image = detail::softmax_shifts(context, images, detail::pack_rows(context, texts), scale);
-  const auto by_text = detail::softmax_shifts(context, texts, detail::pack_rows(context, images), scale);
-  return detail::loss_of_shifts(images, texts, by_image, by_text, scale);
+  const auto by_image = detail::row_softmax(context, images, detail::pack_rows(context, texts), scale);
+  const auto by_text = detail::row_softmax(context, texts, detail::pack_rows(context, images), scale);
+  return detail::mean_loss(by_image, by_text);
 }
 
 /// The loss and its derivatives by both matrices, as they stand (not through their normalisation), and by the scale.
@@ -130,12 +137,12 @@ inline ContrastiveGradients contrastive_gradients(const Model& model, const Cons
   const kernels::Context& context = model.context();
   const kernels::PackedMatrix packed_images = detail::pack_rows(context, images);
   const kernels::PackedMatrix packed_texts = detail::pack_rows(context, texts);
-  const auto by_image = detail::softmax_shifts(context, images, packed_texts, scale);
-  const auto by_text = detail::softmax_shifts(context, texts, packed_images, scale);
+  const auto by_image = detail::row_softmax(context, images, packed_texts, scale);
+  const auto by_text = detail::row_softmax(context, texts, packed_images, scale);
   ContrastiveGradients out;
-  out.loss = detail::loss_of_shifts(images, texts, by_image, by_text, scale);
-  out.images = detail::gradient_of_rows(context, images, texts, packed_texts, by_image, by_text, scale);
-  out.texts = detail::gradient_of_rows(context, texts, images, packed_images, by_text, by_image, scale);
+  out.loss = detail::mean_loss(by_image, by_text);
+  out.images = detail::gradient_of_rows(context, images, texts, packed_texts, by_image.shifts, by_text.shifts, scale);
+  out.texts = detail::gradient_of_rows(context, texts, images, packed_images, by_text.shifts, by_image.shifts, scale);
   // sum_i a_i . dL/da_i = s dL/ds, since both sum the same weights times the cosines.
   for (Eigen::Index i = 0; i < images.rows(); ++i) {
     for (Eigen::Index k = 0; k < images.cols(); ++k) {

@@ -21,6 +21,19 @@ inline void check_same_width(const ConstMatrixRef& a, const ConstMatrixRef& b) {
   }
 }
 
+inline bool is_finite_row(const ConstMatrixRef& rows, Eigen::Index i) {
+  return is_finite({rows.data() + i * rows.outerStride(), static_cast<std::size_t>(rows.cols())});
+}
+
+/// Throws Error not_finite, naming the row: `name` 3.
+inline void check_finite_rows(const ConstMatrixRef& rows, const char* name) {
+  for (Eigen::Index i = 0; i < rows.rows(); ++i) {
+    if (!is_finite_row(rows, i)) {
+      throw Error(ErrorCode::not_finite, name + (" " + std::to_string(i)) + ": expected finite numbers");
+    }
+  }
+}
+
 /// The rows of m, packed as the right side of a product.
 inline kernels::PackedMatrix pack_rows(const kernels::Context& context, const ConstMatrixRef& m) {
   std::vector<float> rows;  // contiguous

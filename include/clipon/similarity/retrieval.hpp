@@ -2,6 +2,9 @@
 // similarity.hpp.  Radford et al. 2021, table 13 (Flickr30k and COCO: recall@1, 5, 10).
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
+#include <limits>
 #include <span>
 #include <string>
 #include <vector>
@@ -17,32 +20,35 @@ struct Recall {
 
 namespace detail {
 
-/// For each row of a: how many rows of b are nearer than the best partner; of equal ones the first is nearer.
+constexpr std::size_t kNever = std::numeric_limits<std::size_t>::max();  // the rank of a row that finds no partner
+
+/// For each row of a: how many rows of b are nearer than the best partner; of equal ones the first is nearer.  A
+/// product that is NaN, of an embedding that failed, finds nobody.
 template <class IsPartner>
-std::vector<index_t> partner_ranks(const kernels::Context& context, const ConstMatrixRef& a, const ConstMatrixRef& b,
-                                   const IsPartner& is_partner) {
+std::vector<std::size_t> partner_ranks(const kernels::Context& context, const ConstMatrixRef& a,
+                                       const ConstMatrixRef& b, const IsPartner& is_partner) {
   const kernels::PackedMatrix packed = pack_rows(context, b);
-  std::vector<index_t> ranks(static_cast<std::size_t>(a.rows()));
+  std::vector<std::size_t> ranks(static_cast<std::size_t>(a.rows()), kNever);
   for_each_product_block(context, a, packed, [&](index_t first, index_t count, const float* products) {
     for (index_t i = 0; i < count; ++i) {
       const float* row = products + i * b.rows();
       index_t best = -1;
       for (index_t j = 0; j < b.rows(); ++j) {
-        if (is_partner(first + i, j) && (best < 0 || row[j] > row[best])) best = j;
+        if (is_partner(first + i, j) && is_finite(double{row[j]}) && (best < 0 || row[j] > row[best])) best = j;
       }
-      index_t rank = best < 0 ? b.rows() : 0;  // no partner: never found
-      for (index_t j = 0; best >= 0 && j < b.rows(); ++j)
-        rank += row[j] > row[best] || (j < best && row[j] == row[best]);
+      if (best < 0) continue;
+      std::size_t rank = 0;
+      for (index_t j = 0; j < b.rows(); ++j) rank += row[j] > row[best] || (j < best && row[j] == row[best]) ? 1 : 0;
       ranks[static_cast<std::size_t>(first + i)] = rank;
     }
   });
   return ranks;
 }
 
-inline std::vector<double> shares_within(const std::vector<index_t>& ranks, std::span<const std::size_t> ks) {
+inline std::vector<double> shares_within(const std::vector<std::size_t>& ranks, std::span<const std::size_t> ks) {
   std::vector<double> shares;
   for (const std::size_t k : ks) {
-    const auto hits = std::count_if(ranks.begin(), ranks.end(), [k](index_t r) { return r < static_cast<index_t>(k); });
+    const auto hits = std::count_if(ranks.begin(), ranks.end(), [k](std::size_t r) { return r < k; });
     shares.push_back(ranks.empty() ? 0.0 : static_cast<double>(hits) / static_cast<double>(ranks.size()));
   }
   return shares;

@@ -12,7 +12,8 @@ CLIPON_BODY void Classifier::check_options() const {
     if (text.find("{}") == std::string::npos) fail("template '" + text + "': expected {} where the label goes");
   }
   constexpr float least = 1e-6f;  // the model's scale, e^4.6 for OpenAI's, over it is a logit that stays finite
-  if (!(options_.temperature >= least)) fail("temperature: expected a number of at least 1e-6");
+  if (!(options_.temperature >= least) || !is_finite(double{options_.temperature}))
+    fail("temperature: expected a finite number of at least 1e-6");
 }
 
 CLIPON_BODY void Classifier::update() {
@@ -120,8 +121,7 @@ CLIPON_BODY std::vector<std::vector<Prediction>> Classifier::classify_embeddings
   const Ranking ranking = rank(embeddings, top);
   std::vector<std::vector<Prediction>> all(ranking.rows);
   for (std::size_t row = 0; row < ranking.rows; ++row) {
-    if (!is_finite({embeddings.row(static_cast<index_t>(row)).data(), static_cast<std::size_t>(embeddings.cols())}))
-      continue;
+    if (!detail::is_finite_row(embeddings, static_cast<Eigen::Index>(row))) continue;
     const bool accepted = accepts(ranking, row);
     for (std::size_t k = 0; k < ranking.top; ++k) {
       const std::size_t at = row * ranking.top + k;
@@ -143,20 +143,26 @@ CLIPON_BODY std::vector<RuleReport> Classifier::calibrate(const ConstMatrixRef& 
   }
   if (!(precision > 0.0 && precision <= 1.0)) fail("precision: expected a share above 0, at most 1");
   const Ranking ranking = rank(embeddings, 1);
+  std::vector<float> cosine;
+  std::vector<float> margin;
+  std::vector<float> above_background;
   std::vector<char> right;
   std::vector<char> known;
-  std::vector<float> above_background;
   for (std::size_t i = 0; i < truth.size(); ++i) {
+    if (!detail::is_finite_row(embeddings, static_cast<Eigen::Index>(i))) continue;
+    cosine.push_back(ranking.cosine[i]);
+    margin.push_back(ranking.margin[i]);
+    above_background.push_back(ranking.cosine[i] - ranking.background[i]);
     right.push_back(static_cast<std::size_t>(ranking.index[i]) == truth[i] ? 1 : 0);
     known.push_back(truth[i] != kUnknown ? 1 : 0);
-    above_background.push_back(ranking.cosine[i] - ranking.background[i]);
   }
+  if (right.empty()) fail("calibrate: expected an embedding of finite numbers, found none");
   std::vector<RuleReport> reports;
   const auto cut = [&](RejectRule rule, std::span<const float> scores) {
     reports.push_back(detail::cut_for_precision(rule, scores, right, known, precision));
   };
-  cut(RejectRule::cosine, ranking.cosine);
-  cut(RejectRule::margin, ranking.margin);
+  cut(RejectRule::cosine, cosine);
+  cut(RejectRule::margin, margin);
   if (!options_.background.empty()) cut(RejectRule::background, above_background);
 
   const auto best = std::max_element(reports.begin(), reports.end(),

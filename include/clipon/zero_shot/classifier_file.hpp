@@ -21,7 +21,8 @@ CLIPON_BODY void Classifier::save(const std::string& path) const {
   writer.numbers("clipon.synonym_counts", counts);
   writer.strings("clipon.templates", options_.templates);
   writer.strings("clipon.background", options_.background);
-  writer.u32("clipon.top", static_cast<std::uint32_t>(options_.top));
+  constexpr std::size_t most = std::numeric_limits<std::uint32_t>::max();  // more than any number of labels
+  writer.u32("clipon.top", static_cast<std::uint32_t>(std::min(options_.top, most)));
   writer.f64("clipon.temperature", double{options_.temperature});
   writer.f64("clipon.min_cosine", double{options_.reject.min_cosine});
   writer.f64("clipon.min_margin", double{options_.reject.min_margin});
@@ -53,13 +54,15 @@ CLIPON_BODY Classifier Classifier::load(const Model& model, const std::string& p
     const auto synonyms = detail::strings_of(file, "clipon.synonyms");
     const auto counts = file.metadata().numbers("clipon.synonym_counts");
     std::size_t next = 0;
-    for (std::size_t i = 0; i < counts.size() && i < out.labels_.size(); ++i) {
-      if (counts[i] > synonyms.size() - next) break;
+    bool good = !out.labels_.empty() && counts.size() == out.labels_.size();
+    for (std::size_t i = 0; good && i < counts.size(); ++i) {
+      good = counts[i] <= synonyms.size() - next;
+      if (!good) break;
       out.labels_[i].synonyms.assign(synonyms.begin() + static_cast<std::ptrdiff_t>(next),
                                      synonyms.begin() + static_cast<std::ptrdiff_t>(next + counts[i]));
       next += static_cast<std::size_t>(counts[i]);
     }
-    if (out.labels_.empty() || counts.size() != out.labels_.size() || next != synonyms.size()) {
+    if (!good || next != synonyms.size()) {
       throw Error(ErrorCode::bad_value, "labels: expected at least one, each with its count of synonyms");
     }
     const auto rows = static_cast<index_t>(out.labels_.size() + out.options_.background.size());
