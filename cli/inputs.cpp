@@ -21,10 +21,14 @@ constexpr std::uint64_t kMaxTextBytes = 1ull << 30;
 
 }  // namespace
 
-bool is_named_like_a_picture(const std::string& path) {
-  std::string extension = fs::path(path).extension().string();
-  std::transform(extension.begin(), extension.end(), extension.begin(),
+std::string lower_case(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(),
                  [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return text;
+}
+
+bool is_named_like_a_picture(const std::string& path) {
+  const std::string extension = lower_case(fs::path(path).extension().string());
   return extension == ".jpg" || extension == ".jpeg" || extension == ".png" || extension == ".bmp";
 }
 

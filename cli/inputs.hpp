@@ -13,6 +13,9 @@ std::vector<std::string> expand_pictures(const std::vector<std::string>& paths);
 /// One text a line, or the strings of a .json array; empty lines of a text file are left out.
 std::vector<std::string> read_texts(const std::string& path);
 
+/// ASCII letters alone.
+std::string lower_case(std::string text);
+
 /// By its suffix: .jpg, .jpeg, .png or .bmp in any case.
 bool is_named_like_a_picture(const std::string& path);
 

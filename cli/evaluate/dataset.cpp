@@ -133,7 +133,9 @@ Dataset open_csv(const std::string& path, const DatasetOptions& options, Names& 
 struct Sample {
   std::optional<TarEntry> picture;
   std::optional<std::string> label;
+  std::string label_from;  // the extension of the file that gave it
   std::optional<std::string> group;
+  std::string other;  // the extension of a file that is no picture, label or group to clipon
 };
 
 class ShardReader {
@@ -148,7 +150,7 @@ class ShardReader {
       const std::size_t slash = entry.name.rfind('/');
       const std::size_t dot = entry.name.find('.', slash == std::string::npos ? 0 : slash + 1);
       if (dot == std::string::npos) continue;
-      const std::string extension = entry.name.substr(dot + 1);
+      const std::string extension = lower_case(entry.name.substr(dot + 1));
       const auto text = [&] {
         std::string content(reinterpret_cast<const char*>(file.bytes().data()) + entry.offset, entry.size);
         while (!content.empty() && std::isspace(static_cast<unsigned char>(content.back())) != 0) content.pop_back();
@@ -159,8 +161,11 @@ class ShardReader {
         sample.picture = entry;
       } else if (extension == "cls" || (extension == "txt" && !sample.label)) {
         sample.label = text();
+        sample.label_from = extension;
       } else if (extension == "json") {
         take_json(text(), path + "/" + entry.name, sample);
+      } else if (sample.other.empty()) {
+        sample.other = extension;
       }
     }
     for (const auto& [key, sample] : samples) add(path, key, sample, data);
@@ -170,7 +175,10 @@ class ShardReader {
   void take_json(const std::string& text, const std::string& name, Sample& sample) const {
     const auto json = nlohmann::json::parse(text, nullptr, false);
     if (!json.is_object()) return;
-    if (!sample.label && json.contains("label") && json["label"].is_string()) sample.label = json["label"];
+    if (!sample.label && json.contains("label") && json["label"].is_string()) {
+      sample.label = json["label"];
+      sample.label_from = "json";
+    }
     if (options_.group.empty() || !json.contains(options_.group)) return;
     const auto& group = json[options_.group];
     if (group.is_structured() || group.is_null()) {
@@ -181,18 +189,35 @@ class ShardReader {
 
   void add(const std::string& path, const std::string& key, const Sample& sample, Dataset& data) {
     const std::string name = path + "/" + key;
-    if (!sample.picture) return;
-    if (!sample.label) throw UsageError(name + ": expected .cls, .txt or .json with the label, found none");
+    const std::string other = sample.other.empty() ? "none" : "." + sample.other;
+    if (!sample.picture && !sample.label) return;
+    if (!sample.label) throw UsageError(name + ": expected .cls, .txt or .json with the label, found " + other);
     if (!options_.group.empty() && !sample.group) {
       throw UsageError(name + ": expected '" + options_.group + "' in its .json, found none");
     }
-    data.items.push_back({name, label_number(*sample.label, name), groups_.number(sample.group.value_or(""), name),
-                          path, sample.picture->offset, sample.picture->size});
+    Item item{name, label_number(sample, name), groups_.number(sample.group.value_or(""), name), path};
+    if (sample.picture) {
+      item.offset = sample.picture->offset;
+      item.size = sample.picture->size;
+    } else {
+      item.missing = "expected .jpg, .jpeg, .png or .bmp beside the label, found " + other;
+    }
+    data.items.push_back(std::move(item));
   }
 
   // A .cls of digits counts in the list of labels.
-  std::size_t label_number(const std::string& label, const std::string& name) {
+  std::size_t label_number(const Sample& sample, const std::string& name) {
+    const std::string& label = *sample.label;
+    const auto line_ends = std::count(label.begin(), label.end(), '\n');
+    if (line_ends > 0) {
+      throw UsageError(name + "." + sample.label_from + ": expected a label of one line, found " +
+                       std::to_string(line_ends + 1) + " lines (captions are no labels)");
+    }
     const bool digits = !label.empty() && label.find_first_not_of("0123456789") == std::string::npos;
+    if (digits && !labels_.closed() && sample.label_from == "cls") {
+      throw UsageError(name + ".cls: expected a list of names to count class " + label +
+                       " in, found none (classnames.txt beside or above the shards, or evaluate --labels-file)");
+    }
     if (!digits || !labels_.closed()) return labels_.number(label, name);
     const std::size_t number = label.size() > 9 ? labels_.size() : std::stoul(label);
     if (number >= labels_.size()) {
@@ -229,6 +254,9 @@ Dataset open_dataset(const DatasetOptions& options) {
     data = open_csv(first, options, labels, groups);
   }
   if (data.items.empty()) throw UsageError(first + ": expected labelled pictures, found none");
+  if (std::all_of(data.items.begin(), data.items.end(), [](const Item& item) { return !item.missing.empty(); })) {
+    throw UsageError(first + ": " + data.items.front().missing);
+  }
   data.labels = labels.take();
   data.groups = groups.take();
   return data;
@@ -241,6 +269,9 @@ std::vector<std::size_t> labels_of(std::span<const Item> items) {
 }
 
 clipon::Image read_item(const Item& item, const clipon::DecodeOptions& options) {
+  if (!item.missing.empty()) {
+    throw clipon::Error(clipon::ErrorCode::image_unsupported, item.name + ": " + item.missing);
+  }
   if (item.offset == 0) return clipon::Image::read(item.file, options);
   if (item.size > options.max_file_bytes) {
     throw clipon::Error(clipon::ErrorCode::limit_exceeded, item.name + ": picture: too many bytes");

@@ -17,6 +17,7 @@ struct Item {
   std::string file;          // the picture, or the archive that holds it
   std::uint64_t offset = 0;  // in the archive; 0: the file is the picture
   std::uint64_t size = 0;    // in the archive
+  std::string missing{};     // why there is no picture to read; empty: there is one
 };
 
 struct Dataset {
