@@ -55,16 +55,29 @@ std::string read_text(const std::string& path) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-// A folder's label: what a .json object says, else the line of the same place in the list, else its name.
-std::vector<std::string> folder_labels(const std::vector<std::string>& folders, const std::string& labels_file) {
-  std::vector<std::string> labels;
-  if (labels_file.empty()) {
-    for (std::string name : folders) {
-      std::replace(name.begin(), name.end(), '_', ' ');
-      labels.push_back(name);
+// `_` reads as a space, which may make two names one: the second could never be right.  A labels file may repeat
+// itself, as OpenAI's names for ImageNet do.
+std::vector<std::string> names_of_folders(const std::string& root, const std::vector<std::string>& folders) {
+  std::vector<std::string> names;
+  std::unordered_map<std::string, std::string> owners;
+  for (const std::string& folder : folders) {
+    std::string name = folder;
+    std::replace(name.begin(), name.end(), '_', ' ');
+    const auto [owner, is_new] = owners.emplace(name, folder);
+    if (!is_new) {
+      throw UsageError(root + ": folders '" + owner->second + "' and '" + folder +
+                       "': expected different labels, found '" + name + "' for both");
     }
-    return labels;
+    names.push_back(std::move(name));
   }
+  return names;
+}
+
+// A folder's label: what a .json object says, else the line of the same place in the list, else its name.
+std::vector<std::string> folder_labels(const std::string& root, const std::vector<std::string>& folders,
+                                       const std::string& labels_file) {
+  std::vector<std::string> labels;
+  if (labels_file.empty()) return names_of_folders(root, folders);
   const auto json =
       labels_file.ends_with(".json") ? nlohmann::json::parse(read_text(labels_file), nullptr, false) : nlohmann::json();
   if (!json.is_object()) labels = read_texts(labels_file);
@@ -93,7 +106,7 @@ Dataset open_folders(const std::string& root, const DatasetOptions& options) {
   if (folders.empty()) throw UsageError(root + ": expected a folder for each class, found none");
   if (!options.group.empty()) throw UsageError("--group: expected a .csv or .tar files, found a folder");
   Dataset data;
-  data.labels = folder_labels(folders, options.labels_file);
+  data.labels = folder_labels(root, folders, options.labels_file);
   for (std::size_t label = 0; label < folders.size(); ++label) {
     for (const std::string& path : expand_pictures({(fs::path(root) / folders[label]).string()})) {
       data.items.push_back({path, label, 0, path});

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from test_commands import one_line
 
 from conftest import SAMPLES, Command
 
@@ -220,3 +221,16 @@ def test_mistakes_are_named(clipon: Command) -> None:
     done = clipon("evaluate", work / "classes", "--json", "--report", work / "r.html")
     assert done.returncode == 3 and "bad.png" in done.stderr
     assert json.loads(done.stdout)["failed"] == 1 and json.loads(done.stdout)["pictures"] == 1
+
+
+def test_folders_of_one_name_are_refused(clipon: Command) -> None:
+    for name in ("red apple", "red_apple", "house"):
+        (clipon.work / "data" / name).mkdir(parents=True)
+        shutil.copy(SAMPLES / "house.png", clipon.work / "data" / name)
+    for command in (("evaluate",), ("probe", "train", "--c", 1, "-o", clipon.work / "p.gguf")):
+        done = clipon(*command, clipon.work / "data")
+        assert done.returncode == 2, done.stderr
+        one_line(done.stderr, "folders 'red apple' and 'red_apple'", "expected different labels", "data: ")
+    labels = clipon.work / "labels.txt"
+    labels.write_text("house\nhouse\nred apple\n")  # a list may say so
+    assert evaluate(clipon, clipon.work / "data", "--labels-file", labels)["pictures"] == 3
