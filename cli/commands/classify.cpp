@@ -47,7 +47,8 @@ clipon::Classifier make_classifier(const ClassifyOptions& options, const Setting
 nlohmann::ordered_json calibrate(clipon::Classifier& classifier, const ClassifyOptions& options,
                                  const Settings& settings) {
   const Dataset data = read_labelled(options.calibrate);
-  const auto examples = embed_examples(classifier.model(), settings, data, classes_among(data, classifier.labels()));
+  const auto classes = classes_among(data, classifier.labels());
+  const auto examples = embed_examples(classifier.model(), settings, data, options.calibrate, classes);
   nlohmann::ordered_json rules = nlohmann::ordered_json::array();
   for (const auto& report : classifier.calibrate(examples.rows, examples.classes, options.target_precision)) {
     rules.push_back({{"rule", clipon::to_string(report.rule)},

@@ -80,7 +80,7 @@ void print_table(const std::vector<Run>& runs, const ProbeCurveOptions& options,
 ExitCode run_probe_curve(const ProbeCurveOptions& options, const Settings& settings) {
   const Dataset data = read_labelled(options.data);
   const clipon::Model model = load_model(settings);
-  Examples pool = embed_examples(model, settings, data, labels_of(data.items));
+  Examples pool = embed_examples(model, settings, data, options.data, labels_of(data.items));
   Examples test;
   std::size_t failed = pool.failed;
   if (options.test.empty()) {
@@ -89,7 +89,8 @@ ExitCode run_probe_curve(const ProbeCurveOptions& options, const Settings& setti
     pool = pool.part(split.kept);
   } else {
     const Dataset other = read_labelled(options.test);
-    test = embed_examples(model, settings, other, known_classes(other, options.test, data, options.data));
+    const auto classes = known_classes(other, options.test, data, options.data);
+    test = embed_examples(model, settings, other, options.test, classes);
     failed += test.failed;
   }
   if (test.names.empty()) throw UsageError(options.data + ": expected a class with two pictures or more, found none");

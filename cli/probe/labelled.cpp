@@ -48,7 +48,7 @@ Examples Examples::part(const std::vector<std::size_t>& indices) const {
 }
 
 Examples embed_examples(const clipon::Model& model, const Settings& settings, const Dataset& data,
-                        const std::vector<std::size_t>& classes) {
+                        const std::string& path, const std::vector<std::size_t>& classes) {
   const EmbeddedItems embedded = embed_items(model, settings, data.items);
   Examples all;
   all.rows = embedded.rows;
@@ -60,6 +60,9 @@ Examples embed_examples(const clipon::Model& model, const Settings& settings, co
   }
   const std::size_t failed = report_failures(all.names, embedded.status);
   if (failed > 0) all = all.part(good);
+  if (good.empty()) {
+    throw UsageError(path + ": expected pictures, found none of " + std::to_string(failed) + " that could be read");
+  }
   all.failed = failed;
   return all;
 }

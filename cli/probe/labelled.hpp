@@ -30,8 +30,9 @@ struct Examples {
   [[nodiscard]] Examples part(const std::vector<std::size_t>& indices) const;
 };
 
+/// Throws UsageError, naming `path`, where not one picture could be read.
 Examples embed_examples(const clipon::Model& model, const Settings& settings, const Dataset& data,
-                        const std::vector<std::size_t>& classes);
+                        const std::string& path, const std::vector<std::size_t>& classes);
 
 struct Split {
   std::vector<std::size_t> kept;

@@ -59,12 +59,12 @@ Trained train(const ProbeTrainOptions& options, const clipon::Model& model, cons
 ExitCode run_probe_train(const ProbeTrainOptions& options, const Settings& settings) {
   const Dataset data = read_labelled(options.data);
   const clipon::Model model = load_model(settings);
-  const Examples all = embed_examples(model, settings, data, labels_of(data.items));
+  const Examples all = embed_examples(model, settings, data, options.data, labels_of(data.items));
   Examples validation;
   if (!options.validation.empty()) {
     const Dataset more = read_labelled(options.validation);
     const auto classes = known_classes(more, options.validation, data, options.data);
-    validation = embed_examples(model, settings, more, classes);
+    validation = embed_examples(model, settings, more, options.validation, classes);
   }
   clipon::ProbeOptions how;
   std::optional<clipon::Classifier> zero_shot;

@@ -162,3 +162,24 @@ def test_probe_mistakes(clipon: Command) -> None:
         assert done.returncode == 2
         one_line(done.stderr, words)
     assert clipon("probe").returncode == 2
+
+
+def test_data_of_which_nothing_can_be_read(clipon: Command) -> None:
+    data, broken, probe = folders(clipon.work / "data"), clipon.work / "broken", clipon.work / "p.gguf"
+    for label in ("food", "animal"):
+        (broken / label).mkdir(parents=True)
+        (broken / label / "a.png").write_text("no picture")
+    for line in (
+        ("probe", "train", broken, "-o", probe),
+        ("probe", "train", broken, "-o", probe, "--c", 1),
+        ("probe", "train", data, "-o", probe, "--validation", broken),
+        ("probe", "curve", broken),
+        ("probe", "curve", data, "--test", broken),
+        ("classify", "--labels", "food,animal", "--calibrate", broken),
+    ):
+        done = clipon(*line)
+        assert (done.returncode, done.stdout) == (2, "")
+        *failures, last = done.stderr.splitlines()
+        assert last == f"clipon: {broken}: expected pictures, found none of 2 that could be read"
+        assert len(failures) == 2 and all("a.png: picture: expected JPEG" in line for line in failures)
+    assert not probe.exists()
