@@ -64,7 +64,7 @@ ExitCode run_search(const SearchOptions& options, const Settings& settings) {
                      index.head().fingerprint + ", found " + own.model + " " + own.fingerprint + " (--model)");
   }
   clipon::SearchOptions how;
-  how.top = options.top;
+  how.top = options.top == 0 ? index.size() : options.top;
   how.threads = settings.threads;
   how.isa = model.isa();
   std::vector<Found> found;
@@ -87,7 +87,9 @@ void add_search(CLI::App& app, const Settings& settings, Action& action) {
   auto options = std::make_shared<SearchOptions>();
   command->add_option("query", options->query, "Words or a picture file; \"a.jpg + snow - people\"")->required();
   command->add_option("--index", options->index, "The folder of the index")->default_val("clipon-index");
-  command->add_option("--top", options->top, "How many pictures to find")->capture_default_str();
+  command->add_option("--top", options->top, "How many pictures to find; 0: all")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   command->add_option("--html", options->html, "Write a page with the pictures found instead of a table");
   command->callback([=, &settings, &action] { action = [=, &settings] { return run_search(*options, settings); }; });
 }

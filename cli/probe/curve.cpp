@@ -145,7 +145,10 @@ void add_probe_curve(CLI::App& probe, const Settings& settings, Action& action) 
   command->add_option("--holdout", options->holdout, "Without --test: that share")
       ->check(CLI::Range(0.01, 0.9))
       ->capture_default_str();
-  command->add_option("--shots", options->shots, "Pictures a class")->delimiter(',')->capture_default_str();
+  command->add_option("--shots", options->shots, "Pictures a class")
+      ->delimiter(',')
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
   command->add_option("--repeats", options->repeats, "Draws of the pictures for each number")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();

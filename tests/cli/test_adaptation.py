@@ -183,3 +183,10 @@ def test_data_of_which_nothing_can_be_read(clipon: Command) -> None:
         assert last == f"clipon: {broken}: expected pictures, found none of 2 that could be read"
         assert len(failures) == 2 and all("a.png: picture: expected JPEG" in line for line in failures)
     assert not probe.exists()
+
+
+@pytest.mark.parametrize("shots", ["-1", "0", "1,0"])
+def test_shots_are_counted(clipon: Command, shots: str) -> None:
+    done = clipon("probe", "curve", folders(clipon.work / "data"), "--shots", shots, "--repeats", 1)
+    assert (done.returncode, done.stdout) == (2, "")
+    one_line(done.stderr, "--shots")

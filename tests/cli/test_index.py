@@ -83,8 +83,9 @@ def test_search_words_pictures_and_sums(clipon: Command, pictures: Path) -> None
         result = summary(clipon("search", *query, "--index", index, "--top", 5, "--json"))["results"]
         assert [r["path"] for r in result] == [paths[i] for i in np.argsort(-cosines)[:5]]
         np.testing.assert_allclose([r["cosine"] for r in result], np.sort(cosines)[::-1][:5], atol=1e-6)
-    table = clipon("search", "pizza", "--index", index, "--top", 2).stdout.splitlines()
-    assert len(table) == 2 and table[0].endswith("pizza.png")
+    for top, count in ((2, 2), (0, 12)):
+        table = clipon("search", "pizza", "--index", index, "--top", top).stdout.splitlines()
+        assert len(table) == count and table[0].endswith("pizza.png")
     sheet = clipon.work / "sheet.html"
     assert clipon("search", "a <b>pizza</b>", "--index", index, "--top", 3, "--html", sheet).returncode == 0
     page = sheet.read_text()
