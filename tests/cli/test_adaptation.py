@@ -190,3 +190,15 @@ def test_shots_are_counted(clipon: Command, shots: str) -> None:
     done = clipon("probe", "curve", folders(clipon.work / "data"), "--shots", shots, "--repeats", 1)
     assert (done.returncode, done.stdout) == (2, "")
     one_line(done.stderr, "--shots")
+
+
+def test_blanks_around_a_tab_are_no_part_of_a_label(clipon: Command) -> None:
+    labels = clipon.work / "labels.txt"
+    labels.write_text("cat \t kitten\npizza\t cake \tfood\n")
+    done = clipon("classify", PIZZA, "--labels-file", labels, "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["labels"] == ["cat", "pizza"]
+    plain = clipon.work / "plain.txt"
+    plain.write_text("cat\tkitten\npizza\tcake\tfood\n")
+    assert found == json.loads(clipon("classify", PIZZA, "--labels-file", plain, "--json").stdout)
