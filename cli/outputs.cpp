@@ -2,9 +2,12 @@
 
 #include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
 #include <clipon/format/write_file.hpp>
 #include <cstdio>
+#include <cstring>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <span>
 
@@ -40,6 +43,20 @@ void write_npy(const std::string& path, const std::vector<std::uint8_t>& values,
                const std::vector<std::ptrdiff_t>& shape) {
   const std::string header = npy_header("|u1", shape);
   clipon::format::write_file(path, std::as_bytes(std::span(header)), std::as_bytes(std::span(values)));
+}
+
+void expect_writable(const std::string& path) {
+  std::error_code error;
+  const auto status = std::filesystem::status(path, error);
+  const bool folder = std::filesystem::is_directory(status);
+  const bool link = std::filesystem::is_symlink(std::filesystem::symlink_status(path, error));
+  // as write_file does it: by a new file in the same folder
+  const bool replaced = !std::filesystem::exists(status) || (std::filesystem::is_regular_file(status) && !link);
+  const std::string parent = std::filesystem::path(path).parent_path() / ".";
+  const std::string& target = replaced ? parent : path;
+  if (!folder && ::access(target.c_str(), replaced ? W_OK | X_OK : W_OK) == 0) return;
+  const std::string why = std::strerror(folder ? EISDIR : errno);
+  throw clipon::Error(clipon::ErrorCode::io, path + ": can't write it: " + why);
 }
 
 void write_text(const std::string& path, const std::string& text) {

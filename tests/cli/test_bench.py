@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from test_commands import one_line
 
 from conftest import SAMPLES, Command
 
@@ -60,3 +61,25 @@ def test_mistakes(clipon: Command, arguments: tuple[str, ...], word: str) -> Non
     assert done.stdout == ""
     assert word in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_an_output_that_can_not_be_written_is_told_at_once(clipon: Command) -> None:
+    file, link = clipon.work / "file.json", clipon.work / "link.json"
+    file.write_text("old")
+    link.symlink_to(clipon.work)
+    for out, why in (
+        (clipon.work / "none" / "b.json", "No such file"),
+        (clipon.work, "Is a directory"),
+        (link, "Is a directory"),
+        (file / "b.json", "Not a directory"),
+    ):
+        done = clipon("bench", "--arch", "RN50x64", "--seconds", "3600", "--json", out, timeout=5)
+        assert (done.returncode, done.stdout) == (1, "")
+        one_line(done.stderr, f"{out}: can't write it: {why}")
+    assert file.read_text() == "old"
+    link.unlink()
+    link.symlink_to(clipon.work / "new.json")  # of a file to be
+    for out in (file, link):
+        done = clipon("bench", "--model", MODEL, "--tower", "text", "--batch", 1, "--seconds", 0, "--json", out)
+        assert done.returncode == 0, done.stderr
+    assert json.loads((clipon.work / "new.json").read_text())["results"]
