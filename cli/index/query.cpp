@@ -7,19 +7,19 @@
 
 namespace cli {
 
-std::vector<QueryTerm> parse_query(const std::string& text) {
+std::vector<QueryTerm> parse_query(const std::string& query) {
+  const std::string text = " " + query + " ";  // so that a sign at either end has a space on both sides, too
   std::vector<QueryTerm> terms;
   bool subtract = false;
-  for (std::size_t at = 0; at <= text.size();) {
+  for (std::size_t at = 0;;) {
     const std::size_t end = std::min({text.find(" + ", at), text.find(" - ", at), text.size()});
     const std::size_t first = text.find_first_not_of(' ', at);
-    if (first >= end) throw UsageError("query '" + text + "': expected words or a picture before and after + and -");
+    if (first >= end) throw UsageError("query '" + query + "': expected words or a picture before and after + and -");
     terms.push_back({text.substr(first, text.find_last_not_of(' ', end - 1) - first + 1), subtract});
-    if (end == text.size()) break;
+    if (end == text.size()) return terms;
     subtract = text[end + 1] == '-';
-    at = end + 3;
+    at = end + 2;  // the space after a sign may be the one before the next
   }
-  return terms;
 }
 
 clipon::Vector embed_query(const clipon::Model& model, const Settings& settings, const std::vector<QueryTerm>& terms) {

@@ -15,7 +15,7 @@ struct QueryTerm {
 };
 
 /// Terms divided by " + " and " - ".  Throws UsageError where one is empty.
-std::vector<QueryTerm> parse_query(const std::string& text);
+std::vector<QueryTerm> parse_query(const std::string& query);
 
 /// The sum of the terms' unit vectors, to unit length.
 clipon::Vector embed_query(const clipon::Model& model, const Settings& settings, const std::vector<QueryTerm>& terms);

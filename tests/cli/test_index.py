@@ -188,9 +188,11 @@ def test_mistakes_are_named(clipon: Command, pictures: Path, model32: Path) -> N
         assert done.returncode == 2 and "model" in done.stderr, done.stderr
     done = clipon("index", pictures, "--index", index, "--type", "int8")
     assert done.returncode == 2 and "stored as int8, found one by" in done.stderr
-    for query in ("+ pizza", "pizza + ", "a +  - b"):
+    for query in ("+ pizza", "pizza +", "pizza + ", "a +  - b", "pizza + + guitar", "pizza - -", "+"):
         done = clipon("search", query, "--index", index)
-        assert (done.returncode == 2) == (query != "+ pizza"), done.stderr  # a leading sign is part of the words
+        assert done.returncode == 2 and f"query '{query}': expected words or a picture before and after" in done.stderr
+    done = clipon("search", "pizza", "--index", index, "--top", -1)
+    assert done.returncode == 2 and "--top" in done.stderr and done.stdout == ""
     (index / "index.json").write_text("{}")
     done = clipon("search", "a", "--index", index)
     assert done.returncode == 1 and "clipon_index" in done.stderr
