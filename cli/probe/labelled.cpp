@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "evaluate/pictures.hpp"
 #include "outputs.hpp"
@@ -59,13 +60,24 @@ Examples embed_examples(const clipon::Model& model, const Settings& settings, co
     if (embedded.status[i].ok) good.push_back(i);
   }
   const std::size_t failed = report_failures(all.names, embedded.status);
-  if (failed > 0) all = all.part(good);
   if (good.empty()) {
     throw UsageError(path + ": expected pictures, found none of " + std::to_string(failed) + " that could be read");
   }
+  if (failed > 0) all = all.part(good);
   all.failed = failed;
   return all;
 }
+
+namespace {
+
+// Rounded up, but not where only the doubles are above a whole number: 100 * 0.07 is 7.000000000000001.  Fraction and
+// product are each off by half an epsilon at most.
+std::size_t share_of(std::size_t count, double fraction) {
+  constexpr double less = 1.0 - 4.0 * std::numeric_limits<double>::epsilon();
+  return static_cast<std::size_t>(std::ceil(static_cast<double>(count) * fraction * less));
+}
+
+}  // namespace
 
 Split hold_out(const std::vector<std::size_t>& classes, std::size_t class_count, double fraction, std::uint64_t seed) {
   Split split;
@@ -73,8 +85,7 @@ Split hold_out(const std::vector<std::size_t>& classes, std::size_t class_count,
   for (std::size_t first = 0; first < shuffled.size();) {
     std::size_t last = first;
     while (last < shuffled.size() && classes[shuffled[last]] == classes[shuffled[first]]) ++last;
-    const auto size = static_cast<double>(last - first);
-    const auto wanted = std::min(last - first - 1, static_cast<std::size_t>(std::ceil(size * fraction)));
+    const auto wanted = std::min(last - first - 1, share_of(last - first, fraction));
     const auto middle = shuffled.begin() + static_cast<std::ptrdiff_t>(first + wanted);
     split.held.insert(split.held.end(), shuffled.begin() + static_cast<std::ptrdiff_t>(first), middle);
     split.kept.insert(split.kept.end(), middle, shuffled.begin() + static_cast<std::ptrdiff_t>(last));

@@ -192,6 +192,20 @@ def test_shots_are_counted(clipon: Command, shots: str) -> None:
     one_line(done.stderr, "--shots")
 
 
+def test_a_share_that_is_whole_is_held_out_as_it_is(clipon: Command) -> None:
+    """100 * 0.07 is 7.000000000000001."""
+    for label in ("house", "pizza"):
+        (clipon.work / "data" / label).mkdir(parents=True)
+        for i in range(100):
+            (clipon.work / "data" / label / f"{i}.png").symlink_to(SAMPLES / f"{label}.png")
+    for share, held in (("0.07", 14), ("0.071", 16)):
+        done = clipon(
+            "probe", "curve", clipon.work / "data", "--holdout", share, "--shots", 1, "--repeats", 1, "--json"
+        )
+        assert done.returncode == 0, done.stderr
+        assert len(json.loads(done.stdout)["test"]) == held
+
+
 def test_blanks_around_a_tab_are_no_part_of_a_label(clipon: Command) -> None:
     labels = clipon.work / "labels.txt"
     labels.write_text("cat \t kitten\npizza\t cake \tfood\n")
