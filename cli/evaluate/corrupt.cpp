@@ -81,29 +81,29 @@ Pixels jpeg(const Pixels& pixels, std::ptrdiff_t side, int quality) {
   return {data.data(), data.data() + pixels.size()};
 }
 
-// Averages of squares, each as large as before.
-Pixels pixelate(const Pixels& pixels, std::ptrdiff_t side, double factor) {
-  const auto cells = std::max<std::ptrdiff_t>(static_cast<std::ptrdiff_t>(static_cast<double>(side) * factor), 1);
-  Pixels out(pixels.size());
-  const auto edge = [&](std::ptrdiff_t cell) { return cell * side / cells; };
-  for (std::ptrdiff_t cy = 0; cy < cells; ++cy) {
-    for (std::ptrdiff_t cx = 0; cx < cells; ++cx) {
+// One pass along x of Pillow's BOX filter, down to `cells` and up again; the picture comes out transposed.  A cell is
+// the mean, rounded, of the pixels whose centres lie in it; a pixel shows the cell that its centre lies in.
+Pixels pixelate_pass(const Pixels& in, std::ptrdiff_t side, std::ptrdiff_t cells) {
+  Pixels out(in.size());
+  for (std::ptrdiff_t x = 0; x < side; ++x) {
+    const std::ptrdiff_t cell = (2 * x + 1) * cells / (2 * side);
+    const std::ptrdiff_t first = (2 * cell * side + cells) / (2 * cells);
+    const std::ptrdiff_t count = (2 * (cell + 1) * side + cells) / (2 * cells) - first;
+    for (std::ptrdiff_t y = 0; y < side; ++y) {
       for (std::ptrdiff_t c = 0; c < 3; ++c) {
-        const auto each = [&](const auto& visit) {
-          for (std::ptrdiff_t y = edge(cy); y < edge(cy + 1); ++y) {
-            for (std::ptrdiff_t x = edge(cx); x < edge(cx + 1); ++x) {
-              visit(static_cast<std::size_t>((y * side + x) * 3 + c));
-            }
-          }
-        };
-        double sum = 0.0;
-        each([&](std::size_t at) { sum += pixels[at]; });
-        const auto area = static_cast<double>((edge(cy + 1) - edge(cy)) * (edge(cx + 1) - edge(cx)));
-        each([&](std::size_t at) { out[at] = to_byte(sum / area); });
+        std::ptrdiff_t sum = 0;
+        for (std::ptrdiff_t i = 0; i < count; ++i) sum += in[static_cast<std::size_t>((y * side + first + i) * 3 + c)];
+        const auto at = static_cast<std::size_t>((x * side + y) * 3 + c);
+        out[at] = static_cast<std::uint8_t>((2 * sum + count) / (2 * count));
       }
     }
   }
   return out;
+}
+
+Pixels pixelate(const Pixels& pixels, std::ptrdiff_t side, double factor) {
+  const auto cells = std::max<std::ptrdiff_t>(static_cast<std::ptrdiff_t>(static_cast<double>(side) * factor), 1);
+  return pixelate_pass(pixelate_pass(pixels, side, cells), side, cells);
 }
 
 }  // namespace
