@@ -7,16 +7,6 @@ namespace cli {
 
 namespace {
 
-// Blanks around a tab are no part of a name, as those around a line are none.
-std::vector<clipon::Label> read_label_lines(const std::string& path) {
-  auto labels = clipon::read_labels(path);
-  for (auto& [name, synonyms] : labels) {
-    name = std::string(clipon::format::trimmed(name));
-    for (std::string& synonym : synonyms) synonym = std::string(clipon::format::trimmed(synonym));
-  }
-  return labels;
-}
-
 // ["cat", "dog"], or {"cat": ["kitten"], "dog": []}: a label's synonyms.
 std::vector<clipon::Label> read_json_labels(const std::string& path) {
   const auto bytes = clipon::format::read_file(path, 1u << 30, "labels");
@@ -97,7 +87,7 @@ std::vector<clipon::Label> ClassifierOptions::read_labels() const {
   std::vector<clipon::Label> all;
   for (const std::string& label : labels) all.push_back({std::string(clipon::format::trimmed(label)), {}});  // "a, b"
   if (!labels_file.empty()) {
-    const auto more = labels_file.ends_with(".json") ? read_json_labels(labels_file) : read_label_lines(labels_file);
+    const auto more = labels_file.ends_with(".json") ? read_json_labels(labels_file) : clipon::read_labels(labels_file);
     all.insert(all.end(), more.begin(), more.end());
   }
   if (all.empty()) throw UsageError("labels: expected at least one (--labels a,b,c or --labels-file FILE)");

@@ -5,13 +5,12 @@
 #include <algorithm>
 #include <clipon/format/read_file.hpp>
 #include <filesystem>
-#include <map>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <unordered_map>
 
 #include "evaluate/csv.hpp"
-#include "evaluate/tar.hpp"
+#include "evaluate/names.hpp"
+#include "evaluate/shard.hpp"
 #include "inputs.hpp"
 #include "settings.hpp"
 
@@ -22,33 +21,6 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::uint64_t kMaxTableBytes = 1ull << 30;
-
-// Strings, each with a number, in the order of their first use; closed where the user gave the list.
-class Names {
- public:
-  explicit Names(std::vector<std::string> known = {}) : closed_(!known.empty()) {
-    for (std::string& name : known) add(std::move(name));
-  }
-  std::size_t number(const std::string& name, const std::string& where) {
-    const auto found = numbers_.find(name);
-    if (found != numbers_.end()) return found->second;
-    if (closed_) throw UsageError(where + ": expected a label of the labels file, found '" + name + "'");
-    return add(name);
-  }
-  std::vector<std::string> take() { return std::move(names_); }
-  [[nodiscard]] std::size_t size() const { return names_.size(); }
-  [[nodiscard]] bool closed() const { return closed_; }
-
- private:
-  std::size_t add(std::string name) {
-    numbers_.emplace(name, names_.size());
-    names_.push_back(std::move(name));
-    return names_.size() - 1;
-  }
-  bool closed_;
-  std::vector<std::string> names_;
-  std::unordered_map<std::string, std::size_t> numbers_;
-};
 
 std::string read_text(const std::string& path) {
   const auto bytes = clipon::format::read_file(path, kMaxTableBytes, "table");
@@ -142,108 +114,6 @@ Dataset open_csv(const std::string& path, const DatasetOptions& options, Names& 
   return data;
 }
 
-// One sample of a shard: the files that share a key.
-struct Sample {
-  std::optional<TarEntry> picture;
-  std::optional<std::string> label;
-  std::string label_from;  // the extension of the file that gave it
-  std::optional<std::string> group;
-  std::string other;  // the extension of a file that is no picture, label or group to clipon
-};
-
-class ShardReader {
- public:
-  ShardReader(const DatasetOptions& options, Names& labels, Names& groups)
-      : options_(options), labels_(labels), groups_(groups) {}
-
-  void read(const std::string& path, Dataset& data) {
-    const clipon::format::MappedFile file(path, true, "archive");
-    std::map<std::string, Sample> samples;
-    for (const TarEntry& entry : list_tar(path)) {
-      const std::size_t slash = entry.name.rfind('/');
-      const std::size_t dot = entry.name.find('.', slash == std::string::npos ? 0 : slash + 1);
-      if (dot == std::string::npos) continue;
-      const std::string extension = lower_case(entry.name.substr(dot + 1));
-      const auto text = [&] {
-        std::string content(reinterpret_cast<const char*>(file.bytes().data()) + entry.offset, entry.size);
-        while (!content.empty() && std::isspace(static_cast<unsigned char>(content.back())) != 0) content.pop_back();
-        return content;
-      };
-      Sample& sample = samples[entry.name.substr(0, dot)];
-      if (extension == "jpg" || extension == "jpeg" || extension == "png" || extension == "bmp") {
-        sample.picture = entry;
-      } else if (extension == "cls" || (extension == "txt" && !sample.label)) {
-        sample.label = text();
-        sample.label_from = extension;
-      } else if (extension == "json") {
-        take_json(text(), path + "/" + entry.name, sample);
-      } else if (sample.other.empty()) {
-        sample.other = extension;
-      }
-    }
-    for (const auto& [key, sample] : samples) add(path, key, sample, data);
-  }
-
- private:
-  void take_json(const std::string& text, const std::string& name, Sample& sample) const {
-    const auto json = nlohmann::json::parse(text, nullptr, false);
-    if (!json.is_object()) return;
-    if (!sample.label && json.contains("label") && json["label"].is_string()) {
-      sample.label = json["label"];
-      sample.label_from = "json";
-    }
-    if (options_.group.empty() || !json.contains(options_.group)) return;
-    const auto& group = json[options_.group];
-    if (group.is_structured() || group.is_null()) {
-      throw UsageError(name + ": '" + options_.group + "': expected a string, a number or a truth value");
-    }
-    sample.group = group.is_string() ? group.get<std::string>() : group.dump();
-  }
-
-  void add(const std::string& path, const std::string& key, const Sample& sample, Dataset& data) {
-    const std::string name = path + "/" + key;
-    const std::string other = sample.other.empty() ? "none" : "." + sample.other;
-    if (!sample.picture && !sample.label) return;
-    if (!sample.label) throw UsageError(name + ": expected .cls, .txt or .json with the label, found " + other);
-    if (!options_.group.empty() && !sample.group) {
-      throw UsageError(name + ": expected '" + options_.group + "' in its .json, found none");
-    }
-    Item item{name, label_number(sample, name), groups_.number(sample.group.value_or(""), name), path};
-    if (sample.picture) {
-      item.offset = sample.picture->offset;
-      item.size = sample.picture->size;
-    } else {
-      item.missing = "expected .jpg, .jpeg, .png or .bmp beside the label, found " + other;
-    }
-    data.items.push_back(std::move(item));
-  }
-
-  // A .cls of digits counts in the list of labels.
-  std::size_t label_number(const Sample& sample, const std::string& name) {
-    const std::string& label = *sample.label;
-    const auto line_ends = std::count(label.begin(), label.end(), '\n');
-    if (line_ends > 0) {
-      throw UsageError(name + "." + sample.label_from + ": expected a label of one line, found " +
-                       std::to_string(line_ends + 1) + " lines (captions are no labels)");
-    }
-    const bool digits = !label.empty() && label.find_first_not_of("0123456789") == std::string::npos;
-    if (digits && !labels_.closed() && sample.label_from == "cls") {
-      throw UsageError(name + ".cls: expected a list of names to count class " + label +
-                       " in, found none (classnames.txt beside or above the shards, or evaluate --labels-file)");
-    }
-    if (!digits || !labels_.closed()) return labels_.number(label, name);
-    const std::size_t number = label.size() > 9 ? labels_.size() : std::stoul(label);
-    if (number >= labels_.size()) {
-      throw UsageError(name + ": expected a class below " + std::to_string(labels_.size()) + ", found " + label);
-    }
-    return number;
-  }
-
-  const DatasetOptions& options_;
-  Names& labels_;
-  Names& groups_;
-};
-
 }  // namespace
 
 Dataset open_dataset(const DatasetOptions& options) {
@@ -261,8 +131,7 @@ Dataset open_dataset(const DatasetOptions& options) {
   Names groups;
   Dataset data;
   if (shards) {
-    ShardReader reader(options, labels, groups);
-    for (const std::string& path : options.paths) reader.read(path, data);
+    for (const std::string& path : options.paths) read_shard(path, options.group, labels, groups, data.items);
   } else {
     data = open_csv(first, options, labels, groups);
   }

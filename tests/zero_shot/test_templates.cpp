@@ -35,7 +35,7 @@ TEST_CASE("files of templates and of labels with synonyms") {
   write("");
   CHECK(support::code_of([&] { (void)read_templates(path); }) == ErrorCode::invalid_argument);
   CHECK(support::code_of([&] { (void)read_labels(path); }) == ErrorCode::invalid_argument);
-  write("cat\tkitten\ttom cat\ndog\n");
+  write("cat \t kitten\ttom cat \ndog\n");
   const auto labels = read_labels(path);
   REQUIRE(labels.size() == 2);
   CHECK(labels[0].name == "cat");

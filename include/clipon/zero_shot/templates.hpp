@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "clipon/error.hpp"
@@ -79,14 +80,16 @@ inline std::vector<std::string> read_templates(const std::string& path) {
   return lines;
 }
 
-/// One label a line, its synonyms after it, separated by tabs.  Throws Error io, or invalid_argument for none.
+/// One label a line, its synonyms after it, separated by tabs; blanks around each are no part of it.  Throws Error io,
+/// or invalid_argument for none.
 inline std::vector<Label> read_labels(const std::string& path) {
   std::vector<Label> labels;
   for (const std::string& line : detail::read_prompt_lines(path, "labels")) {
     Label label;
     for (std::size_t at = 0; at <= line.size();) {
       const std::size_t end = std::min(line.find('\t', at), line.size());
-      (at == 0 ? label.name : label.synonyms.emplace_back()) = line.substr(at, end - at);
+      const std::string_view name = format::trimmed(std::string_view(line).substr(at, end - at));
+      (at == 0 ? label.name : label.synonyms.emplace_back()) = name;
       at = end + 1;
     }
     labels.push_back(std::move(label));
