@@ -1,4 +1,4 @@
-// Made-up embeddings of the demo model's width.
+// Embeddings: made-up ones, and those of the sample pictures.
 #pragma once
 
 #include <cmath>
@@ -34,6 +34,12 @@ inline clipon::Matrix clustered_rows(Random& random, Eigen::Index n, Eigen::Inde
     for (Eigen::Index k = 0; k < width; ++k) rows(i, k) = static_cast<float>(double{rows(i, k)} / std::sqrt(sum));
   }
   return rows;
+}
+
+/// [1, d] of models/samples/NAME.png by the demo model.
+inline clipon::Matrix sample_embedding(const std::string& name) {
+  const auto image = clipon::Image::read(source_path("models/samples/" + name + ".png"));
+  return demo_model().embed_images(std::vector<clipon::Image>{image});
 }
 
 inline double dot(const clipon::Matrix& a, Eigen::Index i, const clipon::Matrix& b, Eigen::Index j) {

@@ -71,3 +71,35 @@ TEST_CASE("a picture of 1 x 10,000 pixels is cropped without being blown up") {
     CHECK(int{out.back()} == 200);
   }
 }
+
+TEST_CASE("own pixels may have a stride; squash changes both sides, shortest cuts the middle out") {
+  std::vector<std::uint8_t> rows(2 * 20, 7);
+  for (std::size_t i = 0; i < 12; ++i) rows[i / 6 * 20 + i % 6] = static_cast<std::uint8_t>(i);
+  const Image image = Image::from_rgb(rows.data(), 2, 2, 20);
+  for (std::size_t i = 0; i < 12; ++i) CHECK(int{image.pixels().data.data()[i]} == static_cast<int>(i));
+  const auto& table = kernels::select_table(Isa::best);
+  image::Pixels pixels(12, 4, image::Layout::gray);
+  for (index_t i = 0; i < 48; ++i) pixels.data.data()[i] = static_cast<std::uint8_t>(i % 12 < 4 ? 0 : 200);
+  image::PreprocessConfig config;
+  config.size = 4;
+  std::uint8_t out[48];
+  image::preprocess(table, pixels, config, out);
+  CHECK(int{out[0]} == 200);  // the middle has nothing of the dark third
+  config.resize_mode = image::ResizeMode::squash;
+  image::preprocess(table, pixels, config, out);
+  CHECK(int{out[0]} == 0);
+  CHECK(support::code_of([&] { image::preprocess(table, image::Pixels(), config, out); }) ==
+        ErrorCode::invalid_argument);
+}
+
+TEST_CASE("inks to RGB: black and each ink subtract") {
+  std::uint8_t rgb[3];
+  const auto found = [&](std::array<std::uint8_t, 4> inks) {
+    image::to_rgb(image::Layout::cmyk, inks.data(), rgb);
+    return std::vector<int>(rgb, rgb + 3);
+  };
+  CHECK(found({0, 0, 0, 0}) == std::vector<int>{255, 255, 255});
+  CHECK(found({0, 0, 0, 255}) == std::vector<int>{0, 0, 0});
+  CHECK(found({255, 0, 0, 0}) == std::vector<int>{0, 255, 255});
+  CHECK(found({0, 128, 0, 155}) == std::vector<int>{100, 50, 100});
+}

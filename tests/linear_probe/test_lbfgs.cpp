@@ -41,3 +41,16 @@ TEST_CASE("a quadratic of very unequal curvatures, and Rosenbrock's valley") {
   p = {-1.2, 1.0};
   CHECK_FALSE(minimise_lbfgs(rosenbrock, p, options).converged);
 }
+
+TEST_CASE("a minimisation that runs out of iterations tells the gradient where it ended") {
+  const auto square = [](const std::vector<double>& x, std::vector<double>& gradient) {
+    gradient[0] = 2.0 * x[0];
+    return x[0] * x[0];
+  };
+  std::vector<double> x = {100.0};
+  LbfgsOptions options;
+  options.max_iterations = 1;
+  const LbfgsResult found = minimise_lbfgs(square, x, options);
+  CHECK_FALSE(found.converged);
+  CHECK(found.greatest_gradient == std::fabs(2.0 * x[0]));
+}

@@ -291,3 +291,88 @@ TEST_CASE("embeddings that failed are no shots and no right answers") {
   data.rows(1, 1) = std::nanf("");
   CHECK(support::code_of([&] { (void)TipAdapter(classifier, data.rows, data.classes); }) == ErrorCode::not_finite);
 }
+
+TEST_CASE("a probe's answers: W x + b, rows that lie apart, none for what is not finite, one chosen") {
+  const Model& model = support::demo_model();
+  const Data data = make(89, 40, 1.0f);
+  std::vector<std::size_t> classes = data.classes;
+  for (std::size_t i = 0; i < 20; ++i) classes[i] = 0;  // unequal shares: the bias is not 0
+  const auto probe = LinearProbe::train(model, data.rows, classes, kProbeLabels);
+  const Eigen::Index width = data.rows.cols();
+  Matrix apart = Matrix::Ones(40, width + 5);
+  apart.leftCols(width) = data.rows;
+  CHECK(LinearProbe::train(model, apart.leftCols(width), classes, kProbeLabels).weights() == probe.weights());
+  const Matrix logits = probe.logits(apart.leftCols(width));
+  for (Eigen::Index i = 0; i < 40; ++i) {
+    for (Eigen::Index j = 0; j < 3; ++j) {
+      const double bias = double{probe.bias()[static_cast<std::size_t>(j)]};
+      CHECK(double{logits(i, j)} ==
+            doctest::Approx(support::dot(data.rows, i, probe.weights(), j) + bias).epsilon(1e-4));
+    }
+  }
+  Matrix rows = data.rows.topRows(2);
+  rows(0, 3) = std::nanf("");
+  const auto found = probe.classify_embeddings(rows, 99);
+  CHECK(found[0].empty());
+  REQUIRE(found[1].size() == 3);
+  CHECK(found[1][0].chosen);
+  CHECK_FALSE(found[1][1].chosen);
+  CHECK(support::code_of([&] { (void)probe.accuracy(rows, data.classes); }) == ErrorCode::invalid_argument);
+}
+
+TEST_CASE("training keeps to its limits, and needs examples") {
+  const Model& model = support::demo_model();
+  const Data data = make(90, 30, 2.0f);
+  ProbeOptions options;
+  options.max_iterations = 1;
+  CHECK(LinearProbe::train(model, data.rows, data.classes, kProbeLabels, options).fit().iterations == 1);
+  CHECK_FALSE(LinearProbe::train(model, data.rows, data.classes, kProbeLabels, options).fit().converged);
+  options = {};
+  options.gradient_tolerance = 0.5;  // met by the start
+  CHECK(LinearProbe::train(model, data.rows, data.classes, kProbeLabels, options).fit().iterations == 0);
+  CHECK(support::code_of([&] {
+          (void)LinearProbe::train(model, data.rows.topRows(0), std::vector<std::size_t>{}, kProbeLabels);
+        }) == ErrorCode::invalid_argument);
+}
+
+TEST_CASE("the sweep: from 1e-6 to 1e6, eighths of a decade around the best") {
+  const Model& model = support::demo_model();
+  const Data data = make(91, 12, 2.0f);
+  const Data validation = make(92, 60, 4.0f);
+  std::vector<SweepStep> tried(3);  // what it holds goes
+  const double c =
+      choose_c(model, data.rows, data.classes, validation.rows, validation.classes, kProbeLabels, {}, &tried);
+  REQUIRE(tried.size() > 7);
+  CHECK(tried.front().c / 1e-6 == doctest::Approx(1.0));
+  CHECK(tried.back().c / 1e6 == doctest::Approx(1.0));
+  CHECK(std::any_of(tried.begin(), tried.end(), [&](const SweepStep& step) {
+    return std::fabs(std::log10(step.c / c)) > 0.12 && std::fabs(std::log10(step.c / c)) < 0.13;
+  }));
+  std::vector<std::size_t> wrong = validation.classes;
+  wrong[3] = 3;
+  CHECK(support::code_of([&] {
+          (void)choose_c(model, data.rows, data.classes, validation.rows, wrong, kProbeLabels, {});
+        }) == ErrorCode::invalid_argument);
+}
+
+TEST_CASE("shots are the same on every machine and in every version") {
+  CHECK(choose_shots(std::vector<std::size_t>(10, 0), 1, 5, 1) == std::vector<std::size_t>{1, 7, 3, 9, 4});
+}
+
+TEST_CASE("Tip-Adapter: many queries and shots that lie apart; what does not fit is refused") {
+  const Model& model = support::demo_model();
+  const Classifier classifier(model, kProbeLabels);
+  const Data shots = make(93, 6, 1.0f);
+  const Data queries = make(94, 1300, 1.0f);  // more than a block
+  const Eigen::Index width = shots.rows.cols();
+  Matrix apart = Matrix::Ones(6, width + 5);
+  apart.leftCols(width) = shots.rows;
+  const TipAdapter adapter(classifier, apart.leftCols(width), shots.classes);
+  const Matrix all = adapter.logits(queries.rows);
+  CHECK(all.bottomRows(1) == TipAdapter(classifier, shots.rows, shots.classes).logits(queries.rows.bottomRows(1)));
+  CHECK(support::code_of([&] { const TipAdapter wrong(classifier, shots.rows.topRows(5), shots.classes); }) ==
+        ErrorCode::invalid_argument);
+  CHECK(support::code_of([&] { const TipAdapter wrong(classifier, shots.rows.leftCols(8), shots.classes); }) ==
+        ErrorCode::invalid_argument);
+  CHECK(support::code_of([&] { (void)adapter.logits(queries.rows.leftCols(8)); }) == ErrorCode::invalid_argument);
+}

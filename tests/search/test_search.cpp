@@ -177,3 +177,58 @@ TEST_CASE("stored vectors: types that are none of theirs, and rows of tiny numbe
   CHECK(levels[2] == 64);  // 63.5, to the even one
   CHECK(levels[3] == 0);
 }
+
+TEST_CASE("of equal rows the lower is found first, wherever they lie") {
+  Matrix rows = Matrix::Zero(9000, 8);
+  for (const Eigen::Index r : {8999, 17, 5000, 2100}) rows(r, 0) = 1.0f;
+  StoredVectors store(DataType::f32, 8);
+  store.append(rows);
+  Vector query = Vector::Zero(8);
+  query(0) = 1.0f;
+  SearchOptions options;
+  options.top = 3;
+  options.threads = 2;
+  const auto found = search(store.view(), query, options);
+  REQUIRE(found.size() == 3);
+  CHECK(found[0].row == 17);
+  CHECK(found[1].row == 2100);
+  CHECK(found[2].row == 5000);
+}
+
+TEST_CASE("stored vectors: rows that lie apart, a row of zeros as int8; views that make no sense") {
+  support::Random random(45);
+  Matrix apart = Matrix::Ones(3, 13);
+  apart.leftCols(8) = support::unit_rows(random, 3, 8);
+  apart.leftCols(8).row(1).setZero();
+  const Vector query = apart.leftCols(8).row(2).transpose();
+  for (const DataType type : {DataType::f32, DataType::f16, DataType::i8}) {
+    StoredVectors store(type, 8);
+    store.append(apart.leftCols(8));
+    const auto found = search(store.view(), query);
+    REQUIRE(found.size() == 3);
+    CHECK(found[0].row == 2);
+    CHECK(double{found[0].score} == doctest::Approx(1.0).epsilon(0.02));
+    for (const Match& match : found) {
+      if (match.row == 1) CHECK(match.score == 0.0f);
+    }
+  }
+  CHECK(support::code_of([] { StoredVectors(DataType::f32, 0); }) == ErrorCode::invalid_argument);
+  const std::int8_t byte[8] = {};
+  CHECK(support::code_of([&] { (void)search({byte, DataType::i8, 1, 8}, query); }) == ErrorCode::invalid_argument);
+  CHECK(support::code_of([&] { (void)search({byte, DataType::f32, -1, 8}, query); }) == ErrorCode::invalid_argument);
+  CHECK(support::code_of([&] { (void)search({byte, DataType::f32, 1, 0}, Vector(0)); }) == ErrorCode::invalid_argument);
+}
+
+TEST_CASE("duplicate_groups: exactly the least score is near; a score is the product with the group's first row") {
+  Matrix rows = Matrix::Zero(3, 4);
+  rows.row(0) << 1.0f, 0.0f, 0.0f, 0.0f;
+  rows.row(1) << 0.0f, -1.0f, 0.0f, 0.0f;
+  rows.row(2) << 0.5f, 0.5f, 0.5f, 0.5f;
+  StoredVectors store(DataType::f32, 4);
+  store.append(rows);
+  const auto groups = duplicate_groups(store.view(), 0.5f);
+  REQUIRE(groups.size() == 1);
+  REQUIRE(groups[0].size() == 2);
+  CHECK(groups[0][1].row == 2);
+  CHECK(groups[0][1].score == 0.5f);
+}

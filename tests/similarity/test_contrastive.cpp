@@ -96,3 +96,59 @@ TEST_CASE("pairs that are none are refused") {
   CHECK(support::code_of([&] { (void)contrastive_gradients(model, two, two, 0.0f); }) == ErrorCode::invalid_argument);
   CHECK(support::code_of([&] { (void)contrastive_loss(two.leftCols(1)); }) == ErrorCode::invalid_argument);
 }
+
+TEST_CASE("gradients beyond the first block of pairs, as sums of the softmaxes written out") {
+  const Model& model = support::demo_model();
+  support::Random random(63);
+  const Eigen::Index n = 1300;
+  const Matrix images = support::unit_rows(random, n, 8);
+  const Matrix texts = support::unit_rows(random, n, 8);
+  const auto found = contrastive_gradients(model, images, texts, 10.0f);
+  std::vector<double> by_text(static_cast<std::size_t>(n));
+  for (Eigen::Index j = 0; j < n; ++j) {
+    for (Eigen::Index i = 0; i < n; ++i)
+      by_text[static_cast<std::size_t>(j)] += std::exp(10.0 * support::dot(images, i, texts, j));
+  }
+  for (const Eigen::Index i : {Eigen::Index{0}, n - 1}) {
+    double by_image = 0.0;
+    for (Eigen::Index j = 0; j < n; ++j) by_image += std::exp(10.0 * support::dot(images, i, texts, j));
+    for (Eigen::Index k = 0; k < 8; ++k) {
+      double expected = -2.0 * double{texts(i, k)};
+      for (Eigen::Index j = 0; j < n; ++j) {
+        const double e = std::exp(10.0 * support::dot(images, i, texts, j));
+        expected += (e / by_image + e / by_text[static_cast<std::size_t>(j)]) * double{texts(j, k)};
+      }
+      expected *= 10.0 / (2.0 * static_cast<double>(n));
+      CHECK(std::fabs(double{found.images(i, k)} - expected) < 1e-6);
+    }
+  }
+}
+
+TEST_CASE("large logits do not overflow; no pairs, and pairs of two widths, are refused; nothing is like nothing") {
+  const Model& model = support::demo_model();
+  const Matrix large = 1000.0f * Matrix::Identity(3, 3);
+  CHECK(contrastive_loss(large) == doctest::Approx(0.0));
+  float numbers[2] = {1000.0f, 999.0f};
+  softmax(numbers, 2);
+  CHECK(double{numbers[0]} == doctest::Approx(1.0 / (1.0 + std::exp(-1.0))));
+  CHECK(support::code_of([&] { (void)contrastive_loss(Matrix(0, 0)); }) == ErrorCode::invalid_argument);
+  CHECK(support::code_of([&] { (void)contrastive_loss(model, Matrix(0, 4), Matrix(0, 4), 1.0f); }) ==
+        ErrorCode::invalid_argument);
+  CHECK(support::code_of([&] { (void)contrastive_loss(model, Matrix::Ones(2, 4), Matrix::Ones(2, 8), 1.0f); }) ==
+        ErrorCode::invalid_argument);
+}
+
+TEST_CASE("cosines of rows that lie apart, and of none") {
+  const Model& model = support::demo_model();
+  support::Random random(64);
+  const Matrix images = support::unit_rows(random, 5, 16);
+  const Matrix texts = support::unit_rows(random, 4, 16);
+  Matrix images_apart = Matrix::Ones(5, 21);
+  Matrix texts_apart = Matrix::Ones(4, 23);
+  images_apart.leftCols(16) = images;
+  texts_apart.leftCols(16) = texts;
+  const Matrix expected = similarity(model, images, texts);
+  CHECK(similarity(model, images_apart.leftCols(16), texts_apart.leftCols(16)) == expected);
+  CHECK(std::fabs(double{expected(4, 3)} - support::dot(images, 4, texts, 3)) < 1e-6);
+  CHECK(similarity(model, images.topRows(0), texts).rows() == 0);
+}

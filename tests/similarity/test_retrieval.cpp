@@ -60,3 +60,19 @@ TEST_CASE("recall: who failed and who has no partner is never found") {
   CHECK(found.image_to_text == none);
   CHECK(found.text_to_image == none);
 }
+
+TEST_CASE("recall: of equal texts the first is nearer; a picture without a text is never found; nothing to look for") {
+  const Model& model = support::demo_model();
+  const Matrix images = Matrix::Identity(3, 3);
+  Matrix texts = Matrix::Zero(3, 3);
+  texts(0, 0) = texts(1, 0) = texts(2, 1) = 1.0f;  // texts 0 and 1 are equal
+  const std::vector<std::size_t> ks = {1, 2, 3};
+  const std::vector<std::size_t> owner = {1, 0, 1};  // picture 0's text is the second of the equal ones; 2 has none
+  const Recall found = recall_at(model, images, texts, owner, ks);
+  CHECK(found.image_to_text[0] == doctest::Approx(1.0 / 3.0));
+  CHECK(found.image_to_text[1] == doctest::Approx(2.0 / 3.0));
+  CHECK(found.image_to_text[2] == doctest::Approx(2.0 / 3.0));
+  const std::vector<std::size_t> few = {1, 0};
+  CHECK(support::code_of([&] { (void)recall_at(model, images, texts, few, ks); }) == ErrorCode::invalid_argument);
+  CHECK(recall_at(model, images, texts.topRows(0), {}, ks).text_to_image[0] == 0.0);
+}

@@ -67,3 +67,71 @@ TEST_CASE("the context length counts start and end; truncation keeps the end") {
   CHECK(ids.size() == 32);
   CHECK(ids.back() == tokenizer.config().end_token_id);
 }
+
+TEST_CASE("numeric references by the rules of HTML 5") {
+  const auto unescaped = [](const std::string& text) {
+    return text::encode_utf8(text::html_unescape(text::decode_utf8(text)));
+  };
+  CHECK(unescaped("&#65;&#x41;&#X4a;&#x4A;") == "AAJJ");
+  CHECK(unescaped("&#128;&#x99;") == "\xe2\x82\xac\xe2\x84\xa2");  // meant as Windows-1252
+  const std::string replaced = "\xef\xbf\xbd";
+  for (const char* reference : {"&#0;", "&#xd800;", "&#xdfff;", "&#x110000;", "&#4294967361;", "&#x100000041;"}) {
+    CAPTURE(reference);
+    CHECK(unescaped(reference) == replaced);
+  }
+  for (const char* reference : {"&#1;", "&#11;", "&#127;", "&#xfdd0;", "&#xffff;", "&#x1fffe;"}) {
+    CAPTURE(reference);
+    CHECK(unescaped(reference).empty());
+  }
+  CHECK(unescaped("&#18446744073709551681;") == replaced);  // 2^64 + 65: no wrapping round
+  CHECK(unescaped("&ltx &Aacutex &lt") == "<x \xc3\x81x <");
+}
+
+TEST_CASE("cleaning: control characters, quotes, terminal escapes, sigma, Hangul, order of marks") {
+  const auto cleaned = [](const std::string& text, text::Cleaning how = text::Cleaning::ftfy) {
+    return text::encode_utf8(text::clean(text::decode_utf8(text), how));
+  };
+  CHECK(cleaned("a\x7f"
+                "b\xef\xbb\xbf"
+                "c\x0b"
+                "d\xef\xbf\xbc"
+                "e\xe2\x81\xaa"
+                "f") == "abcdef");
+  CHECK(cleaned("\xca\xbc\xe2\x80\x9b\xe2\x80\x9f") == "''\"");
+  CHECK(cleaned("\033[1;31mred\033[0m") == "red");
+  CHECK(cleaned("\xef\xac\x81") == "fi");                                                      // a ligature
+  CHECK(cleaned("\xce\x91\xce\xa3 \xce\xa3\xce\x91") == "\xce\xb1\xcf\x82 \xcf\x83\xce\xb1");  // final sigma
+  CHECK(cleaned("\xce\xa3") == "\xcf\x83");                                      // none without a letter before it
+  CHECK(cleaned("\xce\x91'\xce\xa3'\xce\x91") == "\xce\xb1'\xcf\x83'\xce\xb1");  // none, past what has no case
+  CHECK(cleaned("\xe1\x84\x80\xe1\x85\xa1\xe1\x86\xa7") == "\xea\xb0\x80\xe1\x86\xa7");  // no third part
+  CHECK(cleaned("\xe1\x84\x80\xe1\x85\xa1\xe1\x86\xa8") == "\xea\xb0\x81");              // Hangul of three parts
+  CHECK(cleaned("a\xcc\x81\xcc\xa3") == "\xe1\xba\xa1\xcc\x81");                         // the mark below is first
+  CHECK(cleaned("a <\n&amp;eacute;") == "a < \xc3\xa9");
+  CHECK(cleaned("a <\n&EACUTE;") == "a < &eacute;");  // after a '<' only what html.unescape knows
+  CHECK(cleaned("\x1c"
+                "a\x1f",
+                text::Cleaning::basic) == "a");  // what str.strip takes for white space
+  CHECK(cleaned("\xe2\x80\x9c", text::Cleaning::basic) == "\xe2\x80\x9c");
+  CHECK(cleaned("&amp;lt;", text::Cleaning::basic) == "<");
+}
+
+TEST_CASE("merges recovered from a vocabulary are those that made it") {
+  const std::vector<std::string> tokens = {"a",  "b",       "c",   "a</w>",   "b</w>", "c</w>",
+                                           "ab", "abc</w>", "abc", "special", "bc</w>"};
+  CHECK(text::recover_merges(tokens) == std::vector<std::string>{"a b", "ab c</w>", "ab c", "b c</w>"});
+}
+
+TEST_CASE("the start may be spelled too; a text of exactly max_bytes is read; messages cut between characters") {
+  const auto& tokenizer = support::demo_model().tokenizer();
+  CHECK(tokenizer.encode("<|startoftext|>") == std::vector<std::int32_t>{tokenizer.config().start_token_id});
+  TokenizeOptions options;
+  options.max_bytes = 3;
+  CHECK_NOTHROW((void)tokenizer.encode("cat", options));
+  CHECK(support::code_of([&] { (void)tokenizer.encode("cats", options); }) == ErrorCode::text_too_long);
+  try {
+    (void)tokenizer.encode(std::string(39, 'a') + "\xc3\xa9\xc3\xa9", options);
+    FAIL("expected an error");
+  } catch (const Error& error) {
+    CHECK(std::string(error.what()).find(std::string(39, 'a') + "...") != std::string::npos);
+  }
+}

@@ -102,3 +102,58 @@ TEST_CASE("calibrating leaves out pictures that failed") {
   rows.fill(std::nanf(""));
   CHECK(support::code_of([&] { (void)classifier.calibrate(rows, truth, 0.9); }) == ErrorCode::invalid_argument);
 }
+
+TEST_CASE("right and wrong answers of one score are accepted together or not at all") {
+  const std::vector<float> scores = {0.9f, 0.9f};
+  const auto found = detail::cut_for_precision(RejectRule::cosine, scores, {1, 0}, {1, 1}, 1.0);
+  CHECK(found.coverage == 0.0);
+  CHECK(found.threshold > 0.9f);
+  CHECK(auroc(scores, {}) == 0.5);
+}
+
+TEST_CASE("a report's AUROCs are those of its own rule's scores; without a background there is no rule of it") {
+  const Model& model = support::demo_model();
+  support::Random random(52);
+  const std::vector<std::string> labels = {"pizza", "guitar", "house"};
+  ClassifyOptions options;
+  options.background = {"something"};
+  Classifier classifier(model, labels, options);
+  const Matrix rows = support::clustered_rows(random, 200, model.embed_dim(), classifier.prototypes(), 3.0f);
+  std::vector<std::size_t> truth;
+  for (std::size_t i = 0; i < 200; ++i) truth.push_back(i % 4 == 3 ? Classifier::kUnknown : i % 4);
+  const Ranking ranking = classifier.rank(rows, 1);
+  const auto reports = classifier.calibrate(rows, truth, 0.9);
+  REQUIRE(reports.size() == 3);
+  for (const RuleReport& report : reports) {
+    std::vector<float> known;
+    std::vector<float> unknown;
+    for (std::size_t i = 0; i < 200; ++i) {
+      const float score = report.rule == RejectRule::cosine   ? ranking.cosine[i]
+                          : report.rule == RejectRule::margin ? ranking.margin[i]
+                                                              : ranking.cosine[i] - ranking.background[i];
+      (truth[i] != Classifier::kUnknown ? known : unknown).push_back(score);
+    }
+    CHECK(report.auroc_known == auroc(known, unknown));
+  }
+  Classifier without(model, labels);
+  CHECK(without.calibrate(rows, truth, 0.9).size() == 2);
+  CHECK(support::code_of([&] { (void)without.calibrate(rows, truth, 1.5); }) == ErrorCode::invalid_argument);
+  options.multi_label = true;
+  Classifier multi(model, labels, options);
+  CHECK(support::code_of([&] { (void)multi.calibrate(rows, truth, 0.9); }) == ErrorCode::invalid_argument);
+}
+
+TEST_CASE("calibration switches the other rules off, that of the background too") {
+  const Model& model = support::demo_model();
+  support::Random random(53);
+  ClassifyOptions options;
+  options.background = {"something"};
+  Classifier classifier(model, std::vector<std::string>{"pizza", "guitar"}, options);
+  const Matrix nothing = classifier.prototypes().bottomRows(1);
+  const Matrix rows = support::clustered_rows(random, 50, model.embed_dim(), nothing, 1.0f);
+  const Ranking ranking = classifier.rank(rows, 1);
+  CHECK(ranking.cosine[0] < ranking.background[0]);
+  const std::vector<std::size_t> truth(ranking.index.begin(), ranking.index.end());  // every answer is right
+  CHECK(classifier.calibrate(rows, truth, 1.0)[0].coverage == 1.0);
+  for (const auto& found : classifier.classify_embeddings(rows)) CHECK(found[0].chosen);
+}

@@ -1,10 +1,5 @@
-// Prototypes, decisions, changes of the label list, saved files; on the embedded model.
-#include <unistd.h>
-
+// Prototypes, decisions, changes of the label list; on the embedded model.
 #include <cmath>
-#include <cstdio>
-#include <filesystem>
-#include <fstream>
 
 #include "embeddings.hpp"
 #include "support.hpp"
@@ -15,20 +10,6 @@ namespace {
 
 const std::vector<std::string> kLabels = {"pizza", "guitar", "house", "red apple"};
 const std::vector<std::string> kTemplates = {"{}", "a picture of {}", "an emoji of {}"};
-
-Matrix sample(const char* name) {
-  const auto image = Image::read(support::source_path(std::string("models/samples/") + name + ".png"));
-  return support::demo_model().embed_images(std::vector<Image>{image});
-}
-
-// Removes its file.
-struct Temporary {
-  std::string path;
-  explicit Temporary(const char* name)
-      : path((std::filesystem::temp_directory_path() / (std::to_string(::getpid()) + name)).string()) {}
-  Temporary(const Temporary&) = delete;
-  ~Temporary() { std::remove(path.c_str()); }
-};
 
 }  // namespace
 
@@ -124,7 +105,7 @@ TEST_CASE("ranking many rows: the same answers whatever the number of rows, labe
 
 TEST_CASE("unknown: by cosine, by margin, by background; top and temperature") {
   const Model& model = support::demo_model();
-  const Matrix pizza = sample("pizza");
+  const Matrix pizza = support::sample_embedding("pizza");
   ClassifyOptions options;
   options.top = 2;
   const auto plain = Classifier(model, kLabels, options).classify_embeddings(pizza)[0];
@@ -153,7 +134,7 @@ TEST_CASE("unknown: by cosine, by margin, by background; top and temperature") {
 
 TEST_CASE("multi-label: each label's probability is its softmax against the background alone") {
   const Model& model = support::demo_model();
-  const Matrix pizza = sample("pizza");
+  const Matrix pizza = support::sample_embedding("pizza");
   ClassifyOptions options;
   options.multi_label = true;
   options.background = {"a picture"};
@@ -192,73 +173,12 @@ TEST_CASE("labels come and go without touching the others' prototypes") {
   shrunk.remove_labels({"cat", "guitar"});
   CHECK(shrunk.labels() == std::vector<std::string>{"pizza", "house", "red apple"});
   CHECK(shrunk.prototypes() == Classifier(model, {"pizza", "house", "red apple"}, options).prototypes());
-  CHECK(shrunk.classify_embeddings(sample("house"))[0][0].label == "house");
+  CHECK(shrunk.classify_embeddings(support::sample_embedding("house"))[0][0].label == "house");
   CHECK(support::code_of([&] { shrunk.remove_labels({"zebra"}); }) == ErrorCode::invalid_argument);
   CHECK(support::code_of([&] {
           shrunk.remove_labels({"pizza", "house", "red apple"});
         }) == ErrorCode::invalid_argument);
   CHECK(shrunk.labels().size() == 3);
-}
-
-TEST_CASE("a saved classifier answers as before; another model's is refused, and so is a damaged one") {
-  const Model& model = support::demo_model();
-  const Temporary file("classifier.gguf");
-  ClassifyOptions options;
-  options.templates = kTemplates;
-  options.background = {"something"};
-  options.temperature = 1.5f;
-  options.top = 2;
-  options.reject.min_margin = 0.01f;
-  const Classifier made(model, std::vector<Label>{{"pizza", {"a slice of pizza"}}, {"house", {}}}, options);
-  made.save(file.path);
-  Classifier loaded = Classifier::load(model, file.path);
-  CHECK(loaded.labels() == made.labels());
-  CHECK(loaded.prototypes() == made.prototypes());
-  const auto before = made.classify_embeddings(sample("pizza"))[0];
-  const auto after = loaded.classify_embeddings(sample("pizza"))[0];
-  REQUIRE(after.size() == before.size());
-  CHECK(after[0].probability == before[0].probability);
-  CHECK(after[0].chosen == before[0].chosen);
-  loaded.add_labels(std::vector<std::string>{"guitar"});  // templates are kept too
-  CHECK(loaded.labels().size() == 3);
-
-  std::ifstream stream(file.path, std::ios::binary);
-  std::string bytes((std::istreambuf_iterator<char>(stream)), {});
-  const auto rewrite = [&](const std::string& changed) {
-    std::ofstream(file.path, std::ios::binary | std::ios::trunc)
-        .write(changed.data(), static_cast<std::streamsize>(changed.size()));
-  };
-  std::string other = bytes;
-  other[other.find("clipon.model_fingerprint") + 24 + 4] ^= 1;  // after the key: its type, then the number
-  rewrite(other);
-  CHECK(support::code_of([&] { (void)Classifier::load(model, file.path); }) == ErrorCode::bad_value);
-  std::string damaged = bytes;
-  damaged[damaged.size() - 40] ^= 1;
-  rewrite(damaged);
-  CHECK(support::code_of([&] { (void)Classifier::load(model, file.path); }) == ErrorCode::checksum_mismatch);
-  for (std::size_t length = 0; length < bytes.size(); length += 97) {
-    rewrite(bytes.substr(0, length));
-    CHECK_THROWS_AS((void)Classifier::load(model, file.path), Error);
-  }
-}
-
-TEST_CASE("a saved classifier: any top, and counts of synonyms that it has") {
-  const Model& model = support::demo_model();
-  const Temporary file("counts.gguf");
-  ClassifyOptions options;
-  options.top = (std::size_t{1} << 32) + 1;
-  Classifier(model, {"pizza", "house"}, options).save(file.path);
-  CHECK(Classifier::load(model, file.path).classify_embeddings(sample("pizza"))[0].size() == 2);
-
-  std::ifstream stream(file.path, std::ios::binary);
-  std::string bytes((std::istreambuf_iterator<char>(stream)), {});
-  const std::string key = "clipon.synonym_counts";
-  const std::size_t counts =
-      bytes.find(key) + key.size() + 4 + 4 + 8;  // after the type, the elements' and their number
-  REQUIRE(bytes.substr(counts, 8) == std::string(8, '\0'));
-  bytes.replace(counts + 4, 4, support::raw(4000000000u));
-  std::ofstream(file.path, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  CHECK(support::code_of([&] { (void)Classifier::load(model, file.path); }) == ErrorCode::bad_value);
 }
 
 TEST_CASE("labels and texts may be lists in braces of any length") {
@@ -317,4 +237,74 @@ TEST_CASE("labels and templates that make no sense are refused by name") {
     options.temperature = temperature;
     CHECK(refused({"cat"}, options) == ErrorCode::invalid_argument);
   }
+}
+
+TEST_CASE("few labels and many, with a background, for many rows that lie apart: a softmax written out") {
+  LoadOptions one;
+  one.threads = 1;  // a block of rows is then longer than a step of 64
+  const Model model = Model::load_demo(one);
+  const Eigen::Index width = model.embed_dim();
+  support::Random random(44);
+  Matrix apart = Matrix::Ones(600, width + 5);
+  apart.leftCols(width) = support::unit_rows(random, 600, width);
+  ClassifyOptions options;
+  options.background = {"something", "an object"};
+  for (const int count : {3, 40}) {
+    CAPTURE(count);
+    std::vector<std::string> labels;
+    for (int i = 0; i < count; ++i) labels.push_back("thing " + std::to_string(i));
+    const Classifier classifier(model, labels, options);
+    const Ranking ranking = classifier.rank(apart.leftCols(width), 1);
+    for (Eigen::Index i = 0; i < 600; ++i) {
+      double best = -2.0;
+      double background = -2.0;
+      double sum = 0.0;
+      for (Eigen::Index j = 0; j < count + 2; ++j) {
+        double cosine = 0.0;
+        for (Eigen::Index k = 0; k < width; ++k) cosine += double{apart(i, k)} * double{classifier.prototypes()(j, k)};
+        (j < count ? best : background) = std::max(j < count ? best : background, cosine);
+        sum += std::exp(double{model.logit_scale()} * cosine);
+      }
+      const auto at = static_cast<std::size_t>(i);
+      REQUIRE(double{ranking.cosine[at]} == doctest::Approx(best).epsilon(1e-5));
+      REQUIRE(double{ranking.background[at]} == doctest::Approx(background).epsilon(1e-5));
+      REQUIRE(std::fabs(double{ranking.probability[at]} - std::exp(double{model.logit_scale()} * best) / sum) < 1e-5);
+    }
+  }
+}
+
+TEST_CASE("of equal labels the first is best, however many are shown; a lone label's margin; more than there are") {
+  const Model& model = support::demo_model();
+  support::Random random(45);
+  const Matrix rows = support::unit_rows(random, 3, model.embed_dim());
+  const Ranking equal = Classifier(model, std::vector<std::string>(130, "cat")).rank(rows, 100);
+  for (std::size_t k = 0; k < 100; ++k) CHECK(equal.index[k] == static_cast<std::int32_t>(k));
+  const Ranking alone = Classifier(model, {"cat"}).rank(rows);
+  CHECK(alone.margin[1] == alone.cosine[1] + 1.0f);
+  CHECK(Classifier(model, {"cat", "dog"}).classify_embeddings(rows, 9)[2].size() == 2);
+}
+
+TEST_CASE("an answer that reaches its threshold exactly is chosen") {
+  const Model& model = support::demo_model();
+  const Matrix pizza = support::sample_embedding("pizza");
+  ClassifyOptions options;
+  options.background = {"umbrella"};
+  const Ranking found = Classifier(model, kLabels, options).rank(pizza, 1);
+  options.reject = {found.cosine[0], found.margin[0], found.cosine[0] - found.background[0]};
+  CHECK(Classifier(model, kLabels, options).classify_embeddings(pizza)[0][0].chosen);
+}
+
+TEST_CASE("synonyms are checked as labels are, and the options of tokenizing reach them") {
+  const Model& model = support::demo_model();
+  CHECK(support::code_of([&] {
+          const Classifier c(model, {{"cat", {" "}}, {"dog", {}}});
+        }) == ErrorCode::invalid_argument);
+  CHECK(support::code_of([&] { const Classifier c(model, {"cat", "\t"}); }) == ErrorCode::invalid_argument);
+  std::string label;
+  for (int i = 0; i < 60; ++i) label += "cat ";
+  CHECK(support::code_of([&] { const Classifier c(model, std::vector<std::string>{label}); }) ==
+        ErrorCode::text_too_long);
+  ClassifyOptions options;
+  options.tokenize.truncate = true;
+  CHECK_NOTHROW(Classifier(model, std::vector<std::string>{label}, options));
 }
