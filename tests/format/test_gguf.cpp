@@ -47,6 +47,34 @@ TEST_CASE("what a key or tensor is not is refused by code") {
   CHECK(support::code_of([&] { weights.finish(); }) == ErrorCode::bad_value);  // nobody asked for b
 }
 
+TEST_CASE("arrays of numbers of every unsigned and every real type; other types are refused") {
+  enum : std::uint32_t { u8 = 0, u16 = 2, i32 = 5, u64 = 10, f64 = 12 };  // as GGUF numbers them
+  ModelFile made = sample();
+  made.numbers<std::uint8_t>("u8", u8, {1, 255});
+  made.numbers<std::uint16_t>("u16", u16, {2, 65535});
+  made.numbers<std::uint32_t>("u32", support::kU32, {3, 4294967295u});
+  made.numbers<std::uint64_t>("u64", u64, {4, 1ull << 63});
+  made.numbers<std::int32_t>("i32", i32, {5, -5});
+  made.numbers<float>("f32", support::kF32, {0.5f, -2.0f});
+  made.numbers<double>("f64", f64, {0.1, -2.0});
+  const auto bytes = made.bytes();
+  const format::Gguf file = parse(bytes);
+  const auto& keys = file.metadata();
+  using Numbers = std::vector<std::uint64_t>;
+  CHECK(keys.numbers("u8") == Numbers{1, 255});
+  CHECK(keys.numbers("u16") == Numbers{2, 65535});
+  CHECK(keys.numbers("u32") == Numbers{3, 4294967295u});
+  CHECK(keys.numbers("u64") == Numbers{4, 1ull << 63});
+  CHECK(keys.reals("f32") == std::vector<double>{0.5, -2.0});
+  CHECK(keys.reals("f64") == std::vector<double>{0.1, -2.0});
+  for (const char* key : {"i32", "f32", "f64"}) {
+    CHECK(support::code_of([&] { (void)keys.numbers(key); }) == ErrorCode::bad_type);
+  }
+  for (const char* key : {"i32", "u32"}) {
+    CHECK(support::code_of([&] { (void)keys.reals(key); }) == ErrorCode::bad_type);
+  }
+}
+
 TEST_CASE("a file cut at any byte is refused") {
   const auto bytes = sample().bytes();
   for (std::size_t n = 0; n < bytes.size(); ++n) {

@@ -1,6 +1,7 @@
 // JPEG headers, and what their Exif orientation does: read in either byte order, the picture turned upright.
 #include <clipon/image/jpeg.hpp>
 #include <clipon/image/orientation.hpp>
+#include <fstream>
 #include <string>
 
 #include "support.hpp"
@@ -87,4 +88,18 @@ TEST_CASE(
   CHECK(image::sound_huffman_tables(std::as_bytes(std::span(table)).first(17 + 256)));
   table[15] = '\x02';
   CHECK_FALSE(image::sound_huffman_tables(std::as_bytes(std::span(table))));
+}
+
+TEST_CASE("a JPEG is turned if asked to, and as it lies if not, as the reference has it") {
+  std::ifstream stream(support::golden_path("pictures/rgb.jpg"), std::ios::binary);
+  std::string file((std::istreambuf_iterator<char>(stream)), {});
+  file.insert(2, segment('\xe1', exif(true, 6)));
+  const Image lying = Image::decode(std::as_bytes(std::span(file)));
+  DecodeOptions options;
+  options.apply_exif_orientation = true;
+  const Image upright = Image::decode(std::as_bytes(std::span(file)), options);
+  REQUIRE(lying.pixels().width != lying.pixels().height);
+  CHECK(upright.pixels().width == lying.pixels().height);
+  CHECK(upright.pixels().height == lying.pixels().width);
+  CHECK(lying.pixels().width == Image::read(support::golden_path("pictures/rgb.jpg")).pixels().width);
 }

@@ -64,3 +64,14 @@ TEST_CASE("a file's parameters are counted without the scales of int8 rows") {
   };
   CHECK(count(bytes) == count(floats));
 }
+
+TEST_CASE("models of clip.cpp's format are told apart by their weights") {
+  support::TinyShape shape;
+  shape.strict = false;
+  support::ModelFile file = support::tiny_model(shape);
+  const Model first = Model::load_from_memory(file.bytes());
+  file.tensor_named("v.post_ln.weight").data.replace(0, 4, support::raw(0.5f));
+  const Model second = Model::load_from_memory(file.bytes());
+  CHECK(first.info().fingerprint == Model::load_from_memory(support::tiny_model(shape).bytes()).info().fingerprint);
+  CHECK(first.info().fingerprint != second.info().fingerprint);
+}

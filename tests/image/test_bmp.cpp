@@ -1,0 +1,95 @@
+// Bitmaps: pixels of each palette depth, which palettes are interpolated as gray, headers that are refused.
+#include <clipon/image/decode.hpp>
+#include <cstdint>
+#include <numeric>
+
+#include "model_file.hpp"
+#include "support.hpp"
+
+using namespace clipon;
+
+namespace {
+
+// One row of `row.size() * 8 / bits` pixels; palette: 0x00RRGGBB; colours: what the header says of their number.
+struct Bitmap {
+  std::uint16_t bits = 8;
+  std::vector<std::uint32_t> palette;
+  std::uint32_t colours = 0;
+  std::string row = std::string("\0\1\2\3", 4);
+  std::uint32_t header = 40;
+  std::uint32_t start_earlier = 0;
+};
+
+std::string bytes_of(const Bitmap& b) {
+  const auto width = static_cast<std::uint32_t>(b.row.size() * 8 / b.bits);
+  const auto start = static_cast<std::uint32_t>(54 + 4 * b.palette.size()) - b.start_earlier;
+  std::string file = "BM" + std::string(8, '\0') + support::raw(start) + support::raw(b.header) + support::raw(width) +
+                     support::raw(std::uint32_t{1}) + support::raw(std::uint16_t{1}) + support::raw(b.bits) +
+                     std::string(16, '\0') + support::raw(b.colours) + std::string(4, '\0');
+  for (const std::uint32_t colour : b.palette) file += support::raw(colour);
+  return file + b.row + std::string((4 - b.row.size() % 4) % 4, '\0');
+}
+
+image::Pixels decode(const Bitmap& b) {
+  const std::string file = bytes_of(b);
+  return image::decode(std::as_bytes(std::span(file)), {});
+}
+
+std::vector<std::uint32_t> gray_ramp(std::uint32_t n) {
+  std::vector<std::uint32_t> palette(n);
+  for (std::uint32_t i = 0; i < n; ++i) palette[i] = i * 0x010101u;
+  return palette;
+}
+
+}  // namespace
+
+TEST_CASE("palette bitmaps of 1, 4 and 8 bits have their palette's colours, the most significant bits first") {
+  std::vector<std::uint32_t> palette(256);
+  for (std::uint32_t i = 0; i < 256; ++i) palette[i] = 0x102030u + i;
+  const auto blues = [&](std::uint16_t bits, const std::string& row) {
+    Bitmap b;
+    b.bits = bits;
+    b.palette.assign(palette.begin(), palette.begin() + (std::ptrdiff_t{1} << bits));
+    b.row = row;
+    const image::Pixels pixels = decode(b);
+    CHECK(pixels.nearest);
+    std::vector<int> found;
+    for (index_t x = 0; x < pixels.width; ++x) {
+      CHECK(pixels.data.data()[3 * x] == 0x10);
+      CHECK(pixels.data.data()[3 * x + 1] == 0x20);
+      found.push_back(pixels.data.data()[3 * x + 2] - 0x30);
+    }
+    return found;
+  };
+  CHECK(blues(8, std::string("\0\2\x7f\1", 4)) == std::vector<int>{0, 2, 127, 1});
+  CHECK(blues(4, "\x1f\xa0") == std::vector<int>{1, 15, 10, 0});
+  CHECK(blues(1, "\xb1") == std::vector<int>{1, 0, 1, 1, 0, 0, 0, 1});
+}
+
+TEST_CASE("a palette that is its own index is gray and interpolated, if all its colours are and they are not two") {
+  Bitmap b;
+  b.palette = gray_ramp(256);
+  CHECK_FALSE(decode(b).nearest);
+  b.palette[255] = 0;
+  CHECK(decode(b).nearest);
+  b.palette = gray_ramp(4);
+  b.colours = 4;
+  CHECK_FALSE(decode(b).nearest);
+  b.colours = 5;  // one more than there are
+  CHECK(decode(b).nearest);
+  b.palette = gray_ramp(2);
+  b.colours = 2;
+  b.row = std::string("\0\1\0\1", 4);
+  CHECK(decode(b).nearest);
+}
+
+TEST_CASE("bitmaps of OS/2, and pixels within the header, are refused") {
+  Bitmap b;
+  b.palette = gray_ramp(256);
+  b.header = 12;
+  CHECK(support::code_of([&] { (void)decode(b); }) == ErrorCode::image_unsupported);
+  b.header = 40;
+  b.palette = {};
+  b.start_earlier = 1;
+  CHECK(support::code_of([&] { (void)decode(b); }) == ErrorCode::image_corrupt);
+}
