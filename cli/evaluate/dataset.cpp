@@ -37,8 +37,10 @@ std::vector<std::string> names_of_folders(const std::string& root, const std::ve
     std::replace(name.begin(), name.end(), '_', ' ');
     const auto [owner, is_new] = owners.emplace(name, folder);
     if (!is_new) {
-      throw UsageError(root + ": folders '" + owner->second + "' and '" + folder +
-                       "': expected different labels, found '" + name + "' for both");
+      std::string message = root;
+      message.append(": folders '").append(owner->second).append("' and '").append(folder);
+      message.append("': expected different labels, found '").append(name).append("' for both");
+      throw UsageError(message);
     }
     names.push_back(std::move(name));
   }
