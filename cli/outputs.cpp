@@ -47,14 +47,12 @@ void write_npy(const std::string& path, const std::vector<std::uint8_t>& values,
 
 void expect_writable(const std::string& path) {
   std::error_code error;
-  const auto status = std::filesystem::status(path, error);
-  const bool folder = std::filesystem::is_directory(status);
-  const bool link = std::filesystem::is_symlink(std::filesystem::symlink_status(path, error));
-  // as write_file does it: by a new file in the same folder
-  const bool replaced = !std::filesystem::exists(status) || (std::filesystem::is_regular_file(status) && !link);
+  const bool folder = std::filesystem::is_directory(path, error);
+  // a link to nothing is written to, but makes a file
+  const bool makes_a_file = clipon::format::is_replaced(path) || !std::filesystem::exists(path, error);
   const std::string parent = std::filesystem::path(path).parent_path() / ".";
-  const std::string& target = replaced ? parent : path;
-  if (!folder && ::access(target.c_str(), replaced ? W_OK | X_OK : W_OK) == 0) return;
+  const std::string& target = makes_a_file ? parent : path;
+  if (!folder && ::access(target.c_str(), makes_a_file ? W_OK | X_OK : W_OK) == 0) return;
   const std::string why = std::strerror(folder ? EISDIR : errno);
   throw clipon::Error(clipon::ErrorCode::io, path + ": can't write it: " + why);
 }

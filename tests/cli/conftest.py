@@ -47,6 +47,7 @@ def model32(tmp_path_factory: pytest.TempPathFactory) -> Path:
     spec = importlib.util.spec_from_file_location("converter_conftest", CONVERTER / "tests/conftest.py")
     assert spec is not None and spec.loader is not None
     sys.path.insert(0, str(CONVERTER))
+    sys.path.append(str(CONVERTER / "tests"))  # what that conftest imports
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     folder = tmp_path_factory.mktemp("model32")

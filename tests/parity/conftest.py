@@ -14,6 +14,7 @@ TESTS = Path(__file__).resolve().parent.parent
 GOLDEN = TESTS / "golden"
 CONVERTER = TESTS.parent / "weights_converter"
 sys.path.insert(0, str(CONVERTER))
+sys.path.append(str(CONVERTER / "tests"))  # huggingface_names; last, since it has a conftest of its own
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

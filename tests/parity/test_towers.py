@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from huggingface_names import to_huggingface
 
 from clipon_convert.reference_model import ReferenceModel
 from clipon_convert.sources import openai
@@ -69,7 +70,7 @@ def test_transformers(arch: str, made, pictures: list[Path], texts: list[str]) -
         },
     )
     model = CLIPModel(config).eval()
-    state = {name: torch.from_numpy(values.copy()) for name, values in huggingface_names(source.weights).items()}
+    state = {name: torch.from_numpy(values.copy()) for name, values in to_huggingface(source.weights).items()}
     missing, unexpected = model.load_state_dict(state, strict=False)
     assert not unexpected
     assert all(name.endswith("position_ids") for name in missing)
@@ -83,45 +84,3 @@ def test_transformers(arch: str, made, pictures: list[Path], texts: list[str]) -
         text_features = model.text_projection(model.text_model(input_ids=ids).pooler_output).numpy()
     assert worst_row(clipon.images(pictures), image_features) < CLIPON
     assert worst_row(clipon.texts(texts), text_features) < CLIPON
-
-
-def huggingface_names(weights: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """OpenAI's names to transformers'."""
-    plain = {
-        "token_embedding.weight": "text_model.embeddings.token_embedding.weight",
-        "positional_embedding": "text_model.embeddings.position_embedding.weight",
-        "visual.class_embedding": "vision_model.embeddings.class_embedding",
-        "visual.conv1.weight": "vision_model.embeddings.patch_embedding.weight",
-        "visual.positional_embedding": "vision_model.embeddings.position_embedding.weight",
-        "logit_scale": "logit_scale",
-    }
-    replaced = [
-        ("visual.transformer.resblocks", "vision_model.encoder.layers"),
-        ("transformer.resblocks", "text_model.encoder.layers"),
-        ("visual.ln_pre", "vision_model.pre_layrnorm"),
-        ("visual.ln_post", "vision_model.post_layernorm"),
-        ("ln_final", "text_model.final_layer_norm"),
-        ("ln_1", "layer_norm1"),
-        ("ln_2", "layer_norm2"),
-        ("mlp.c_fc", "mlp.fc1"),
-        ("mlp.c_proj", "mlp.fc2"),
-        ("attn.out_proj", "self_attn.out_proj"),
-    ]
-    out = {}
-    for name, values in weights.items():
-        if name in plain:
-            out[plain[name]] = values
-        elif name == "visual.proj":
-            out["visual_projection.weight"] = values.T
-        elif name == "text_projection":
-            out["text_projection.weight"] = values.T
-        else:
-            for old, new in replaced:
-                name = name.replace(old, new)
-            if "attn.in_proj" in name:
-                stem, kind = name.replace("attn.in_proj_", "self_attn. ").split(" ")
-                for letter, rows in zip("qkv", np.split(values, 3), strict=True):
-                    out[f"{stem}{letter}_proj.{kind}"] = rows
-            else:
-                out[name] = values
-    return out

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from huggingface_names import to_huggingface
 from safetensors.numpy import save_file
 
 from clipon_convert.vocabulary import from_merges
@@ -80,46 +81,6 @@ def source(tmp_path: Path, weights: dict[str, np.ndarray]) -> Path:
     path = tmp_path / "model.safetensors"
     save_file(weights, path)
     return path
-
-
-def to_huggingface(weights: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    names = {
-        "token_embedding.weight": "text_model.embeddings.token_embedding.weight",
-        "positional_embedding": "text_model.embeddings.position_embedding.weight",
-        "visual.class_embedding": "vision_model.embeddings.class_embedding",
-        "visual.conv1.weight": "vision_model.embeddings.patch_embedding.weight",
-        "visual.positional_embedding": "vision_model.embeddings.position_embedding.weight",
-        "logit_scale": "logit_scale",
-    }
-    out = {}
-    for name, values in weights.items():
-        if name in names:
-            out[names[name]] = values
-        elif name in ("text_projection", "visual.proj"):
-            target = "text_projection.weight" if name == "text_projection" else "visual_projection.weight"
-            out[target] = np.ascontiguousarray(values.T)
-        elif "resblocks" in name:
-            tower = "vision_model" if name.startswith("visual") else "text_model"
-            number, part = name.split("resblocks.")[1].split(".", 1)
-            stem = f"{tower}.encoder.layers.{number}."
-            for a, b in (("ln_1", "layer_norm1"), ("ln_2", "layer_norm2"), ("mlp.c_fc", "mlp.fc1"),
-                         ("mlp.c_proj", "mlp.fc2"), ("attn.out_proj", "self_attn.out_proj")):  # fmt: skip
-                part = part.replace(a, b)
-            if "in_proj" in part:
-                kind = part.rsplit("_", 1)[1]
-                for letter, rows in zip("qkv", np.split(values, 3), strict=True):
-                    out[f"{stem}self_attn.{letter}_proj.{kind}"] = rows.copy()
-            else:
-                out[stem + part] = values
-        else:
-            norms = {
-                "visual.ln_pre": "vision_model.pre_layrnorm",
-                "visual.ln_post": "vision_model.post_layernorm",
-                "ln_final": "text_model.final_layer_norm",
-            }
-            stem, part = name.rsplit(".", 1)
-            out[f"{norms[stem]}.{part}"] = values
-    return out
 
 
 def huggingface_folder(weights: dict[str, np.ndarray], folder: Path, activation: str = "quick_gelu") -> Path:

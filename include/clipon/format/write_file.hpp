@@ -31,12 +31,17 @@ inline std::FILE* open_beside(const std::string& path, std::string& name) {
 
 }  // namespace detail
 
+/// Whether write_file puts a new file in the place of `path`, rather than writing to what is there.
+inline bool is_replaced(const std::string& path) {
+  struct stat status = {};
+  return ::lstat(path.c_str(), &status) != 0 || S_ISREG(status.st_mode);
+}
+
 /// Under a temporary name, then renamed: readers see the old file or the new one.  What is there and no regular file (a
 /// device, a pipe, a symbolic link) is not replaced but written to.  The body may be large, and is not copied behind
 /// the head.  Throws Error io.
 inline void write_file(const std::string& path, std::span<const std::byte> head, std::span<const std::byte> body = {}) {
-  struct stat status = {};
-  const bool replace = ::lstat(path.c_str(), &status) != 0 || S_ISREG(status.st_mode);
+  const bool replace = is_replaced(path);
   std::string temporary;
   std::FILE* file = replace ? detail::open_beside(path, temporary) : std::fopen(path.c_str(), "wbe");
   if (file == nullptr) throw Error(ErrorCode::io, path + ": can't write it: " + std::strerror(errno));

@@ -46,7 +46,7 @@ inline double share_right(const Matrix& logits, std::span<const std::size_t> cla
   std::size_t right = 0;
   for (std::size_t i = 0; i < classes.size(); ++i) {
     const float* row = &logits(static_cast<Eigen::Index>(i), 0);
-    if (!is_finite({row, static_cast<std::size_t>(logits.cols())})) continue;
+    if (!is_finite_row(logits, static_cast<Eigen::Index>(i))) continue;
     right += static_cast<std::size_t>(std::max_element(row, row + logits.cols()) - row) == classes[i] ? 1 : 0;
   }
   return classes.empty() ? 0.0 : static_cast<double>(right) / static_cast<double>(classes.size());

@@ -32,17 +32,15 @@ inline SeenClasses seen_classes(std::span<const std::size_t> classes) {
   return seen;
 }
 
-// W0 [labels, d]: the zero-shot classifier's logits.  Empty without one.
-inline std::vector<float> zero_shot_weights(const Classifier* zero_shot, const std::vector<std::string>& labels,
-                                            Eigen::Index width, float logit_scale) {
-  if (zero_shot == nullptr) return {};
+// W0 [labels, d]: the zero-shot classifier's logits, or zeros without one.
+inline Matrix start_weights(const Classifier* zero_shot, const std::vector<std::string>& labels, Eigen::Index width,
+                            float logit_scale) {
+  const auto rows = static_cast<Eigen::Index>(labels.size());
+  if (zero_shot == nullptr) return Matrix::Zero(rows, width);
   if (zero_shot->labels() != labels || zero_shot->prototypes().cols() != width) {
     throw Error(ErrorCode::invalid_argument, "zero-shot start: expected a classifier of the same labels");
   }
-  const Matrix& prototypes = zero_shot->prototypes();
-  std::vector<float> weights(prototypes.data(), prototypes.data() + static_cast<Eigen::Index>(labels.size()) * width);
-  for (float& x : weights) x *= logit_scale;
-  return weights;
+  return logit_scale * zero_shot->prototypes().topRows(rows);
 }
 
 inline void check_examples(const ConstMatrixRef& embeddings, std::span<const std::size_t> classes,
@@ -73,10 +71,9 @@ CLIPON_BODY LinearProbe LinearProbe::train(const Model& model, const ConstMatrix
                                                  ", found " + std::to_string(embeddings.cols()));
   }
   if (!(options.c > 0.0)) throw Error(ErrorCode::invalid_argument, "C: expected a number above 0");
-  const std::vector<float> weights0 =
-      detail::zero_shot_weights(options.zero_shot, labels, embeddings.cols(), model.logit_scale());
+  Matrix weights = detail::start_weights(options.zero_shot, labels, embeddings.cols(), model.logit_scale());
   const detail::SeenClasses seen = detail::seen_classes(classes);
-  for (std::size_t label = 0; weights0.empty() && label < labels.size(); ++label) {
+  for (std::size_t label = 0; options.zero_shot == nullptr && label < labels.size(); ++label) {
     if (!std::binary_search(seen.classes.begin(), seen.classes.end(), label)) {
       throw Error(ErrorCode::invalid_argument,
                   "label '" + labels[label] + "': expected an example, or a zero-shot classifier to start from");
@@ -86,9 +83,8 @@ CLIPON_BODY LinearProbe LinearProbe::train(const Model& model, const ConstMatrix
   const auto width = static_cast<std::size_t>(embeddings.cols());
   std::vector<float> prior;
   for (const std::size_t label : seen.classes) {
-    if (weights0.empty()) break;
-    const auto row = weights0.begin() + static_cast<std::ptrdiff_t>(label * width);
-    prior.insert(prior.end(), row, row + static_cast<std::ptrdiff_t>(width));
+    const float* row = weights.data() + label * width;
+    prior.insert(prior.end(), row, row + width);
   }
   const detail::LogisticRegression regression(model.context(), embeddings, seen.examples, seen.classes.size(),
                                               std::move(prior));
@@ -102,8 +98,7 @@ CLIPON_BODY LinearProbe LinearProbe::train(const Model& model, const ConstMatrix
   probe.labels_ = std::move(labels);
   probe.c_ = options.c;
   probe.fit_ = {result.value, result.iterations, result.converged};
-  probe.weights_ = Matrix::Zero(static_cast<Eigen::Index>(probe.labels_.size()), embeddings.cols());
-  std::copy(weights0.begin(), weights0.end(), probe.weights_.data());
+  probe.weights_ = std::move(weights);
   probe.bias_.assign(probe.labels_.size(), 0.0f);
   for (std::size_t s = 0; s < seen.classes.size(); ++s) {
     const std::size_t label = seen.classes[s];
