@@ -18,7 +18,7 @@ void write_npy(const std::string& path, const std::vector<std::uint8_t>& values,
 /// The header of such a file: `type` is NumPy's name, "<f4"; 128 bytes for up to four extents.
 std::string npy_header(const char* type, const std::vector<std::ptrdiff_t>& shape);
 
-/// For use before work that takes long: throws clipon::Error io where write_text is sure to.
+/// For use before work that takes long: throws clipon::Error io where write_text is sure to.  Empty: nothing to write.
 void expect_writable(const std::string& path);
 
 /// Throws clipon::Error io.

@@ -199,7 +199,7 @@ ExitCode run_bench(const Settings& settings, BenchOptions options) {
   if (options.threads.empty()) options.threads = {settings.threads};
   if (options.precisions.empty()) options.precisions = {settings.precision};
   if (options.isas.empty()) options.isas = {settings.isa};
-  if (!options.json.empty()) expect_writable(options.json);
+  expect_writable(options.json);
   const Subject subject = make_subject(options, settings);
   const auto cpu = clipon::cpu_report();
   std::printf("clipon %s, %s; operations counted as published: %.2f GFLOP a picture, %.2f a text\n",

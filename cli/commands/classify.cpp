@@ -72,6 +72,7 @@ ExitCode run_classify(const ClassifyOptions& options, const Settings& settings) 
     throw UsageError("classify: expected pictures, --save FILE or --calibrate DATA");
   }
   const auto paths = options.pictures.empty() ? std::vector<std::string>() : expand_pictures(options.pictures);
+  expect_writable(options.save);
   const clipon::Model model = load_model(settings);
   clipon::Classifier classifier = make_classifier(options, settings, model);
   nlohmann::ordered_json calibration;

@@ -19,17 +19,21 @@ struct EmbedOptions {
   bool raw = false;
 };
 
-// out.npy -> out.paths.jsonl: {path, ok, error} a row
-void write_rows(const std::string& out, const std::vector<std::string>& names, const Embedded& embedded,
+// out.npy -> out.paths.jsonl
+std::string rows_file(const std::string& out) {
+  return (out.ends_with(".npy") ? out.substr(0, out.size() - 4) : out) + ".paths.jsonl";
+}
+
+// {path, ok, error} a row
+void write_rows(const std::string& path, const std::vector<std::string>& names, const Embedded& embedded,
                 const char* key) {
-  const std::string stem = out.ends_with(".npy") ? out.substr(0, out.size() - 4) : out;
   std::string lines;
   for (std::size_t i = 0; i < names.size(); ++i) {
     const auto& status = embedded.status[i];
     const nlohmann::ordered_json row = {{key, names[i]}, {"ok", status.ok}, {"error", status.message}};
     lines += json_text(row, -1);
   }
-  write_text(stem + ".paths.jsonl", lines);
+  write_text(path, lines);
 }
 
 ExitCode run_embed(const EmbedOptions& options, const Settings& settings) {
@@ -38,11 +42,13 @@ ExitCode run_embed(const EmbedOptions& options, const Settings& settings) {
   }
   const bool pictures = !options.images.empty();
   const auto names = pictures ? expand_pictures(options.images) : read_texts(options.texts);
+  const std::string rows = rows_file(options.out);
+  for (const auto& out : {options.out, rows}) expect_writable(out);
   const clipon::Model model = load_model(settings);
   const Embedded embedded = pictures ? embed_pictures(model, settings, names, !options.raw)
                                      : embed_texts(model, settings, names, !options.raw);
   write_npy(options.out, embedded.rows);
-  write_rows(options.out, names, embedded, pictures ? "path" : "text");
+  write_rows(rows, names, embedded, pictures ? "path" : "text");
   const std::size_t failed = report_failures(names, embedded.status);
   if (settings.json) {
     const nlohmann::ordered_json summary = {{"out", options.out},

@@ -82,6 +82,7 @@ ExitCode run_evaluate(const EvaluateOptions& options, const Settings& settings) 
   for (const std::string& kind : every ? kCorruptions : options.shift) {
     e.shifts.push_back({kind, std::vector<Accuracy>(kStrengths)});
   }
+  for (const auto* out : {&options.report, &options.predictions, &options.confusion}) expect_writable(*out);
   const clipon::Model model = load_model(settings);
   const clipon::Matrix classes = prototypes(model, settings, e.data.labels, e.templates);
   const std::span<const Item> items = e.data.items;

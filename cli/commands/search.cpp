@@ -56,6 +56,7 @@ void write_sheet(const clipon::Model& model, const Settings& settings, const Sea
 
 ExitCode run_search(const SearchOptions& options, const Settings& settings) {
   const auto terms = parse_query(joined(options.query));
+  expect_writable(options.html);
   const IndexReader index(options.index);
   const clipon::Model model = load_model(settings);
   const IndexHead own = head_of(model, index.head().type);
@@ -64,7 +65,7 @@ ExitCode run_search(const SearchOptions& options, const Settings& settings) {
                      index.head().fingerprint + ", found " + own.model + " " + own.fingerprint + " (--model)");
   }
   clipon::SearchOptions how;
-  how.top = options.top == 0 ? index.size() : options.top;
+  how.top = options.top;
   how.threads = settings.threads;
   how.isa = model.isa();
   std::vector<Found> found;

@@ -50,6 +50,7 @@ void print_json(const clipon::Model& model, const std::vector<std::string>& path
 ExitCode run_similarity(const SimilarityOptions& options, const Settings& settings) {
   const auto paths = expand_pictures(options.images);
   const auto texts = read_texts(options.texts);
+  expect_writable(options.out);
   const clipon::Model model = load_model(settings);
   const Embedded images = embed_pictures(model, settings, paths, true);
   const Embedded sentences = embed_texts(model, settings, texts, true);

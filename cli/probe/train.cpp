@@ -58,6 +58,7 @@ Trained train(const ProbeTrainOptions& options, const clipon::Model& model, cons
 
 ExitCode run_probe_train(const ProbeTrainOptions& options, const Settings& settings) {
   const Dataset data = read_labelled(options.data);
+  expect_writable(options.out);
   const clipon::Model model = load_model(settings);
   const Examples all = embed_examples(model, settings, data, options.data, labels_of(data.items));
   Examples validation;

@@ -35,7 +35,7 @@ struct Match {
 };
 
 struct SearchOptions {
-  std::size_t top = 10;  ///< how many rows to find
+  std::size_t top = 10;  ///< how many rows to find; 0: all
   int threads = 0;       ///< 0: as many as the affinity mask and the cgroup quota allow
   Isa isa = Isa::best;
 };
@@ -130,6 +130,8 @@ inline std::vector<Match> search(const VectorsView& vectors, const Vector& query
                                                  ", found " + std::to_string(query.size()));
   }
   const kernels::Context context = detail::search_context(options);
+  const auto rows = static_cast<std::size_t>(matrix.rows);
+  const std::size_t top = options.top == 0 ? rows : std::min(options.top, rows);
   constexpr index_t least_rows = 2048;  // a thread's share that is worth waking it for
   const index_t pieces =
       std::min<index_t>(context.threads.count * index_t{8}, (matrix.rows + least_rows - 1) / least_rows);
@@ -138,7 +140,7 @@ inline std::vector<Match> search(const VectorsView& vectors, const Vector& query
     kernels::TopkRows job{matrix, query.data()};
     job.first = p * matrix.rows / pieces;
     job.rows = (p + 1) * matrix.rows / pieces - job.first;
-    job.k = std::min(static_cast<index_t>(std::min(options.top, static_cast<std::size_t>(job.rows))), job.rows);
+    job.k = std::min(static_cast<index_t>(top), job.rows);
     auto& best = found[static_cast<std::size_t>(p)];
     best.resize(static_cast<std::size_t>(job.k));
     job.heap = best.data();
@@ -146,10 +148,10 @@ inline std::vector<Match> search(const VectorsView& vectors, const Vector& query
   });
   std::vector<kernels::Candidate> all;
   for (const auto& piece : found) all.insert(all.end(), piece.begin(), piece.end());
-  const std::size_t top = std::min(options.top, all.size());
-  std::partial_sort(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(top), all.end(), kernels::precedes);
+  const std::size_t count = std::min(top, all.size());
+  std::partial_sort(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(count), all.end(), kernels::precedes);
   std::vector<Match> matches;
-  for (std::size_t i = 0; i < top; ++i) matches.push_back({static_cast<std::size_t>(all[i].row), all[i].dot});
+  for (std::size_t i = 0; i < count; ++i) matches.push_back({static_cast<std::size_t>(all[i].row), all[i].dot});
   return matches;
 }
 

@@ -57,6 +57,40 @@ def test_paths_that_the_system_refuses_are_errors_not_aborts(clipon: Command) ->
         one_line(done.stderr)
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        ("embed", "--images", SAMPLES, "-o"),
+        ("similarity", "--images", SAMPLES, "--texts", SAMPLES / "labels.txt", "-o"),
+        ("classify", "--labels", "cat", "--save"),
+        ("evaluate", "DATA", "--report"),
+        ("evaluate", "DATA", "--predictions"),
+        ("evaluate", "DATA", "--confusion"),
+        ("probe", "train", "DATA", "-o"),
+        ("search", "house", "--html"),
+    ],
+)
+def test_outputs_that_can_not_be_written_are_told_before_a_model_is_read(
+    clipon: Command, line: tuple[str | Path, ...]
+) -> None:
+    folder = clipon.work / "data/house"
+    folder.mkdir(parents=True)
+    shutil.copy(SAMPLES / "house.png", folder)
+    out = clipon.work / "none" / "out"
+    arguments = [folder.parent if part == "DATA" else part for part in line]
+    done = clipon("--model", clipon.work / "none.gguf", *arguments, out)
+    assert (done.returncode, done.stdout) == (1, "")
+    one_line(done.stderr, f"{out}: can't write it: No such file")
+
+
+def test_the_file_of_rows_beside_an_array_is_told_too(clipon: Command) -> None:
+    rows = clipon.work / "e.paths.jsonl"
+    rows.mkdir()
+    done = clipon("--model", clipon.work / "none.gguf", "embed", "--images", SAMPLES, "-o", clipon.work / "e.npy")
+    assert (done.returncode, done.stdout) == (1, "")
+    one_line(done.stderr, f"{rows}: can't write it: Is a directory")
+
+
 def test_a_group_is_a_word_or_a_number(clipon: Command) -> None:
     def shard(path: Path, group: str) -> Path:
         with tarfile.open(path, "w") as tar:

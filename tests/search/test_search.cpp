@@ -72,9 +72,11 @@ TEST_CASE("search: no rows, fewer rows than asked for, a row that failed, argume
     const auto found = search(store.view(), query);
     CHECK(found.size() == 4);
     for (const Match& match : found) CHECK(match.row != 2);
-    SearchOptions none;
-    none.top = 0;
-    CHECK(search(store.view(), query, none).empty());
+    SearchOptions how;
+    how.top = 3;
+    CHECK(search(store.view(), query, how).size() == 3);
+    how.top = 0;
+    CHECK(search(store.view(), query, how).size() == 4);
     CHECK(support::code_of([&] { (void)search(store.view(), Vector(7)); }) == ErrorCode::invalid_argument);
     CHECK(support::code_of([&] { store.append(Matrix(1, 9)); }) == ErrorCode::invalid_argument);
   }
