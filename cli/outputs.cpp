@@ -82,6 +82,10 @@ Progress::Progress(std::string what, std::size_t total)
     : what_(std::move(what)), total_(total), terminal_(isatty(STDERR_FILENO) != 0 && total > 1), start_(now()) {}
 
 Progress::~Progress() {
+  hide();
+}
+
+void Progress::hide() const {
   if (terminal_) std::fputs("\r\033[K", stderr);
 }
 

@@ -30,7 +30,7 @@ std::string json_text(const nlohmann::ordered_json& json, int indent = 2);
 /// One line for each item that failed; how many did.
 std::size_t report_failures(const std::vector<std::string>& names, const std::vector<clipon::ItemStatus>& status);
 
-/// A bar on a terminal, nothing in a pipe.
+/// A bar on a terminal, nothing in a pipe.  Lines are printed when it is hidden or gone.
 class Progress {
  public:
   Progress(std::string what, std::size_t total);
@@ -38,6 +38,7 @@ class Progress {
   Progress& operator=(const Progress&) = delete;
   ~Progress();
   void show(std::size_t done);
+  void hide() const;  // until it is shown again
 
  private:
   std::string what_;

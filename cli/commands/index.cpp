@@ -89,22 +89,31 @@ std::vector<IndexRow> update(IndexWriter& writer, const std::vector<IndexRow>& f
   return missing;
 }
 
-void embed_portion(const clipon::Model& model, const Settings& settings, std::vector<IndexRow> portion,
-                   const std::function<void(std::size_t, std::size_t)>& progress, IndexWriter& writer,
-                   clipon::DataType type, Counts& counts) {
-  std::vector<std::string> paths;
-  paths.reserve(portion.size());
-  for (const IndexRow& row : portion) paths.push_back(row.path);
-  std::vector<clipon::ItemStatus> status;
-  clipon::BatchOptions options;
-  options.status = &status;
-  options.decode.apply_exif_orientation = settings.exif;
-  options.progress = progress;
-  clipon::StoredVectors vectors(type, model.embed_dim());
-  vectors.append(model.embed_image_files(paths, options));
-  for (std::size_t i = 0; i < portion.size(); ++i) portion[i].error = status[i].message;
-  writer.append(portion, vectors.view());
-  counts.failed += report_failures(paths, status);
+// Embeds and appends `missing`, a portion at a time; how many failed.
+std::size_t embed_files(const clipon::Model& model, const Settings& settings, const std::vector<IndexRow>& missing,
+                        clipon::DataType type, IndexWriter& writer) {
+  std::size_t failed = 0;
+  Progress progress("pictures", missing.size());
+  for (std::size_t first = 0; first < missing.size(); first += settings.batch) {
+    const auto begin = missing.begin() + static_cast<std::ptrdiff_t>(first);
+    const auto count = static_cast<std::ptrdiff_t>(std::min(settings.batch, missing.size() - first));
+    std::vector<IndexRow> portion(begin, begin + count);
+    std::vector<std::string> paths;
+    paths.reserve(portion.size());
+    for (const IndexRow& row : portion) paths.push_back(row.path);
+    std::vector<clipon::ItemStatus> status;
+    clipon::BatchOptions options;
+    options.status = &status;
+    options.decode.apply_exif_orientation = settings.exif;
+    options.progress = [&](std::size_t done, std::size_t) { progress.show(first + done); };
+    clipon::StoredVectors vectors(type, model.embed_dim());
+    vectors.append(model.embed_image_files(paths, options));
+    for (std::size_t i = 0; i < portion.size(); ++i) portion[i].error = status[i].message;
+    writer.append(portion, vectors.view());
+    progress.hide();
+    failed += report_failures(paths, status);
+  }
+  return failed;
 }
 
 ExitCode run_index(const IndexOptions& options, const Settings& settings) {
@@ -114,14 +123,7 @@ ExitCode run_index(const IndexOptions& options, const Settings& settings) {
   IndexWriter writer(options.index, head_of(model, type));
   Counts counts;
   const auto missing = update(writer, files, counts);
-  Progress progress("pictures", missing.size());
-  for (std::size_t first = 0; first < missing.size(); first += settings.batch) {
-    const auto begin = missing.begin() + static_cast<std::ptrdiff_t>(first);
-    const auto count = std::min(settings.batch, missing.size() - first);
-    embed_portion(
-        model, settings, {begin, begin + static_cast<std::ptrdiff_t>(count)},
-        [&](std::size_t done, std::size_t) { progress.show(first + done); }, writer, type, counts);
-  }
+  counts.failed = embed_files(model, settings, missing, type, writer);
   if (settings.json) {
     const nlohmann::ordered_json json = {{"index", options.index},     {"rows", writer.rows().size()},
                                          {"added", counts.added},      {"changed", counts.changed},

@@ -113,6 +113,7 @@ ExitCode run_probe_curve(const ProbeCurveOptions& options, const Settings& setti
       progress.show(runs.size());
     }
   }
+  progress.hide();
   if (settings.json) {
     nlohmann::ordered_json out = {{"model", model.info().name},
                                   {"labels", data.labels},

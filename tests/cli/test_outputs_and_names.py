@@ -91,6 +91,45 @@ def test_the_file_of_rows_beside_an_array_is_told_too(clipon: Command) -> None:
     one_line(done.stderr, f"{rows}: can't write it: Is a directory")
 
 
+def on_a_terminal(command: Command, *arguments: object) -> list[str]:
+    """The lines that stand on a terminal in the end, of the output and the errors together."""
+    master, slave = os.openpty()
+    line = [str(part) for part in (command.program, *arguments)]
+    with subprocess.Popen(line, stdin=slave, stdout=slave, stderr=slave) as process:
+        os.close(slave)
+        text = b""
+        try:
+            while part := os.read(master, 1 << 16):
+                text += part
+        except OSError:  # EIO: the other end is closed
+            pass
+        process.wait(60)
+    os.close(master)
+    assert b"\r\x1b[K" in text  # there was a bar
+    return [shown.rstrip("\r").rpartition("\r")[2].replace("\x1b[K", "") for shown in text.decode().split("\n")]
+
+
+def test_the_bar_is_gone_before_anything_is_printed(clipon: Command) -> None:
+    for label, sample in (("house", "house.png"), ("pizza", "pizza.png")):
+        folder = clipon.work / "data" / label
+        folder.mkdir(parents=True)
+        for i in range(3):
+            shutil.copy(SAMPLES / sample, folder / f"{i}.png")
+    (clipon.work / "data/house/1.png").write_text("no picture")
+    data, out = clipon.work / "data", clipon.work / "out"
+    for line, last in (
+        (("index", data, "--index", out), "6 rows; 6 new"),
+        (("embed", "--images", data, "-o", clipon.work / "e.npy"), "6 x "),
+        (("evaluate", data), "house"),
+        (("classify", data, "--labels", "house,pizza", "--templates", "ensemble"), "house"),
+        (("probe", "curve", data, "--shots", "1", "--repeats", "2", "--holdout", "0.5"), "shots"),
+    ):
+        shown = on_a_terminal(clipon, "--batch", 2, *line)
+        assert not [text for text in shown if "[#" in text], shown
+        assert [text for text in shown if last in text], shown
+        assert [text for text in shown if text.startswith("clipon: ") and "1.png" in text], shown
+
+
 def test_a_group_is_a_word_or_a_number(clipon: Command) -> None:
     def shard(path: Path, group: str) -> Path:
         with tarfile.open(path, "w") as tar:
