@@ -6,7 +6,6 @@
 #include <cerrno>
 #include <clipon/format/read_lines.hpp>
 #include <cstring>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "settings.hpp"
@@ -32,6 +31,10 @@ bool is_named_like_a_picture(const std::string& path) {
   return extension == ".jpg" || extension == ".jpeg" || extension == ".png" || extension == ".bmp";
 }
 
+bool is_hidden(const fs::path& path) {
+  return path.filename().string().starts_with('.');
+}
+
 std::vector<std::string> expand_pictures(const std::vector<std::string>& paths) {
   std::vector<std::string> pictures;
   for (const std::string& path : paths) {
@@ -45,8 +48,11 @@ std::vector<std::string> expand_pictures(const std::vector<std::string>& paths) 
     const auto options = fs::directory_options::skip_permission_denied;
     for (auto entry = fs::recursive_directory_iterator(path, options, error);
          !error && entry != fs::recursive_directory_iterator(); entry.increment(error)) {
-      if (entry->is_regular_file(error) && is_named_like_a_picture(entry->path().string()))
+      if (is_hidden(entry->path())) {
+        entry.disable_recursion_pending();
+      } else if (entry->is_regular_file(error) && is_named_like_a_picture(entry->path().string())) {
         found.push_back(entry->path().string());
+      }
     }
     if (found.empty()) throw UsageError(path + ": expected .jpg, .jpeg, .png or .bmp files in this folder, found none");
     std::sort(found.begin(), found.end());

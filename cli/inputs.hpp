@@ -1,12 +1,14 @@
 // Where pictures, labels and texts come from.
 #pragma once
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
 namespace cli {
 
-/// Files as they are; folders walked, their .jpg, .jpeg, .png and .bmp files in the order of their paths.
+/// Files as they are; folders walked, their .jpg, .jpeg, .png and .bmp files in the order of their paths, without hidden
+/// ones and hidden folders.
 /// Throws UsageError when nothing is left.
 std::vector<std::string> expand_pictures(const std::vector<std::string>& paths);
 
@@ -15,6 +17,9 @@ std::vector<std::string> read_texts(const std::string& path);
 
 /// ASCII letters alone.
 std::string lower_case(std::string text);
+
+/// As Unix hides files: by a dot.  Thumbnails, what was thrown away, and what macOS adds to other systems' disks.
+bool is_hidden(const std::filesystem::path& path);
 
 /// By its suffix: .jpg, .jpeg, .png or .bmp in any case.
 bool is_named_like_a_picture(const std::string& path);

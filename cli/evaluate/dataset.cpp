@@ -74,7 +74,7 @@ std::vector<std::string> folder_labels(const std::string& root, const std::vecto
 Dataset open_folders(const std::string& root, const DatasetOptions& options) {
   std::vector<std::string> folders;
   for (const auto& entry : fs::directory_iterator(root)) {
-    if (entry.is_directory()) folders.push_back(entry.path().filename().string());
+    if (entry.is_directory() && !is_hidden(entry.path())) folders.push_back(entry.path().filename().string());
   }
   std::sort(folders.begin(), folders.end());
   if (folders.empty()) throw UsageError(root + ": expected a folder for each class, found none");

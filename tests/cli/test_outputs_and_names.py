@@ -130,6 +130,23 @@ def test_the_bar_is_gone_before_anything_is_printed(clipon: Command) -> None:
         assert [text for text in shown if text.startswith("clipon: ") and "1.png" in text], shown
 
 
+def test_hidden_files_and_folders_are_left_out_unless_named(clipon: Command) -> None:
+    data = clipon.work / ".data"  # hidden, but named
+    for folder in ("house", "house/deeper", "house/.thumbnails", ".house"):
+        (data / folder).mkdir(parents=True)
+        shutil.copy(SAMPLES / "house.png", data / folder)
+    (data / "house/._house.png").write_bytes(b"AppleDouble")
+    done = clipon("evaluate", data, "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["labels"], found["pictures"]) == (1, 2)
+    out = clipon.work / "e.npy"
+    done = clipon("embed", "--images", data, data / ".house/house.png", "-o", out, "--json")
+    assert done.returncode == 0, done.stderr
+    paths = [json.loads(line)["path"] for line in (clipon.work / "e.paths.jsonl").read_text().splitlines()]
+    assert paths == [str(data / name) for name in ("house/deeper/house.png", "house/house.png", ".house/house.png")]
+
+
 def test_a_group_is_a_word_or_a_number(clipon: Command) -> None:
     def shard(path: Path, group: str) -> Path:
         with tarfile.open(path, "w") as tar:
