@@ -108,7 +108,11 @@ std::size_t embed_files(const clipon::Model& model, const Settings& settings, co
     options.progress = [&](std::size_t done, std::size_t) { progress.show(first + done); };
     clipon::StoredVectors vectors(type, model.embed_dim());
     vectors.append(model.embed_image_files(paths, options));
-    for (std::size_t i = 0; i < portion.size(); ++i) portion[i].error = status[i].message;
+    for (std::size_t i = 0; i < portion.size(); ++i) {
+      portion[i].error = status[i].message;
+      const bool unread = !status[i].ok && status[i].code == clipon::ErrorCode::io;
+      if (unread) portion[i].mtime = 0;  // no permission, a disk that is away: has changed when it can be read
+    }
     writer.append(portion, vectors.view());
     progress.hide();
     failed += report_failures(paths, status);

@@ -122,6 +122,28 @@ def test_update_takes_what_is_new_changed_or_gone(clipon: Command, pictures: Pat
     assert (again["rows"], again["failed"]) == (13, 0)
 
 
+def test_a_file_that_could_not_be_read_is_tried_again(clipon: Command, pictures: Path) -> None:
+    index = clipon.work / "index"
+    (pictures / "broken.png").write_text("no picture")
+    (pictures / "locked.png").write_bytes((SAMPLES / "house.png").read_bytes())
+    (pictures / "locked.png").chmod(0)
+    plain_user = []  # root reads what it may not, unless it gives that up
+    if os.geteuid() == 0:
+        plain_user = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all"]
+        if shutil.which("setpriv") is None or subprocess.run([*plain_user, "true"], check=False).returncode != 0:
+            pytest.skip("needs setpriv, or a user other than root")
+    line = [*plain_user, clipon.program, "index", pictures, "--index", index, "--json"]
+    for _ in range(2):
+        done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode == 3, done.stderr
+        assert "locked.png: picture: Permission denied" in done.stderr
+        assert sum("error" in row for row in rows(index)) == 2
+    assert "broken.png" not in done.stderr  # tried once
+    (pictures / "locked.png").chmod(0o600)
+    assert summary(clipon("index", pictures, "--index", index, "--json"))["changed"] == 1
+    assert [Path(str(row["path"])).name for row in rows(index) if "error" in row] == ["broken.png"]
+
+
 def test_killed_five_times_gives_the_same_files(clipon: Command, pictures: Path) -> None:
     many = clipon.work / "many"
     many.mkdir()
