@@ -1,7 +1,9 @@
 #include "index/layout.hpp"
 
+#include <clipon/core/utf8.hpp>
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <vector>
 
 #include "outputs.hpp"
 #include "settings.hpp"
@@ -26,6 +28,15 @@ T value(const ordered_json& json, const char* key, const std::string& path) {
   } catch (const nlohmann::json::exception&) {
     reject(path, key);
   }
+}
+
+bool is_utf8(std::string_view text) {
+  while (!text.empty()) {
+    const auto step = clipon::utf8::decode_step(text);
+    if (step.code_point < 0) return false;
+    text.remove_prefix(step.bytes);
+  }
+  return true;
 }
 
 }  // namespace
@@ -69,6 +80,10 @@ IndexRow parse_row(std::string_view line, const std::string& path) {
   if (!json.is_object()) reject(path, "a JSON object a line");
   IndexRow row;
   row.path = value<std::string>(json, "path", path);
+  if (json.contains("path_bytes")) {
+    const auto bytes = value<std::vector<unsigned char>>(json, "path_bytes", path);
+    row.path.assign(bytes.begin(), bytes.end());
+  }
   row.size = value<std::uint64_t>(json, "size", path);
   row.mtime = value<std::int64_t>(json, "mtime_ns", path);
   if (json.contains("error")) row.error = value<std::string>(json, "error", path);
@@ -77,6 +92,7 @@ IndexRow parse_row(std::string_view line, const std::string& path) {
 
 std::string to_line(const IndexRow& row) {
   ordered_json json = {{"path", row.path}, {"size", row.size}, {"mtime_ns", row.mtime}};
+  if (!is_utf8(row.path)) json["path_bytes"] = std::vector<unsigned char>(row.path.begin(), row.path.end());
   if (!row.error.empty()) json["error"] = row.error;
   return json_text(json, -1);
 }

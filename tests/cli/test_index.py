@@ -122,6 +122,25 @@ def test_update_takes_what_is_new_changed_or_gone(clipon: Command, pictures: Pat
     assert (again["rows"], again["failed"]) == (13, 0)
 
 
+def test_a_name_that_is_not_utf8_is_kept_byte_for_byte(clipon: Command) -> None:
+    folder, index = clipon.work / "odd", clipon.work / "index"
+    folder.mkdir()
+    names = [b"caf\xe9.png", b"caf\xe8.png", "caf\u00e9.png".encode()]
+    for name in names:
+        (folder / os.fsdecode(name)).write_bytes((SAMPLES / "pizza.png").read_bytes())
+    assert summary(clipon("index", folder, "--index", index, "--json"))["added"] == 3
+    again = summary(clipon("index", folder, "--index", index, "--json"))
+    assert (again["rows"], again["added"], again["removed"]) == (3, 0, 0)
+    line = [clipon.program, "search", "pizza", "--index", index]
+    found = subprocess.run(line, capture_output=True, check=True, timeout=60).stdout.splitlines()
+    assert sorted(line.split(b"/")[-1] for line in found) == sorted(names)
+    shown = summary(clipon("search", "pizza", "--index", index, "--json"))["results"]
+    assert sorted(Path(r["path"]).name for r in shown) == ["caf\u00e9.png", "caf\ufffd.png", "caf\ufffd.png"]
+    (index / "rows.jsonl").write_text((index / "rows.jsonl").read_text().replace("[47,", '["/",'))
+    done = clipon("search", "pizza", "--index", index)
+    assert done.returncode == 1 and "expected path_bytes" in done.stderr
+
+
 def test_a_file_that_could_not_be_read_is_tried_again(clipon: Command, pictures: Path) -> None:
     index = clipon.work / "index"
     (pictures / "broken.png").write_text("no picture")
