@@ -34,6 +34,7 @@ inline void check_products(const KernelTable& table, std::span<const DataType> t
     const index_t n = random.whole(1, 150);
     const index_t k = random.whole(1, 300);
     const index_t out_stride = n + random.whole(0, 5);
+    const index_t residual_stride = n + random.whole(0, 5);
     CAPTURE(m);
     CAPTURE(n);
     CAPTURE(k);
@@ -41,15 +42,15 @@ inline void check_products(const KernelTable& table, std::span<const DataType> t
     const RandomRows rows(table, random, type, m, k, round % 7 == 0);
     const RandomWeights weights(random, type, n, k);
     const auto bias = random.normals(n);
-    const auto residual = random.normals(m * out_stride);
+    const auto residual = random.normals(m * residual_stride);
     std::vector<std::uint16_t> residual_bf16;
     for (const float x : residual) residual_bf16.push_back(clipon::float_to_bf16(x));
     std::vector<float> found(static_cast<std::size_t>(m * out_stride), -1.0f);
     std::vector<float> expected = found;
     Epilogue epilogue;
     epilogue.out_stride = out_stride;
-    epilogue.residual_stride = out_stride;
-    epilogue.bias = round % 2 == 0 ? bias.data() : nullptr;
+    epilogue.residual_stride = residual_stride;
+    epilogue.bias = round % 8 < 4 ? bias.data() : nullptr;
     epilogue.residual = round % 4 < 2 ? residual.data() : nullptr;
     epilogue.residual_bf16 = round % 4 == 2 ? residual_bf16.data() : nullptr;
     epilogue.activation = static_cast<Activation>(round % 5);

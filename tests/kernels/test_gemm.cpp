@@ -138,3 +138,14 @@ TEST_CASE("weights of more inputs than a 32-bit sum of bytes holds are refused")
     }
   });
 }
+
+TEST_CASE("a block of rows is whole tiles of them, one at least, however wide they are") {
+  support::for_each_isa([](const KernelTable& table) {
+    for (const DataType type : support::kProductTypes) {
+      const DataType operand = operand_type(table, type);
+      const index_t tile = table.gemm_rows(operand);
+      for (const index_t columns : {1, 300, 1 << 22}) CHECK(block_rows(table, columns, operand) % tile == 0);
+      CHECK(block_rows(table, 1 << 22, operand) == tile);
+    }
+  });
+}

@@ -56,6 +56,23 @@ TEST_CASE("quantise: bf16 is the nearest, bytes are within half a step, zero is 
   });
 }
 
+TEST_CASE("a row too small to have a scale becomes zeros") {
+  support::for_each_isa([](const KernelTable& table) {
+    const index_t n = 37;
+    const index_t stride = padded_depth(DataType::i8, n);
+    std::vector<float> x(static_cast<std::size_t>(n));
+    for (index_t i = 0; i < n; ++i) x[static_cast<std::size_t>(i)] = i % 2 == 0 ? 1e-29f : -1e-29f;
+    for (const DataType type : {DataType::i8, DataType::i16}) {
+      std::vector<unsigned char> found(static_cast<std::size_t>(stride) * size_of(type), 9);
+      RowScale scale{1.0f, 1.0f, 1};
+      table.quantise({x.data(), n}, 1, n, {found.data(), stride, type, &scale});
+      CHECK(scale.scale == 0.0f);
+      CHECK(scale.zero == 0.0f);
+      CHECK(found == std::vector<unsigned char>(found.size(), 0));
+    }
+  });
+}
+
 TEST_CASE("integers in 16 bits are the bytes, with what a row has within itself") {
   support::for_each_isa([](const KernelTable& table) {
     support::Random random(15);

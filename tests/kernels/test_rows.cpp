@@ -37,6 +37,30 @@ TEST_CASE("activations are within 4e-7 of the definition, relative above 1, and 
   });
 }
 
+TEST_CASE("layer_norm counts epsilon: rows that vary as little, and rows of zeros, which become the bias") {
+  support::for_each_isa([](const KernelTable& table) {
+    support::Random random(17);
+    for (const index_t width : {5, 16, 70}) {
+      auto x = random.normals(2 * width, 1e-3f);  // their variance is a tenth of epsilon
+      std::fill(x.begin() + width, x.end(), 0.0f);
+      const auto gain = random.normals(width);
+      const auto bias = random.normals(width);
+      std::vector<float> expected(static_cast<std::size_t>(width));
+      std::vector<float> found(x.size());
+      reference::layer_norm(x.data(), width, gain.data(), bias.data(), 1e-5f, expected.data());
+      table.layer_norm(
+          {x.data(), width, 2, width, gain.data(), bias.data(), 1e-5f, {found.data(), width, DataType::f32, nullptr}});
+      for (index_t i = 0; i < width; ++i) {
+        const auto at = static_cast<std::size_t>(i);
+        // a row's numbers lie around 0, so that each of some 20 roundings is of at most 4 times the gain
+        REQUIRE(std::fabs(double{found[at]} - double{expected[at]}) <=
+                20 * 0x1p-24 * (4 * std::fabs(double{gain[at]}) + std::fabs(double{bias[at]})));
+        REQUIRE(found[static_cast<std::size_t>(width + i)] == bias[at]);
+      }
+    }
+  });
+}
+
 TEST_CASE("layer_norm agrees with the definition, also far from zero and in place") {
   support::for_each_isa([](const KernelTable& table) {
     support::Random random(11);

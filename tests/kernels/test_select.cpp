@@ -1,6 +1,8 @@
-#include <doctest/doctest.h>
+#include <algorithm>
+#include <cstdlib>
+#include <string>
 
-#include <clipon/clipon.hpp>
+#include "support.hpp"
 
 namespace {
 
@@ -47,6 +49,38 @@ TEST_CASE("what is pinned runs, whatever the vendor; the report tells what runs 
   const clipon::CpuReport report = clipon::cpu_report();
   CHECK(report.picked == clipon::kernels::select_table(Isa::best).isa);
   CHECK(report.why != "");
+}
+
+TEST_CASE(
+    "instruction sets are told by their names, and `best` is one; another name, and what is lacking, is refused") {
+  using clipon::ErrorCode;
+  const auto usable = clipon::kernels::usable_isas();
+  for (int i = 0; i <= static_cast<int>(Isa::best); ++i) {
+    const Isa isa = static_cast<Isa>(i);
+    CHECK(clipon::kernels::parse_isa(clipon::simd::to_string(isa)) == isa);
+    if (isa == Isa::best || std::find(usable.begin(), usable.end(), isa) != usable.end()) continue;
+    CHECK(support::code_of([&] { (void)clipon::kernels::select_table(isa); }) == ErrorCode::unsupported);
+  }
+  for (const char* name : {"", "avx", "Best", "avx2 "}) {
+    CHECK(support::code_of([&] { (void)clipon::kernels::parse_isa(name); }) == ErrorCode::invalid_argument);
+  }
+}
+
+TEST_CASE("CLIPON_ISA names what runs where the caller leaves it open; empty, it names nothing") {
+  using namespace clipon::kernels;
+  const char* name = "CLIPON_ISA";
+  const char* set = std::getenv(name);
+  const std::string before = set == nullptr ? "" : set;
+  ::setenv(name, "scalar", 1);
+  CHECK(select_table(Isa::best).isa == Isa::scalar);
+  const Isa highest = usable_isas().back();
+  CHECK(select_table(highest).isa == highest);
+  ::setenv(name, "none", 1);
+  CHECK(support::code_of([] { (void)select_table(Isa::best); }) == clipon::ErrorCode::invalid_argument);
+  ::setenv(name, "", 1);
+  CHECK(pinned_isa() == Isa::best);
+  CHECK(select_table(Isa::best).isa == preferred_isa(usable_isas(), clipon::simd::detect_cpu()));
+  set == nullptr ? ::unsetenv(name) : ::setenv(name, before.c_str(), 1);
 }
 
 }  // namespace

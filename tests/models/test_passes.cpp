@@ -1,4 +1,5 @@
 #include <clipon/models/passes.hpp>
+#include <clipon/models/text_batch.hpp>
 #include <numeric>
 
 #include "support.hpp"
@@ -71,8 +72,26 @@ TEST_CASE("threads compute alone where all have as much to do, else together") {
   CHECK(pictures(4, 257, 2).alone);
   CHECK(sizes(pictures(4, 10, 2)) == Sizes{4});  // 20 rows a thread: too few to read all weights for
   CHECK_FALSE(pictures(4, 10, 2).alone);
+  CHECK(pictures(2, 25, 2).alone);
   CHECK(sizes(pictures(5, 10, 16)) == Sizes{5});
   CHECK(sizes(pictures(6, 50, 1)) == Sizes{3, 3});
   CHECK_FALSE(pictures(6, 50, 1).alone);
   CHECK(pictures(0, 50, 2).passes.empty());
+}
+
+TEST_CASE("texts share the rows of what they begin with like the text before; the longest is counted whole") {
+  const std::vector<std::vector<std::int32_t>> tokens = {{1, 5, 9}, {1, 5, 6, 7, 9}, {1, 5, 6, 7, 9}, {1, 6, 7, 9}};
+  const std::vector<TokenSpan> texts(tokens.begin(), tokens.end());
+  const TextBatch sharing(texts, true);
+  CHECK(sharing.shared(0) == 0);
+  CHECK(sharing.shared(1) == 2);
+  CHECK(sharing.shared(2) == 5);
+  CHECK(sharing.shared(3) == 1);
+  CHECK(sharing.tokens() == 17);
+  CHECK(sharing.rows() == 9);
+  CHECK(sharing.longest() == 5);
+  const TextBatch alone(texts, false);
+  CHECK(alone.shared(2) == 0);
+  CHECK(alone.rows() == 17);
+  CHECK(alone.longest() == 5);
 }

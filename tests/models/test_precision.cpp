@@ -2,6 +2,7 @@
 #include <clipon/clipon.hpp>
 
 #include "support.hpp"
+#include "tiny_model.hpp"
 
 using clipon::Precision;
 using clipon::models::fastest_precision;
@@ -19,6 +20,24 @@ TEST_CASE("automatic takes the fastest type that the kernels have and that the t
   CHECK(fastest_precision(kernels, 0) == Precision::bf16);
   kernels.halves = clipon::DataType::f32;
   CHECK(fastest_precision(kernels, 0) == Precision::f32);
+}
+
+TEST_CASE("automatic counts the bottlenecks that a file tells of") {
+  clipon::kernels::KernelTable kernels = clipon::kernels::select_table(clipon::Isa::best);
+  kernels.fast_i8 = true;
+  kernels.halves = clipon::DataType::bf16;
+  support::TinyShape shape;
+  shape.resnet = true;
+  shape.image_size = 32;
+  const auto automatic = [&](const std::vector<std::uint32_t>& blocks) {
+    support::ModelFile file = support::tiny_model(shape);
+    std::erase_if(file.keys, [](const support::Key& key) { return key.name == "clipon.vision.resnet.blocks"; });
+    const auto bytes = file.numbers("clipon.vision.resnet.blocks", support::kU32, blocks).bytes();
+    return clipon::models::select_precision(Precision::automatic, kernels, clipon::format::Gguf(bytes, {}));
+  };
+  CHECK(automatic({4, 6, 10, 6}) == Precision::int8);
+  CHECK(automatic({3, 4, 23, 3}) == Precision::bf16);
+  CHECK(automatic({3, 15, 36, 10}) == Precision::f32);
 }
 
 TEST_CASE("a model says what automatic came to") {

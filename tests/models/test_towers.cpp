@@ -74,3 +74,18 @@ TEST_CASE("every ISA and tiles: a VisionTransformer is within the marks of its p
   const format::Gguf file(bytes, {});
   check_marks<VisionTransformer>(read_vision_transformer_config(file), file, 0.998);  // what any ViT must reach
 }
+
+TEST_CASE(
+    "every ISA and tiles: a ModifiedResNet of an odd number of channels, or a head, is within the marks as well") {
+  support::TinyShape shape;
+  shape.resnet = true;
+  shape.image_size = 32;
+  for (const auto& [stem, heads] : {std::pair{2, 2}, std::pair{8, 256}}) {  // one channel; heads of one
+    shape.stem = static_cast<std::uint64_t>(stem);
+    shape.heads = static_cast<std::uint64_t>(heads);
+    shape.width = shape.heads;  // of the text tower, which has as many
+    const auto bytes = support::tiny_model(shape).bytes();
+    const format::Gguf file(bytes, {});
+    check_marks<ModifiedResNet>(read_modified_resnet_config(file), file, 0.998);
+  }
+}

@@ -1,49 +1,20 @@
-// The layers of ModifiedResNet against their definitions: Winograd's convolution, the strided one, attention pooling,
-// and a whole residual block alone, in a batch and at any thread count.
+// The layers of ModifiedResNet against their definitions: Winograd's convolution, the strided one, attention pooling.
 #include <clipon/kernels/reference.hpp>
 #include <clipon/nn/attention_pool.hpp>
 #include <clipon/nn/bottleneck.hpp>
 #include <cmath>
-#include <cstring>
 
 #include "kernels/operands.hpp"
 #include "kernels/tiles_in_cpp.hpp"
 #include "kernels/winograd_growth.hpp"
+#include "nn/maps.hpp"
 
 using namespace clipon;
 using namespace clipon::nn;
 namespace reference = clipon::kernels::reference;
-
-namespace {
-
-// The same values in `type`, as bytes.
-std::vector<unsigned char> stored(DataType type, const std::vector<float>& values) {
-  std::vector<unsigned char> bytes(values.size() * size_of(type));
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    const std::uint16_t half = float_to_bf16(values[i]);
-    std::memcpy(bytes.data() + i * size_of(type), type == DataType::f32 ? static_cast<const void*>(&values[i]) : &half,
-                size_of(type));
-  }
-  return bytes;
-}
-
-double loaded(DataType type, const std::vector<unsigned char>& bytes, std::size_t i) {
-  float x = 0.0f;
-  std::uint16_t half = 0;
-  if (type == DataType::f32) {
-    std::memcpy(&x, bytes.data() + i * 4, 4);
-    return double{x};
-  }
-  std::memcpy(&half, bytes.data() + i * 2, 2);
-  return double{bf16_to_float(half)};
-}
-
-Linear random_linear(const Context& context, support::Random& random, index_t out, index_t in, DataType type) {
-  const auto weights = random.normals(out * in, 1.0f / std::sqrt(static_cast<float>(in)));
-  return {kernels::PackedMatrix(context, {weights.data(), nullptr, DataType::f32, out, in}, type), random.normals(out)};
-}
-
-}  // namespace
+using support::loaded;
+using support::random_linear;
+using support::stored;
 
 TEST_CASE(
     "Winograd's convolution is the convolution: random shapes, tiles and types, pooled or not, every ISA and tiles") {
@@ -187,12 +158,57 @@ TEST_CASE("a convolution is one product on tiles in bytes, but for deep towers, 
   });
 }
 
+TEST_CASE("what Winograd's products compute in goes by the channels, the maps' size and the tower's depth") {
+  const auto is = [](const WinogradKind& kind, DataType type, index_t m) { return kind.type == type && kind.m == m; };
+  for (const DataType type : {DataType::f32, DataType::bf16}) {
+    CHECK(is(winograd_kind(type, 512, 28, false), type, 4));
+    CHECK(is(winograd_kind(type, 512, 27, false), type, 2));
+  }
+  for (const DataType type : {DataType::i8, DataType::i16}) {
+    CHECK(is(winograd_kind(type, 128, 14, false), type, 4));
+    CHECK(is(winograd_kind(type, 128, 13, false), type, 2));
+    CHECK(is(winograd_kind(type, 127, 28, false), between(type), 4));
+    CHECK(is(winograd_kind(type, 127, 27, false), between(type), 2));
+    CHECK(is(winograd_kind(type, 128, 28, false), type, 4));
+    CHECK(is(winograd_kind(type, 128, 28, true), between(type), 4));
+    CHECK(is(winograd_kind(type, 128, 27, true), type, 2));
+  }
+}
+
+TEST_CASE("a NaN in a map makes NaN of its picture's convolution on tiles, and of no other picture's") {
+  support::for_each_isa_and_tiles([](const kernels::KernelTable& table) {
+    if (!table.windows) return;
+    support::Random random(39);
+    const Context context{&table, {1}};
+    const index_t in = 8;
+    const index_t out = 6;
+    const MapSize size{3, 5, 4};
+    const auto weights = random.normals(out * in * 9);
+    for (const DataType type : {DataType::bf16, DataType::i8}) {
+      const TileConv conv = make_tile_conv(context, weights.data(), out, in, random.normals(out), type);
+      std::vector<float> maps(static_cast<std::size_t>(size.pixels() * in), 1.0f);
+      const index_t pixel = 20 + 2 * 4 + 1;  // of the second picture
+      maps[static_cast<std::size_t>(pixel * in + 3)] = NAN;
+      const auto bytes = stored(DataType::bf16, maps);
+      std::vector<unsigned char> found(static_cast<std::size_t>(size.pixels() * out) * 2);
+      std::vector<unsigned char> scratch(static_cast<std::size_t>(tile_conv_scratch_bytes(conv, size, false)), 0xff);
+      forward(context, conv, bytes.data(), size, false, found.data(), scratch.data());
+      for (index_t i = 0; i < size.pixels() * out; ++i) {
+        const double x = loaded(DataType::bf16, found, static_cast<std::size_t>(i));
+        if (i / out == pixel) CHECK(std::isnan(x));
+        if (i / out / 20 != 1) CHECK(std::isfinite(x));
+      }
+    }
+  });
+}
+
 TEST_CASE("the strided convolution is the convolution at every second pixel, on every ISA and tiles") {
   support::for_each_isa_and_tiles([](const kernels::KernelTable& table) {
     support::Random random(32);
     for (int round = 0; round < 6; ++round) {
       const index_t out = random.whole(1, 60);
-      const MapSize size{1, 2 * random.whole(1, 40), 2 * random.whole(1, 9)};
+      const MapSize size{1, random.whole(1, 80), random.whole(1, 18)};
+      const MapSize half{1, (size.height + 1) / 2, (size.width + 1) / 2};
       const Context context{&table, {1 + round % 3}};
       const auto weights = random.normals(out * 27);
       const auto bias = random.normals(out);
@@ -205,18 +221,41 @@ TEST_CASE("the strided convolution is the convolution at every second pixel, on 
       std::vector<double> expected(static_cast<std::size_t>(size.pixels() * out));
       reference::convolution_3x3(map.data(), size.height, size.width, 3, weights.data(), bias.data(), out,
                                  expected.data());
-      std::vector<float> found(static_cast<std::size_t>(size.pixels() / 4 * out));
+      std::vector<float> found(static_cast<std::size_t>(half.pixels() * out));
       std::vector<unsigned char> scratch(static_cast<std::size_t>(conv_scratch_bytes(context, conv)));
       forward_strided(context, conv, map.data(), size, {found.data(), out, Activation::relu}, scratch.data());
-      for (index_t i = 0; i < size.pixels() / 4 * out; ++i) {
+      for (index_t i = 0; i < half.pixels() * out; ++i) {
         const index_t pixel = i / out;
-        const index_t at = pixel / (size.width / 2) * 2 * size.width + pixel % (size.width / 2) * 2;
+        const index_t at = pixel / half.width * 2 * size.width + pixel % half.width * 2;
         // 28 roundings of at most the magnitudes' sum, which is below 28 x 4 x 4 for such numbers
         REQUIRE(std::fabs(double{found[static_cast<std::size_t>(i)]} -
                           expected[static_cast<std::size_t>(at * out + i % out)]) <= 28 * 0x1p-24 * 28 * 16);
       }
     }
   });
+}
+
+TEST_CASE("the attention pool's tokens are the mean of the positions and these, each with an embedding of its own") {
+  support::Random random(40);
+  const Context context{kernels::built_table(Isa::scalar), {1}};
+  const index_t channels = 6;
+  const index_t positions = 4;
+  AttentionPool pool{random.normals((positions + 1) * channels), {}};
+  pool.attention.query = random_linear(context, random, channels, channels, DataType::f32);
+  const auto map = random.normals(positions * channels);
+  std::vector<float> x(static_cast<std::size_t>((positions + 1) * channels));
+  pool_tokens(pool, {map.data(), channels}, x.data());
+  for (index_t c = 0; c < channels; ++c) {
+    const auto column = static_cast<std::size_t>(c);
+    double mean = 0.0;
+    for (index_t p = 0; p < positions; ++p) {
+      const auto i = static_cast<std::size_t>(p * channels + c);
+      mean += double{map[i]} / positions;
+      CHECK(x[i + channels] == map[i] + pool.positional_embedding[i + channels]);
+    }
+    // five roundings of numbers below 16
+    CHECK(std::fabs(double{x[column]} - mean - double{pool.positional_embedding[column]}) <= 5 * 16 * 0x1p-24);
+  }
 }
 
 TEST_CASE(
@@ -296,54 +335,6 @@ TEST_CASE("a 1 x 1 convolution of more pixels than a block of rows has is the pr
         forward(context, conv.linear, part, 7, {expected.data(), out});
         REQUIRE(std::equal(expected.begin(), expected.end(), found.begin() + first * out));
       }
-    }
-  });
-}
-
-TEST_CASE("a residual block gives a picture the same bits alone, in a batch and at any thread count") {
-  support::for_each_isa_and_tiles([](const kernels::KernelTable& table) {
-    for (const DataType type : support::kProductTypes) {
-      support::Random random(34);
-      const Context serial{&table, {1}};
-      const DataType map_type = rows_between({&table, {1}}, kernels::operand_type(table, type));
-      const index_t in = 24;
-      const index_t planes = 16;
-      const index_t pictures = 3;
-      Bottleneck block;
-      block.conv1 = {random_linear(serial, random, planes, in, type), in, 1};
-      const auto weights = random.normals(planes * planes * 9, 0.1f);
-      if (table.windows && type != DataType::f32) {
-        block.conv2 = {make_tile_conv(serial, weights.data(), planes, planes, random.normals(planes), type)};
-      } else {
-        block.conv2 = {make_winograd(serial, weights.data(), planes, planes, random.normals(planes), {type, 4})};
-      }
-      block.conv3 = {random_linear(serial, random, 4 * planes, planes, type), planes, 1};
-      block.downsample = Conv2d{random_linear(serial, random, 4 * planes, in, type), in, 1};
-      block.pool = true;
-      const index_t side = 34;
-      const auto bytes = stored(map_type, random.normals(pictures * side * side * in));
-      const auto run = [&](int threads, index_t first, index_t count) {
-        const Context context{&table, {threads}};
-        const MapSize size{count, side, side};
-        const BottleneckSizes sizes = bottleneck_sizes(context, block, size);
-        const auto element = static_cast<index_t>(size_of(map_type));
-        Scratch scratch;
-        scratch.reset((sizes.a + sizes.b) * element + sizes.conv_bytes + 3 * 64);
-        std::vector<unsigned char> out(static_cast<std::size_t>(sizes.out * element));
-        auto* a = scratch.take<unsigned char>(sizes.a * element);
-        auto* b = scratch.take<unsigned char>(sizes.b * element);
-        forward(context, block, bytes.data() + first * side * side * in * element, size, out.data(),
-                {a, b, scratch.take<unsigned char>(sizes.conv_bytes)});
-        return out;
-      };
-      const auto all = run(1, 0, pictures);
-      CHECK(run(3, 0, pictures) == all);
-      std::vector<unsigned char> one_by_one;
-      for (index_t p = 0; p < pictures; ++p) {
-        const auto one = run(p == 1 ? 2 : 1, p, 1);
-        one_by_one.insert(one_by_one.end(), one.begin(), one.end());
-      }
-      CHECK(one_by_one == all);
     }
   });
 }

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <clipon/parallel/parallel_for.hpp>
@@ -36,5 +37,40 @@ TEST_CASE("a loop that fails ends early, with the failure of the lowest index") 
     }
     CHECK(thrown == 5);
     CHECK(done < n - 2);
+  }
+}
+
+TEST_CASE("a team larger than the shares that a loop is cut into does each index once") {
+  for (const clipon::index_t n : {65, 100, 1000}) {
+    std::vector<std::atomic<int>> times(static_cast<std::size_t>(n));
+    std::atomic<bool> strange{false};
+    clipon::parallel::parallel_for_on_threads({100}, n, [&](clipon::index_t i, clipon::index_t thread) {
+      ++times[static_cast<std::size_t>(i)];
+      if (thread < 0 || thread >= 100) strange = true;
+    });
+    CHECK(!strange);
+    for (const auto& count : times) REQUIRE(count == 1);
+  }
+}
+
+TEST_CASE("ranges hold all rows in order, each as many as are worth a thread") {
+  for (clipon::index_t n = 0; n < 40; ++n) {
+    for (const clipon::index_t least : {1, 8}) {
+      for (const int threads : {1, 3, 5}) {
+        std::vector<std::atomic<clipon::index_t>> counts(static_cast<std::size_t>(n + 1));  // of what begins there
+        clipon::parallel::parallel_ranges({threads}, n, least, [&](clipon::index_t first, clipon::index_t count) {
+          counts[static_cast<std::size_t>(first)] = count;
+        });
+        clipon::index_t next = 0;
+        int ranges = 0;
+        for (; next < n; ++ranges) {
+          const clipon::index_t count = counts[static_cast<std::size_t>(next)];
+          REQUIRE(count >= std::min(least, n));
+          next += count;
+        }
+        CHECK(next == n);
+        CHECK(ranges <= threads);
+      }
+    }
   }
 }

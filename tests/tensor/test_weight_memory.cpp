@@ -1,6 +1,8 @@
+#include <clipon/tensor/scratch.hpp>
 #include <clipon/tensor/weight_memory.hpp>
 #include <cstdint>
 #include <cstring>
+#include <new>
 #include <random>
 #include <vector>
 
@@ -42,4 +44,17 @@ TEST_CASE("weights of a model lie side by side") {
   const auto second = memory.take(10);
   CHECK(second.get() == first.get() + 1024);
 #endif
+}
+
+TEST_CASE("scratch is handed out front to back in aligned pieces, and no more of it than there is") {
+  using clipon::Scratch;
+  Scratch scratch;
+  scratch.reset(Scratch::size_for<float>(3) + Scratch::size_for<char>(65));
+  const auto* first = reinterpret_cast<const char*>(scratch.take<float>(3));
+  const char* second = scratch.take<char>(65);
+  CHECK(reinterpret_cast<std::uintptr_t>(first) % clipon::kAlignment == 0);
+  CHECK(second - first == clipon::kAlignment);
+  CHECK_THROWS_AS((void)scratch.take<char>(1), std::bad_alloc);
+  scratch.reset(1);
+  CHECK(scratch.take<char>(1) == first);
 }
