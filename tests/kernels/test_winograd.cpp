@@ -77,8 +77,10 @@ struct BytesOfTiles {
     values.resize(static_cast<std::size_t>(positions * count * stride));
     scales.resize(static_cast<std::size_t>(positions * count));
     std::vector<float> scratch(static_cast<std::size_t>(positions * tiles.channels));
-    table.winograd_input(tiles, maps,
-                         {{values.data(), stride, DataType::i8, scales.data()}, count * stride, scratch.data()});
+    std::vector<float> border(static_cast<std::size_t>(tiles.channels), 1.0f);
+    table.winograd_input(
+        tiles, maps,
+        {{values.data(), stride, DataType::i8, scales.data()}, count * stride, scratch.data(), border.data()});
   }
   [[nodiscard]] double at(index_t position, index_t tile, index_t channel) const {
     return reference::element(Operand{values.data(), stride, DataType::i8, scales.data()}, position * count + tile,
@@ -106,8 +108,10 @@ TEST_CASE("winograd_input is B^T d B: random maps, both tiles, every type, every
       const Elements maps(random.normals(2 * tiles.height * tiles.width * tiles.channels));
       const index_t position_stride = tiles.count * tiles.channels + random.whole(0, 9);
       Elements rows(std::vector<float>(static_cast<std::size_t>(n * n * position_stride), -1.0f));
-      table.winograd_input(tiles, maps.data(tiles.type),
-                           {{rows.data(tiles.type), tiles.channels, tiles.type, nullptr}, position_stride, nullptr});
+      std::vector<float> border(static_cast<std::size_t>(tiles.channels), 1.0f);
+      table.winograd_input(
+          tiles, maps.data(tiles.type),
+          {{rows.data(tiles.type), tiles.channels, tiles.type, nullptr}, position_stride, nullptr, border.data()});
       const BytesOfTiles bytes(table, tiles, maps.data(tiles.type));
       for (index_t t = 0; t < tiles.count; ++t) {
         const Place at = place(tiles, tiles.first + t);

@@ -228,6 +228,7 @@ struct WinogradRows {
   OperandRows rows;             // of the maps' type or integers: the first matrix; their scales [(m + 2)^2, count]
   index_t position_stride = 0;  // elements from one matrix to the next
   float* scratch = nullptr;     // integers: [(m + 2)^2, channels]
+  void* border = nullptr;       // [channels] of the maps' type: room for the zeros around a map
 };
 
 /// A panel of W in the type that is computed in.

@@ -113,6 +113,7 @@ inline WinogradBlock winograd_block(const Winograd& conv, MapSize size, index_t 
   const auto element = static_cast<index_t>(size_of(conv.type()));
   block.rows.rows.data = part.take<unsigned char>(positions * block.rows.position_stride * element);
   block.sums = part.take<float>(positions * block.sum_stride);
+  block.rows.border = part.take<unsigned char>(conv.inputs() * static_cast<index_t>(size_of(conv.map_type())));
   if (is_integer(conv.type())) {
     block.rows.rows.scales = part.take<kernels::RowScale>(positions * count);
     block.rows.scratch = part.take<float>(positions * conv.inputs());

@@ -143,26 +143,27 @@ struct IntegerRows {
 };
 
 template <class Arch, class T, int m, class Rows>
-inline void winograd_input_tiles(const WinogradTiles& tiles, const T* maps, const Rows& rows) {
+inline void winograd_input_tiles(const WinogradTiles& tiles, const T* maps, T* border, const Rows& rows) {
   using V = simd::F32<Arch>;
   constexpr int n = m + 2;
   const index_t channels = tiles.channels;
-  const index_t below = tiles.width * channels;
+  for (index_t c = 0; c < channels; ++c) border[c] = T{0};
   for (index_t t = 0; t < tiles.count; ++t) {
     const TilePlace place = place_of<Arch>(tiles, tiles.first + t);
     const index_t top = place.y - 1;
     const index_t left = place.x - 1;
-    const T* corner = maps + place.map * tiles.height * below + top * below + left * channels;
-    const bool inside = top >= 0 && left >= 0 && top + n <= tiles.height && left + n <= tiles.width;
-    const auto exists = [&](int i, int j) {
-      return top + i >= 0 && top + i < tiles.height && left + j >= 0 && left + j < tiles.width;
-    };
+    const index_t first_line = place.map * tiles.height + top;
+    const T* pixels[n][n];  // border outside the map: one transform for all tiles
+    for (int i = 0; i < n; ++i) {
+      const bool row = top + i >= 0 && top + i < tiles.height;
+      for (int j = 0; j < n; ++j) {
+        const bool exists = row && left + j >= 0 && left + j < tiles.width;
+        pixels[i][j] = exists ? maps + ((first_line + i) * tiles.width + left + j) * channels : border;
+      }
+    }
     for_each_register<Arch>(channels, [&](index_t c, const auto& lanes) {
-      const auto zero = V::set(0.0f);
-      const auto load = [&](int i, int j) { return lanes.load(corner + i * below + j * channels + c); };
-      const auto store = [&](int i, int j, typename V::Batch x) { lanes.store(rows.at(t, i * n + j) + c, x); };
-      if (inside) return transform_input<Arch, n>(load, store);
-      transform_input<Arch, n>([&](int i, int j) { return exists(i, j) ? load(i, j) : zero; }, store);
+      transform_input<Arch, n>([&](int i, int j) { return lanes.load(pixels[i][j] + c); },
+                               [&](int i, int j, typename V::Batch x) { lanes.store(rows.at(t, i * n + j) + c, x); });
     });
     rows.end_tile(t);
   }
@@ -242,12 +243,13 @@ template <class Arch, class T, int m>
 inline void winograd_input_to(const WinogradTiles& tiles, const void* maps, const WinogradRows& rows) {
   constexpr int positions = (m + 2) * (m + 2);
   const T* in = static_cast<const T*>(maps);
+  T* border = static_cast<T*>(rows.border);
   if (!is_integer(rows.rows.type)) {
-    return winograd_input_tiles<Arch, T, m>(tiles, in, ElementRows<Arch, T>{rows.rows, rows.position_stride});
+    return winograd_input_tiles<Arch, T, m>(tiles, in, border, ElementRows<Arch, T>{rows.rows, rows.position_stride});
   }
   const IntegerRows<Arch, positions> integers{rows.rows, rows.position_stride, tiles.count, tiles.channels,
                                               rows.scratch};
-  winograd_input_tiles<Arch, T, m>(tiles, in, integers);
+  winograd_input_tiles<Arch, T, m>(tiles, in, border, integers);
 }
 
 /// Tiles of maps [*, height, width, channels] -> rows [n * n][count][channels] of the same type or integers; zeros
