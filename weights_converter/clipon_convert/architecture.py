@@ -5,6 +5,7 @@ openai/CLIP clip/model.py, build_model; heads are width // 64 there, and so here
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 
@@ -49,8 +50,8 @@ def count(weights: Mapping[str, Array], pattern: str) -> int:
 
 
 def square_root(number: int, what: str) -> int:
-    root = round(number**0.5)
-    if root * root != number:
+    root = math.isqrt(max(number, 0))
+    if root < 1 or root * root != number:
         raise ConversionError(f"{what}: expected a square number of positions, found {number}")
     return root
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,11 @@ from clipon_convert.errors import ConversionError
 from clipon_convert.tensors import Tensor
 
 DTYPES = ("f32", "f16", "bf16", "int8")
+
+
+def most_stored(elements: Mapping[str, int]) -> str:
+    """The type that most elements have; of two with as many, and of none, the first."""
+    return max(DTYPES, key=lambda dtype: elements.get(dtype, 0))
 
 
 @dataclass

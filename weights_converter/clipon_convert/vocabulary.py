@@ -13,7 +13,6 @@ from clipon_convert.checkpoint import Vocabulary
 from clipon_convert.errors import ConversionError
 from clipon_convert.files import MAX_TEXT_BYTES, is_present, read_bytes, read_json, read_text
 
-OPENAI_MERGES = 49152 - 256 - 2  # simple_tokenizer.py keeps so many lines of bpe_simple_vocab_16e6
 END_OF_WORD = "</w>"
 START, END = "<|startoftext|>", "<|endoftext|>"
 
@@ -24,14 +23,27 @@ def byte_alphabet() -> list[str]:
     return [chr(byte) for byte in printable] + [chr(256 + i) for i in range(256 - len(printable))]
 
 
-def from_merges(merges: Sequence[str]) -> Vocabulary:
-    """Bytes, bytes at a word's end, one token a merge, start and end."""
+def check_merges(merges: Sequence[str], tokens: Sequence[str]) -> None:
+    known = set(tokens)
     for merge in merges:
         if len(merge.split(" ")) != 2:
             raise ConversionError(f"vocabulary: expected a merge 'left right', found '{merge[:40]}'")
+        for token in (*merge.split(" "), merge.replace(" ", "")):
+            if token not in known:
+                raise ConversionError(f"vocabulary: merge '{merge[:40]}': expected a token {token[:40]!r}, found none")
+
+
+def lines_of(text: str) -> list[str]:
+    """By their ends alone, which may be those of Windows: Unicode has more that splitlines() takes for such."""
+    return text.replace("\r\n", "\n").split("\n")
+
+
+def from_merges(merges: Sequence[str]) -> Vocabulary:
+    """Bytes, bytes at a word's end, one token a merge, start and end."""
     alphabet = byte_alphabet()
     tokens = [*alphabet, *(letter + END_OF_WORD for letter in alphabet)]
     tokens += [merge.replace(" ", "") for merge in merges] + [START, END]
+    check_merges(merges, tokens)
     return Vocabulary(tokens, list(merges), len(tokens) - 2, len(tokens) - 1)
 
 
@@ -43,7 +55,7 @@ def read_merges_file(path: Path, vocabulary_size: int) -> Vocabulary:
             data = file.read(MAX_TEXT_BYTES + 1)  # no compression bombs
     if len(data) > MAX_TEXT_BYTES:
         raise ConversionError(f"{path}: expected at most {MAX_TEXT_BYTES} bytes of merges, found more")
-    lines = data.decode("utf-8").split("\n")[1:]
+    lines = lines_of(data.decode("utf-8"))[1:]
     merges = vocabulary_size - 2 * 256 - 2
     if merges < 0 or len(lines) < merges:
         raise ConversionError(f"{path}: expected {merges} merges for {vocabulary_size} tokens, found {len(lines)}")
@@ -70,13 +82,14 @@ def from_ids(ids: dict[str, int], merges: Sequence[str]) -> Vocabulary:
         raise ConversionError("vocabulary: expected ids from 0 without a gap")
     if START not in ids or END not in ids:
         raise ConversionError(f"vocabulary: expected the tokens {START} and {END}")
+    check_merges(merges, tokens)
     return Vocabulary(tokens, list(merges), ids[START], ids[END])
 
 
 def read_huggingface(folder: Path) -> Vocabulary | None:
     """vocab.json and merges.txt, else tokenizer.json; None where the folder has neither."""
     if is_present(folder / "vocab.json") and is_present(folder / "merges.txt"):
-        lines = read_text(folder / "merges.txt").split("\n")
+        lines = lines_of(read_text(folder / "merges.txt"))
         merges = [line for line in lines if line and not line.startswith("#version")]
         return from_ids(read_json(folder / "vocab.json"), merges)
     if is_present(folder / "tokenizer.json"):

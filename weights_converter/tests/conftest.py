@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from gguf import GGUFReader
 from huggingface_names import to_huggingface
 from safetensors.numpy import save_file
 
@@ -63,6 +64,40 @@ def make_weights(seed: int = 0, width: int = 64, embed_dim: int = 24) -> dict[st
     return weights
 
 
+def make_resnet_weights(width: int = 4, embed_dim: int = 24) -> dict[str, np.ndarray]:
+    """A ModifiedResNet of 32 px with blocks 1, 2, 1, 1, and the text tower of make_weights()."""
+    rng = np.random.default_rng(1)
+    weights = {name: values for name, values in make_weights().items() if not name.startswith("visual.")}
+
+    def convolution(conv: str, norm: str, out: int, channels: int, kernel: int) -> None:
+        shape = (out, channels, kernel, kernel)
+        weights[f"visual.{conv}.weight"] = (rng.standard_normal(shape) * 0.1).astype(np.float32)
+        for part in ("weight", "bias", "running_mean"):
+            weights[f"visual.{norm}.{part}"] = rng.standard_normal(out).astype(np.float32)
+        weights[f"visual.{norm}.running_var"] = rng.uniform(0.1, 2, out).astype(np.float32)
+        weights[f"visual.{norm}.num_batches_tracked"] = np.array(7)
+
+    for k, (out, channels) in enumerate(((width // 2, 3), (width // 2, width // 2), (width, width // 2)), 1):
+        convolution(f"conv{k}", f"bn{k}", out, channels, 3)
+    channels = width
+    for stage, blocks in enumerate((1, 2, 1, 1)):
+        planes = width << stage
+        for n in range(blocks):
+            block = f"layer{stage + 1}.{n}"
+            convolution(f"{block}.conv1", f"{block}.bn1", planes, channels, 1)
+            convolution(f"{block}.conv2", f"{block}.bn2", planes, planes, 3)
+            convolution(f"{block}.conv3", f"{block}.bn3", 4 * planes, planes, 1)
+            if n == 0:
+                convolution(f"{block}.downsample.0", f"{block}.downsample.1", 4 * planes, channels, 1)
+            channels = 4 * planes
+    pool = "visual.attnpool"
+    weights[f"{pool}.positional_embedding"] = rng.standard_normal((2, channels)).astype(np.float32)
+    for part, out in (("q_proj", channels), ("k_proj", channels), ("v_proj", channels), ("c_proj", embed_dim)):
+        weights[f"{pool}.{part}.weight"] = rng.standard_normal((out, channels)).astype(np.float32)
+        weights[f"{pool}.{part}.bias"] = rng.standard_normal(out).astype(np.float32)
+    return weights
+
+
 @pytest.fixture
 def weights() -> dict[str, np.ndarray]:
     return make_weights()
@@ -109,3 +144,40 @@ def convert(source: Path, out: Path, *options: object) -> subprocess.CompletedPr
     """A source that keeps the converter busy for a minute is a failure: TimeoutExpired."""
     line = [str(part) for part in (sys.executable, "-m", "clipon_convert", source, out, "--quiet", *options)]
     return subprocess.run(line, cwd=HERE.parent, capture_output=True, text=True, check=False, timeout=60)
+
+
+def tensors(path: Path) -> dict[str, np.ndarray]:
+    return {t.name: t.data.reshape([int(n) for n in reversed(t.shape)]) for t in GGUFReader(path).tensors}
+
+
+def field(path: Path, key: str) -> object:
+    found = GGUFReader(path).get_field(key)
+    assert found is not None, key
+    return found.contents()
+
+
+@pytest.fixture
+def converted(source: Path, bpe: Path, tmp_path: Path) -> Path:
+    out = tmp_path / "openai.gguf"
+    done = convert(source, out, "--bpe", bpe)
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+def assert_same_tensors(a: Path, b: Path) -> None:
+    left, right = tensors(a), tensors(b)
+    assert list(left) == list(right)
+    for name in left:
+        np.testing.assert_array_equal(left[name], right[name], err_msg=name)
+
+
+def change(path: Path, changed: dict[str, object], *parents: str) -> None:
+    """Sets keys of a JSON file's object, or of one below it; None takes a key out."""
+    config = json.loads(path.read_text()) if path.exists() else {}
+    at = config
+    for parent in parents:
+        at = at[parent]
+    at.update(changed)
+    for key in [key for key, value in changed.items() if value is None]:
+        del at[key]
+    path.write_text(json.dumps(config))

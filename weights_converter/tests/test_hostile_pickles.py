@@ -66,6 +66,12 @@ def test_a_sound_archive_reads(tmp_path: Path) -> None:
         (6, 0, (1,) * 9, (1,) * 9),
         (6, 0, (2, 2), (1,)),
         (7, 0, (2,), (1,)),  # the member has six
+        (5, 0, (2,), (1,)),
+        (6, 0, (2, 2), (5, 1)),  # the last of four is at 6
+        (6, 2, (2,), (4,)),
+        (6, 0, (2**40,), (0,)),
+        (6, 0, (1,), (2**62,)),
+        (2**40, 0, (2,), (1,)),
     ],
 )
 def test_tensors_that_lie(
@@ -74,6 +80,19 @@ def test_tensors_that_lie(
     data = np.arange(6, dtype="<f4").tobytes()
     with pytest.raises(ConversionError):
         read_torch_archive(torch_file(tmp_path / "bad.pt", tensor(elements, offset, shape, strides), {"0": data}))
+
+
+def test_tensors_up_to_their_storage(tmp_path: Path) -> None:
+    data = {"0": np.arange(6, dtype="<f4").tobytes()}
+    for shape, strides, expected in (
+        ((2, 2), (4, 1), [[0, 1], [4, 5]]),
+        ((2,), (5,), [0, 5]),
+        ((1,) * 8, (1,) * 8, [[[[[[[[0]]]]]]]]),
+        ((), (), 0),
+        ((2, 0), (2**39, 1), [[], []]),
+    ):
+        path = torch_file(tmp_path / "whole.pt", tensor(6, 0, shape, strides), data)
+        assert read_torch_archive(path)[0]["w"].tolist() == expected
 
 
 def test_state_can_not_change_a_checked_tensor(tmp_path: Path) -> None:
@@ -183,9 +202,13 @@ def test_keys_that_weights_have_no_need_of(tmp_path: Path, key: bytes, why: str)
         (b"c__torch__\nA\nN\x85\x81.", "without arguments"),
         (b"ctorch._utils\n_rebuild_tensor_v2\n(" + STORAGE % 6 + b"K\0(" + b"K\1" * 9 + b"t)tR.", "at most 8 numbers"),
         (b"]NNs.", "found a list"),
+        (b"ccollections\nOrderedDict\n)\x81.", "without arguments"),
+        (b"\x8f.", "it makes a set"),
+        (b"c__torch__\nA\n)}\x92.", "a call by keywords"),
+        (b"}}b.", "change a dict"),
         (b"\x96" + struct.pack("<Q", 1 << 31) + b".", "bytearray"),
     ],
-    ids=["many", "text", "new", "sizes", "list", "bytearray"],
+    ids=["many", "text", "new", "sizes", "list", "new of a function", "set", "keywords", "state", "bytearray"],
 )
 def test_calls_that_copy_or_reserve_at_will(tmp_path: Path, payload: bytes, why: str) -> None:
     with pytest.raises(ConversionError, match=why):
@@ -210,7 +233,110 @@ def test_names_of_one_tensor(tmp_path: Path) -> None:
     storages = {"0": bytes(40_000)}
     tied = torch_file(tmp_path / "tied.pt", names_of_one_tensor(2, 10_000), storages)
     assert set(read_torch_archive(tied)[0]) == {"w0", "w1"}
+    four = torch_file(tmp_path / "four.pt", names_of_one_tensor(4, 10_000), storages)
+    assert len(read_torch_archive(four)[0]) == 4
     with pytest.raises(ConversionError, match="share storages"):
-        read_torch_archive(torch_file(tmp_path / "shared.pt", names_of_one_tensor(6, 10_000), storages))
+        read_torch_archive(torch_file(tmp_path / "shared.pt", names_of_one_tensor(5, 10_000), storages))
     with pytest.raises(ConversionError, match="at most 65536 tensors"):
         read_torch_archive(torch_file(tmp_path / "many.pt", names_of_one_tensor(70_000, 1), {"0": bytes(4)}))
+
+
+@pytest.mark.parametrize(
+    ("mark", "key", "elements"), [("storages", "0", 6), ("storage", "0" * 1025, 6), ("storage", "0", 2**40)]
+)
+def test_storages_of_other_marks_names_and_sizes(tmp_path: Path, mark: str, key: str, elements: int) -> None:
+    payload = b"(S'%s'\nctorch\nFloatStorage\nS'%s'\nS'cpu'\nI%d\ntQ." % (mark.encode(), key.encode(), elements)
+    with pytest.raises(ConversionError, match="a storage with a short name and a size"):
+        read_torch_archive(torch_file(tmp_path / "storage.pt", payload, {}))
+
+
+@pytest.mark.parametrize("name", ["torch.storage", "torch", "__main__"])
+def test_only_script_modules_are_made_up(tmp_path: Path, name: str) -> None:
+    path = torch_file(tmp_path / "class.pt", b"c%s\nLinear\n)\x81." % name.encode(), {})
+    with pytest.raises(ConversionError, match=f"it wants to call {name}.Linear"):
+        read_torch_archive(path)
+
+
+def test_a_dictionary_that_holds_itself(tmp_path: Path) -> None:
+    path = torch_file(tmp_path / "circle.pt", b"\x80\x02}q\0X\x04\0\0\0selfh\0s.", {})
+    with pytest.raises(ConversionError, match=f"{path}: expected weights, found none"):
+        read_torch_archive(path)
+
+
+def test_broken_pickles_are_told_with_their_file(tmp_path: Path) -> None:
+    path = torch_file(tmp_path / "broken.pt", b"\x80\x02(", {})
+    with pytest.raises(ConversionError, match=rf"{path}: data\.pkl is broken"):
+        read_torch_archive(path)
+    path = torch_file(tmp_path / "missing.pt", tensor(6, 0, (2,), (1,)), {})
+    with pytest.raises(ConversionError, match=f"{path}: expected 'archive/data/0' in the archive, found none"):
+        read_torch_archive(path)
+
+
+def test_pickles_of_many_megabytes(tmp_path: Path) -> None:
+    sound = tensor(1, 0, (1,), (1,))
+    for size, data in ((16 << 20, {"0": bytes(4)}), ((16 << 20) + 1, {"0": bytes(4)})):
+        path = torch_file(tmp_path / "long.pt", sound + bytes(size - len(sound)), data)
+        if size == 16 << 20:
+            assert read_torch_archive(path)[0]["w"].tolist() == [0]
+        else:
+            with pytest.raises(ConversionError, match="uncompressed member of at most 16777216 bytes"):
+                read_torch_archive(path)
+
+
+def test_byte_order(tmp_path: Path) -> None:
+    for order, prefix in ((b"little", "archive/"), (b"big", "elsewhere/")):
+        path = torch_file(tmp_path / "order.pt", tensor(1, 0, (1,), (1,)), {"0": bytes(4)})
+        with zipfile.ZipFile(path, "a") as file:
+            file.writestr(f"{prefix}byteorder", order)
+        assert read_torch_archive(path)[0]["w"].tolist() == [0]
+    path = torch_file(tmp_path / "big.pt", tensor(1, 0, (1,), (1,)), {"0": bytes(4)})
+    with zipfile.ZipFile(path, "a") as file:
+        file.writestr("archive/byteorder", b"big")
+    with pytest.raises(ConversionError, match=f"{path}: expected little-endian weights"):
+        read_torch_archive(path)
+
+
+def test_pickles_further_down_are_other_files(tmp_path: Path) -> None:
+    path = torch_file(tmp_path / "two.pt", tensor(1, 0, (1,), (1,)), {"0": bytes(4)})
+    with zipfile.ZipFile(path, "a") as file:
+        file.writestr("archive/extra/data.pkl", b"")
+    assert read_torch_archive(path)[0]["w"].tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    ("at", "value"), [(6, b"\x63"), (8, b"\0\x08" + bytes(36) + b"\xff")], ids=["version 9.9", "not UTF-8"]
+)
+def test_directories_of_zips_that_lie(tmp_path: Path, at: int, value: bytes) -> None:
+    path = torch_file(tmp_path / "odd.pt", tensor(1, 0, (1,), (1,)), {"0": bytes(4)})
+    content = bytearray(path.read_bytes())
+    entry = content.index(b"PK\1\2")
+    for i, byte in enumerate(value):
+        if byte:
+            content[entry + at + i] = byte
+    path.write_bytes(content)
+    with pytest.raises(ConversionError, match=f"{path}: not a ZIP archive"):
+        read_torch_archive(path)
+
+
+def test_storages_that_overlap(tmp_path: Path) -> None:
+    """A member within another: together they have more bytes than the file."""
+    inner = tmp_path / "inner.zip"
+    with zipfile.ZipFile(inner, "w") as file:
+        file.writestr("archive/data/1", bytes(40_000))
+        member = file.infolist()[0]
+    outer_data = inner.read_bytes()[: 30 + len(member.filename) + 40_000]
+    outer_data += bytes(-len(outer_data) % 4)
+    payload = b"(d"
+    for i, elements in enumerate((len(outer_data) // 4, 10_000)):
+        one = tensor(elements, 0, (1,), (1,)).replace(b"S'0'", b"S'%d'" % i)
+        payload += b"S'w%d'\n" % i + one[len(b"(dS'w'\n") : -1]
+    path = tmp_path / "nested.pt"
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("archive/data.pkl", payload + b".")
+        file.writestr("archive/data/0", outer_data)
+        outer = file.infolist()[1]
+        member.header_offset = outer.header_offset + 30 + len(outer.filename)
+        file.filelist.append(member)
+        file.NameToInfo[member.filename] = member
+    with pytest.raises(ConversionError, match="its storages are larger than the file"):
+        read_torch_archive(path)

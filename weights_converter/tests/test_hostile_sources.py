@@ -8,12 +8,14 @@ import json
 import os
 import struct
 import time
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
 from safetensors.numpy import save
 
+from clipon_convert import files, vocabulary
 from clipon_convert.errors import ConversionError
 from clipon_convert.sources.gguf_header import check_gguf_header
 from clipon_convert.vocabulary import recover_merges
@@ -59,6 +61,8 @@ def test_safetensors_that_lie(tmp_path: Path, bpe: Path, content: bytes) -> None
     before = set(os.listdir(tmp_path))
     done = convert(source, tmp_path / "out.gguf", "--bpe", bpe)
     assert done.returncode == 1
+    why = "weight 'a': expected f16, bf16, f32 or f64, found BOOL" if b"BOOL" in content else "not a safetensors file"
+    assert done.stderr.startswith(f"clipon_convert: {source}: {why}"), done.stderr
     assert done.stderr.count("\n") == 1, done.stderr
     assert set(os.listdir(tmp_path)) == before
 
@@ -92,6 +96,98 @@ def test_gguf_headers_that_lie(tmp_path: Path, bpe: Path, content: bytes) -> Non
             check_gguf_header(source)
 
 
+def key(kind: int, value: bytes, name: bytes = b"") -> bytes:
+    return struct.pack("<Q", len(name)) + name + struct.pack("<I", kind) + value
+
+
+def array(kind: int, count: int, elements: bytes) -> bytes:
+    return key(9, struct.pack("<IQ", kind, count) + elements)
+
+
+def tensor(dimensions: int, name: bytes = b"") -> bytes:
+    return struct.pack("<Q", len(name)) + name + struct.pack("<I", dimensions) + bytes(8 * dimensions + 12)
+
+
+STRING = struct.pack("<Q", 0)
+SIZES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}  # GGUF's types of numbers
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        gguf(0, 0, b""),
+        gguf(0, 0, b"").replace(b"\3", b"\2", 1),
+        *(gguf(0, 1, key(kind, bytes(size))) for kind, size in SIZES.items()),
+        *(gguf(0, 1, array(kind, 3, bytes(3 * size))) for kind, size in SIZES.items()),
+        gguf(0, 1, key(8, struct.pack("<Q", 5) + b"value", b"name")),
+        gguf(0, 1, array(8, 3, STRING * 3)),
+        gguf(2, 1, key(0, b"1") + tensor(1, b"a") + tensor(4, b"b")),
+        gguf(0, 1024, key(0, b"1") * 1024),
+        gguf(8192, 0, tensor(1) * 8192),
+        gguf(0, 1, array(0, 1 << 20, bytes(1 << 20))),
+        gguf(0, 1, key(8, struct.pack("<Q", 1 << 20) + bytes(1 << 20))),
+    ],
+    ids=lambda content: f"{len(content)} bytes",
+)
+def test_gguf_headers_up_to_the_limits(tmp_path: Path, content: bytes) -> None:
+    source = tmp_path / "sound.gguf"
+    source.write_bytes(content)
+    check_gguf_header(source)
+    source.write_bytes(content[:-1])
+    with pytest.raises(ConversionError, match=f"{source}: not a GGUF file: it ends within its header"):
+        check_gguf_header(source)
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"GGUX" + gguf(0, 0, b"")[4:], "it does not begin with GGUF"),
+        (gguf(0, 0, b"").replace(b"\3", b"\1", 1), "expected version 2 or 3"),
+        (gguf(0, 0, b"").replace(b"\3", b"\4", 1), "expected version 2 or 3"),
+        (gguf(0, 1025, key(0, b"1") * 1025), "expected at most 1024 keys, found 1025"),
+        (gguf(8193, 0, tensor(1) * 8193), "expected at most 8192 tensors, found 8193"),
+        (gguf(0, 1, array(0, (1 << 20) + 1, bytes((1 << 20) + 1))), "expected at most 1048576 elements"),
+        (gguf(0, 1, key(8, struct.pack("<Q", (1 << 20) + 1) + bytes((1 << 20) + 1))), "expected at most 1048576 bytes"),
+        (gguf(0, 1, key(13, bytes(8))), "a value of type 13"),
+        (gguf(1, 0, tensor(0)), "a tensor of 0 dimensions"),
+        (gguf(1, 0, tensor(5)), "a tensor of 5 dimensions"),
+    ],
+    ids=["magic", "version 1", "version 4", "keys", "tensors", "array", "string", "type", "none", "five"],
+)
+def test_gguf_headers_beyond_the_limits(tmp_path: Path, content: bytes, why: str) -> None:
+    source = tmp_path / "bad.gguf"
+    source.write_bytes(content)
+    with pytest.raises(ConversionError, match=f"{source}: not a GGUF file: {why}"):
+        check_gguf_header(source)
+
+
+def test_texts_are_limited_before_they_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    with path.open("wb") as file:
+        file.truncate(files.MAX_TEXT_BYTES + 1)  # a hole: no disk space
+    for read in (files.read_text, files.read_json):
+        with pytest.raises(ConversionError, match=f"{path}: expected at most {64 << 20} bytes, found {(64 << 20) + 1}"):
+            read(path)
+    assert len(files.read_bytes(path)) == (64 << 20) + 1  # weights are larger
+
+
+def test_files_that_grow_are_read_to_the_size_that_was_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """/proc's are regular, of size 0, and may have no end."""
+    path = tmp_path / "grown"
+    path.write_bytes(b"abcdef")
+    monkeypatch.setattr(files, "regular_size", lambda _: 3)
+    assert files.read_bytes(path) == b"abc"
+
+
+def test_texts_are_utf_8(tmp_path: Path) -> None:
+    path = tmp_path / "vocab.json"
+    path.write_bytes('{"Ġé</w>": 0}'.encode())
+    assert files.read_json(path) == {"Ġé</w>": 0}
+    path.write_bytes(b'{"\xe9": 0}')
+    with pytest.raises(UnicodeDecodeError):
+        files.read_json(path)
+
+
 @pytest.mark.parametrize(
     "config",
     [
@@ -111,6 +207,7 @@ def test_configs_of_other_types(tmp_path: Path, bpe: Path, config: str) -> None:
     (folder / "model.safetensors").write_bytes(sound_safetensors())
     done = convert(folder, tmp_path / "out.gguf", "--bpe", bpe)
     assert done.returncode == 1
+    assert done.stderr.startswith(f"clipon_convert: {folder}"), done.stderr
     assert done.stderr.count("\n") == 1, done.stderr
     assert not (tmp_path / "out.gguf").exists()
 
@@ -124,6 +221,8 @@ def test_shard_indices_that_lead_elsewhere(tmp_path: Path, bpe: Path, name: obje
     (tmp_path / "other.safetensors").write_bytes(sound_safetensors())
     done = convert(folder, tmp_path / "out.gguf", "--bpe", bpe)
     assert done.returncode == 1
+    assert str(folder) in done.stderr
+    assert "/" not in str(name) or f"expected plain file names, found '{name}'" in done.stderr
     assert done.stderr.count("\n") == 1, done.stderr
 
 
@@ -137,6 +236,19 @@ def test_a_bomb_of_merges(source: Path, tmp_path: Path) -> None:
     done = convert(source, tmp_path / "out.gguf", "--bpe", bomb)
     assert done.returncode == 1
     assert "of merges" in done.stderr
+
+
+def test_a_bomb_of_merges_is_not_unpacked_beyond_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bomb = tmp_path / "merges.txt.gz"
+    bomb.write_bytes(gzip.compress(bytes(32 << 20), 1))
+    monkeypatch.setattr(vocabulary, "MAX_TEXT_BYTES", 1 << 20)
+    tracemalloc.start()
+    try:
+        with pytest.raises(ConversionError, match=f"{bomb}: expected at most 1048576 bytes of merges"):
+            vocabulary.read_merges_file(bomb, 49408)
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()
 
 
 def test_devices_and_folders_are_not_replaced(source: Path, bpe: Path, tmp_path: Path) -> None:

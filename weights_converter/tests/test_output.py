@@ -1,9 +1,14 @@
-"""What is written: the types, the same bytes twice, nothing on failure; what is refused."""
+"""What is written: the same bytes twice, nothing on failure, what is told; what is refused."""
 
 from __future__ import annotations
 
+import hashlib
+import importlib.util
+import io
 import os
 import pickle
+import re
+import stat
 import subprocess
 import sys
 import zipfile
@@ -11,51 +16,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from gguf import GGMLQuantizationType, GGUFReader
 from safetensors.numpy import save_file
 
-from clipon_convert.dtypes import from_bf16, quantise, to_bf16
+from clipon_convert import __version__, cli
+from clipon_convert.cli import check_sha256
+from clipon_convert.errors import ConversionError
+from clipon_convert.hashes import PUBLISHED
 from clipon_convert.sources.torch_archive import read_torch_archive
+from clipon_convert.writer import replaced_when_complete
 from conftest import convert, make_weights
-
-
-@pytest.mark.parametrize("dtype", ["f32", "f16", "bf16", "int8"])
-def test_types(source: Path, bpe: Path, tmp_path: Path, weights: dict[str, np.ndarray], dtype: str) -> None:
-    out = tmp_path / "a.gguf"
-    assert convert(source, out, "--bpe", bpe, "--dtype", dtype).returncode == 0
-    tensors = {t.name: t for t in GGUFReader(out).tensors}
-    expected = weights["visual.transformer.resblocks.0.mlp.c_fc.weight"]
-    matrix = tensors["v.blk.0.ffn_down.weight"]
-    if dtype == "int8":
-        scale = tensors["v.blk.0.ffn_down.weight.scale"].data
-        found = matrix.data.astype(np.float32) * scale[:, None]
-        assert (np.abs(found - expected).max(axis=1) <= 0.5001 * scale).all()
-        assert tensors["t.token_embd.weight"].tensor_type == GGMLQuantizationType.F16
-    elif dtype == "bf16":
-        found = from_bf16(matrix.data.view(np.uint16)).reshape(expected.shape)
-        assert (np.abs(found - expected) <= np.abs(expected) * 2**-8).all()
-    else:
-        step = 0.0 if dtype == "f32" else 2**-11
-        # half an ulp; below 2^-14 f16 is subnormal with steps of 2^-24
-        assert (np.abs(matrix.data.astype(np.float32) - expected) <= np.abs(expected) * step + 2**-25).all()
-    assert tensors["v.blk.0.ffn_down.bias"].tensor_type == GGMLQuantizationType.F32
 
 
 def test_same_bytes_twice(source: Path, bpe: Path, tmp_path: Path) -> None:
     for name in ("a", "b"):
         assert convert(source, tmp_path / f"{name}.gguf", "--bpe", bpe, "--dtype", "int8").returncode == 0
     assert (tmp_path / "a.gguf").read_bytes() == (tmp_path / "b.gguf").read_bytes()
-
-
-def test_bf16_rounds_to_nearest_even() -> None:
-    bits = np.array([0x3F808000, 0x3F818000, 0x3F808001, 0x3F7FFFFF], np.uint32)
-    assert to_bf16(bits.view(np.float32)).tolist() == [0x3F80, 0x3F82, 0x3F81, 0x3F80]
-
-
-def test_quantise_rows_of_zeros() -> None:
-    values, scale = quantise(np.array([[0.0, 0.0], [-2.0, 1.0]], np.float32))
-    assert values.tolist() == [[0, 0], [-127, 64]]
-    assert scale.tolist() == [0.0, pytest.approx(2 / 127)]
 
 
 def nothing_left(folder: Path, before: set[str]) -> bool:
@@ -71,6 +46,10 @@ def nothing_left(folder: Path, before: set[str]) -> bool:
         ({"visual.ln_post.bias": np.zeros(3, np.float32)}, "expected shape [64], found [3]"),
         ({"visual.class_embedding": np.full(64, np.nan, np.float32)}, "NaN"),
         ({"logit_scale": None}, "logit_scale"),
+        ({"visual.proj": np.zeros((24, 64), np.float32)}, "expected shape [64, 24], found [24, 64]"),
+        ({"visual.positional_embedding": np.zeros((6, 64), np.float32)}, "expected a square number"),
+        ({"visual.conv1.weight": np.zeros((64, 3), np.float32)}, "weight 'visual.conv1.weight': expected 4 dimensions"),
+        ({"visual.conv1.weight": np.zeros((64, 3, 16, 16, 1), np.float32)}, "expected 4 dimensions"),
         ({"text_projection": np.full((64, 24), 1e30, np.float32)}, "too large for f16"),
     ],
 )
@@ -93,8 +72,6 @@ def test_refusals(bpe: Path, tmp_path: Path, change: dict[str, np.ndarray | None
 
 def test_full_disk_leaves_nothing_behind(source: Path, bpe: Path, tmp_path: Path) -> None:
     import resource
-    import subprocess
-    import sys
 
     before = set(os.listdir(tmp_path))
     done = subprocess.run(
@@ -118,6 +95,118 @@ def test_sha256(source: Path, bpe: Path, tmp_path: Path) -> None:
     published.write_bytes(b"not OpenAI's")
     done = convert(published, tmp_path / "out.gguf", "--bpe", bpe)
     assert "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af" in done.stderr
+
+
+def test_sha256_covers_the_whole_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.pt"
+    path.write_bytes(bytes(1 << 20) + b"more than the block that is read at once")
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    for given in (None, digest, digest.upper()):
+        check_sha256(path, given)
+    last_digit_wrong = digest[:-1] + ("0" if digest[-1] != "0" else "1")
+    with pytest.raises(ConversionError) as refused:
+        check_sha256(path, last_digit_wrong)
+    assert str(refused.value) == f"{path}: expected SHA-256 {last_digit_wrong}, found {digest}"
+
+
+def test_published_sha256(tmp_path: Path) -> None:
+    """By the name of the folder, as in OpenAI's URLs, before that of the file; a file of their name may be renamed."""
+    url = tmp_path / PUBLISHED["RN50.pt"] / "ViT-B-32.pt"
+    url.parent.mkdir()
+    url.write_bytes(b"")
+    with pytest.raises(ConversionError, match=f"{url}: expected SHA-256 {PUBLISHED['RN50.pt']}.*rename it"):
+        check_sha256(url, None)
+    check_sha256(url, hashlib.sha256(b"").hexdigest())
+    pretrained = Path(importlib.util.find_spec("open_clip").origin).with_name("pretrained.py").read_text()
+    urls = re.findall(r"openaipublic\.azureedge\.net/clip/models/([0-9a-f]{64})/([^\"]+)", pretrained)
+    assert {name: digest for digest, name in urls} == PUBLISHED
+    for folder in ("0" * 63, "0" * 65, "G" * 64):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.pt").write_bytes(b"")
+        check_sha256(tmp_path / folder / "a.pt", None)
+
+
+CONVERTER = "runpy.run_module('clipon_convert', run_name='__main__')"
+
+
+def run(code: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    line = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.run(
+        line, cwd=Path(__file__).parent.parent, capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+def test_quiet_is_silent(source: Path, bpe: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.gguf"
+    done = convert(source, out, "--bpe", bpe, "--name", "mine")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    done = run(f"import runpy; {CONVERTER}", source, out, "--bpe", bpe)
+    assert done.returncode == 0
+    assert done.stdout == f"{out}: ViT-64x2/16@32px, f32, {out.stat().st_size / 1e6:.1f} MB\n"
+
+
+def test_progress_on_a_terminal(source: Path, bpe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    for options, shown in ((["--quiet"], False), ([], True)):
+        monkeypatch.setattr("sys.stderr", Terminal())
+        assert cli.main([*map(str, (source, tmp_path / "out.gguf", "--bpe", bpe)), *options]) == 0
+        assert ("Converting" in sys.stderr.getvalue()) == shown
+        assert shown or sys.stderr.getvalue() == ""
+
+
+def test_errors_of_several_lines_are_told_in_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(_: object) -> None:
+        raise ValueError("first line,\n  second line\n")
+
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    monkeypatch.setattr(cli, "convert", fail)
+    assert cli.main(["a.pt", "a.gguf"]) == 1
+    assert capsys.readouterr().err == "clipon_convert: a.pt: ValueError: first line, second line\n"
+
+
+def test_a_terminated_conversion_leaves_nothing_behind(source: Path, bpe: Path, tmp_path: Path) -> None:
+    terminate = (
+        "import os, runpy, signal, gguf\n"
+        "gguf.GGUFWriter.write_tensors_to_file = lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM)\n" + CONVERTER
+    )
+    before = set(os.listdir(tmp_path))
+    assert run(terminate, source, tmp_path / "out.gguf", "--bpe", bpe).returncode == 143
+    assert nothing_left(tmp_path, before)
+
+
+@pytest.mark.parametrize("error", [ConversionError, OSError, KeyboardInterrupt, SystemExit])
+def test_a_failure_leaves_the_file_that_was_there(tmp_path: Path, error: type[BaseException]) -> None:
+    out = tmp_path / "out.gguf"
+    out.write_bytes(b"old")
+    with pytest.raises(error), replaced_when_complete(out) as temporary:
+        temporary.write_bytes(b"half of the n")
+        raise error
+    assert out.read_bytes() == b"old"
+    assert nothing_left(tmp_path, {"out.gguf"})
+
+
+def test_files_are_written_beside_and_as_readable_as_others(tmp_path: Path) -> None:
+    out = tmp_path / "out.gguf"
+    out.write_bytes(b"old")
+    before = os.umask(0o027)
+    try:
+        with replaced_when_complete(out) as temporary:
+            assert temporary.parent == tmp_path  # another file system could not rename it
+            assert temporary.name.startswith(".out.gguf.")
+            temporary.write_bytes(b"new")
+            assert out.read_bytes() == b"old"
+        assert stat.S_IMODE(out.stat().st_mode) == 0o640
+    finally:
+        left = os.umask(before)
+    assert left == 0o027
+    assert out.read_bytes() == b"new"
+    assert nothing_left(tmp_path, {"out.gguf"})
 
 
 def archive(path: Path, payload: bytes, compress: int = zipfile.ZIP_STORED) -> Path:
@@ -159,15 +248,11 @@ def test_pickles_that_run_code_are_refused(tmp_path: Path, bpe: Path, protocol: 
     ],
 )
 def test_other_pickles_are_refused(tmp_path: Path, payload: bytes) -> None:
-    from clipon_convert.errors import ConversionError
-
     with pytest.raises(ConversionError):
         read_torch_archive(archive(tmp_path / "odd.pt", payload))
 
 
 def test_zip_tricks_are_refused(tmp_path: Path) -> None:
-    from clipon_convert.errors import ConversionError
-
     with pytest.raises(ConversionError, match="uncompressed"):  # a bomb needs compression
         read_torch_archive(archive(tmp_path / "bomb.pt", b"\x80\x02}." + bytes(1000), zipfile.ZIP_DEFLATED))
     two = tmp_path / "two.pt"
@@ -184,12 +269,7 @@ def test_zip_tricks_are_refused(tmp_path: Path) -> None:
 
 def without(package: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     """The converter where this package is not installed."""
-    run = "runpy.run_module('clipon_convert', run_name='__main__')"
-    code = f"import runpy, sys; sys.modules[sys.argv.pop(1)] = None; {run}"
-    line = [sys.executable, "-c", code, package, *map(str, arguments)]
-    return subprocess.run(
-        line, cwd=Path(__file__).parent.parent, capture_output=True, text=True, check=False, timeout=60
-    )
+    return run(f"import runpy, sys; sys.modules[sys.argv.pop(1)] = None; {CONVERTER}", package, *arguments)
 
 
 def test_what_is_missing_is_said_before_anything_is_written(source: Path, tmp_path: Path) -> None:
@@ -202,3 +282,20 @@ def test_what_is_missing_is_said_before_anything_is_written(source: Path, tmp_pa
     done = convert(source, tmp_path / "none/a.gguf")
     assert done.returncode == 1
     assert "none/a.gguf: expected the folder" in done.stderr
+    done = convert(source, source / "a.gguf")
+    assert done.returncode == 1
+    assert f"expected the folder {source} to write to" in done.stderr
+    for missing, why in (
+        (tmp_path / "none.pt", "no such file or folder"),
+        (tmp_path, "expected a Hugging Face folder with a config.json, found none"),
+    ):
+        done = convert(missing, tmp_path / "a.gguf")
+        assert (done.returncode, done.stderr) == (1, f"clipon_convert: {missing}: {why}\n")
+
+
+def test_version_and_usage() -> None:
+    done = run(f"import runpy; {CONVERTER}", "--version")
+    assert (done.returncode, done.stdout) == (0, f"clipon_convert {__version__}\n")
+    done = run(f"import runpy; {CONVERTER}", "a.pt", "a.gguf", "--dtype", "f64")
+    assert done.returncode == 2
+    assert "--dtype" in done.stderr

@@ -1,53 +1,24 @@
-"""Every kind of source gives the same model file."""
+"""OpenAI's names in a safetensors file, and what may stand beside it."""
 
 from __future__ import annotations
 
 import json
-import random
-from collections import OrderedDict
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from gguf import GGUFReader, GGUFWriter
+from safetensors.numpy import save_file
 
-from clipon_convert.sources.torch_archive import read_torch_archive
-from clipon_convert.vocabulary import (
-    Merges,
-    find_openai_merges,
-    from_merges,
-    merge_word,
-    read_merges_file,
-    recover_merges,
+from clipon_convert.dtypes import most_stored
+from clipon_convert.sources.names import HUGGINGFACE, to_openai
+from conftest import (
+    MERGES,
+    VOCABULARY,
+    convert,
+    field,
+    tensors,
 )
-from conftest import MERGES, VOCABULARY, convert, huggingface_folder
-
-
-def tensors(path: Path) -> dict[str, np.ndarray]:
-    return {t.name: t.data.reshape([int(n) for n in reversed(t.shape)]) for t in GGUFReader(path).tensors}
-
-
-def field(path: Path, key: str) -> object:
-    found = GGUFReader(path).get_field(key)
-    assert found is not None, key
-    return found.contents()
-
-
-@pytest.fixture
-def converted(source: Path, bpe: Path, tmp_path: Path) -> Path:
-    out = tmp_path / "openai.gguf"
-    done = convert(source, out, "--bpe", bpe)
-    assert done.returncode == 0, done.stderr
-    return out
-
-
-def assert_same_tensors(a: Path, b: Path) -> None:
-    left, right = tensors(a), tensors(b)
-    assert list(left) == list(right)
-    for name in left:
-        np.testing.assert_array_equal(left[name], right[name], err_msg=name)
 
 
 def test_safetensors(converted: Path, weights: dict[str, np.ndarray]) -> None:
@@ -67,245 +38,63 @@ def test_safetensors(converted: Path, weights: dict[str, np.ndarray]) -> None:
     assert field(converted, "clipon.logit_scale") == pytest.approx(np.log(100.0))
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
-def test_state_dict(
-    converted: Path, weights: dict[str, np.ndarray], bpe: Path, tmp_path: Path, dtype: torch.dtype
-) -> None:
-    source, out = tmp_path / "state.pt", tmp_path / "state.gguf"
-    state = OrderedDict((name, torch.from_numpy(values.copy()).to(dtype)) for name, values in weights.items())
-    torch.save({"epoch": 3, "state_dict": {"module." + name: tensor for name, tensor in state.items()}}, source)
-    done = convert(source, out, "--bpe", bpe)
-    assert done.returncode == 0, done.stderr
-    name = {torch.float32: 0, torch.float16: 1, torch.bfloat16: 32}[dtype]
-    assert field(out, "general.file_type") == name
-    if dtype == torch.float32:
-        assert_same_tensors(out, converted)
+def with_config(source: Path, config: dict[str, object]) -> Path:
+    source.with_name("config.json").write_text(json.dumps({"model_type": "clip-openai", **config}))
+    return source
 
 
-@pytest.mark.parametrize("protocol", [2, 4, 5])
-def test_training_checkpoints(tmp_path: Path, protocol: int) -> None:
-    """An optimizer's state has numbers as keys."""
-    model = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 1), torch.nn.BatchNorm2d(4))
-    optimizer = torch.optim.AdamW(model.parameters())
-    model(torch.ones(1, 3, 2, 2)).sum().backward()
-    optimizer.step()
-    state = {"epoch": 1, "state_dict": model.state_dict(), "optimizer": optimizer.state_dict(), "best": model[0].weight}
-    torch.save(state, tmp_path / "epoch_1.pt", pickle_protocol=protocol)
-    found, _ = read_torch_archive(tmp_path / "epoch_1.pt")
-    assert set(found) == set(model.state_dict())
-    np.testing.assert_array_equal(found["0.weight"], model[0].weight.detach().numpy())
-
-
-class Part(torch.nn.Module):
-    """A module whose parameters have the names that a nested dict gives."""
-
-    def __init__(self, parameters: dict[str, object]) -> None:
-        super().__init__()
-        for name, value in parameters.items():
-            if isinstance(value, dict):
-                self.add_module(name, Part(value))
-            else:
-                self.register_parameter(name, torch.nn.Parameter(value))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x
-
-
-def nested(weights: dict[str, np.ndarray]) -> dict[str, object]:
-    tree: dict[str, object] = {}
-    for name, values in weights.items():
-        at = tree
-        *parents, leaf = name.split(".")
-        for parent in parents:
-            at = at.setdefault(parent, {})  # type: ignore[assignment]
-        at[leaf] = torch.from_numpy(values.copy())
-    return tree
-
-
-@pytest.mark.parametrize("half", [False, True])
-def test_torchscript_archive(
-    converted: Path, weights: dict[str, np.ndarray], bpe: Path, tmp_path: Path, half: bool
-) -> None:
-    source, out = tmp_path / "script.pt", tmp_path / "script.gguf"
-    module = Part(nested(weights))
-    torch.jit.save(torch.jit.trace(module.half() if half else module, torch.zeros(1)), source)
-    done = convert(source, out, "--bpe", bpe)
-    assert done.returncode == 0, done.stderr
-    if half:
-        assert field(out, "general.file_type") == 1
-        np.testing.assert_array_equal(
-            tensors(out)["v.patch_embd.weight"], weights["visual.conv1.weight"].astype(np.float16)
-        )
-    else:
-        assert_same_tensors(out, converted)
-
-
-def test_huggingface(converted: Path, weights: dict[str, np.ndarray], tmp_path: Path) -> None:
-    out = tmp_path / "hf.gguf"
-    done = convert(huggingface_folder(weights, tmp_path / "hf"), out)
-    assert done.returncode == 0, done.stderr
-    assert_same_tensors(out, converted)
-    assert field(out, "tokenizer.ggml.tokens") == field(converted, "tokenizer.ggml.tokens")
-
-
-def test_huggingface_folders_of_torch_pickles(weights: dict[str, np.ndarray], tmp_path: Path) -> None:
-    folder = huggingface_folder(weights, tmp_path / "hf")
-    (folder / "model.safetensors").unlink()
-    done = convert(folder, tmp_path / "out.gguf")
-    assert done.returncode == 1
-    assert f"{folder / 'model.safetensors'}: expected the weights, found no such file" in done.stderr
-    for name in ("pytorch_model.bin.index.json", "pytorch_model.bin"):
-        (folder / name).write_bytes(b"")
-        done = convert(folder, tmp_path / "out.gguf")
-        assert done.returncode == 1
-        assert f"expected the weights, found only {name}" in done.stderr
-        assert "save_pretrained" in done.stderr
-        assert done.stderr.count("\n") == 1
-
-
-def test_huggingface_tokenizer_json_and_gelu(weights: dict[str, np.ndarray], tmp_path: Path) -> None:
-    folder = huggingface_folder(weights, tmp_path / "hf", "gelu")
-    (folder / "vocab.json").unlink()
-    tokens = from_merges(MERGES).tokens
-    pairs = [merge.split(" ") for merge in MERGES]
-    model = {"type": "BPE", "vocab": {token: i for i, token in enumerate(tokens)}, "merges": pairs}
-    (folder / "tokenizer.json").write_text(json.dumps({"model": model}))
-    (folder / "preprocessor_config.json").write_text(
-        json.dumps(
-            {
-                "image_mean": [0.5, 0.4, 0.3],
-                "image_std": [0.2, 0.2, 0.2],
-                "size": {"height": 32, "width": 32},
-                "resample": 2,
-            }
-        )
-    )
-    out = tmp_path / "hf.gguf"
-    done = convert(folder, out)
-    assert done.returncode == 0, done.stderr
-    assert field(out, "clipon.tokenizer.merges") == MERGES
-    assert field(out, "clipon.text.activation") == "gelu"
-    assert field(out, "clipon.preprocess.resize_mode") == "squash"
-    assert field(out, "clipon.preprocess.interpolation") == "bilinear"
-    assert field(out, "clip.vision.image_mean") == pytest.approx([0.5, 0.4, 0.3])
-
-
-def test_open_clip(converted: Path, source: Path, bpe: Path, tmp_path: Path) -> None:
-    vision = {"image_size": 32, "layers": 2, "width": 64, "patch_size": 16}
-    text = {"context_length": 16, "vocab_size": VOCABULARY, "width": 64, "heads": 1, "layers": 2}
-    half = [0.5, 0.5, 0.5]
+def test_a_config_beside_the_weights(source: Path, bpe: Path, tmp_path: Path) -> None:
     config = {
-        "model_cfg": {"embed_dim": 24, "quick_gelu": True, "vision_cfg": vision, "text_cfg": text},
-        "preprocess_cfg": {"mean": half, "std": half, "interpolation": "bicubic", "resize_mode": "shortest"},
+        "activation": "gelu",
+        "transformer_heads": 2,
+        "vision_heads": 4,
+        "image_mean": [0.5, 0.4, 0.3],
+        "image_std": [0.2, 0.3, 0.4],
+        "image_resolution": 32,
+        "context_length": 16,
+        "vocab_size": VOCABULARY,
+        "embed_dim": 24,
+        "sot": VOCABULARY - 2,
+        "eot": VOCABULARY - 1,
     }
-    (source.parent / "open_clip_config.json").write_text(json.dumps(config))
-    out = tmp_path / "open_clip.gguf"
-    done = convert(source, out, "--bpe", bpe)
+    bpe.rename(tmp_path / "bpe_merges_16e6.txt")
+    out = tmp_path / "out.gguf"
+    done = convert(with_config(source, config), out)
     assert done.returncode == 0, done.stderr
-    assert_same_tensors(out, converted)
-    assert field(out, "clip.vision.image_std") == [0.5, 0.5, 0.5]
-    refused = [
-        ("vision_cfg", "timm_model_name", "vit_base"),
-        ("vision_cfg", "pool_type", "avg"),
-        ("text_cfg", "no_causal_mask", True),
-        ("text_cfg", "hf_model_name", "roberta"),
-    ]
-    for where, key, value in refused:
-        changed = json.loads(json.dumps(config))
-        changed["model_cfg"][where][key] = value
-        (source.parent / "open_clip_config.json").write_text(json.dumps(changed))
-        done = convert(source, tmp_path / "refused.gguf", "--bpe", bpe)
-        assert done.returncode == 1
-        assert f"{where}.{key}" in done.stderr
-        assert not (tmp_path / "refused.gguf").exists()
-
-
-def test_clip_cpp(converted: Path, weights: dict[str, np.ndarray], tmp_path: Path) -> None:
-    source, out = tmp_path / "cpp.gguf", tmp_path / "again.gguf"
-    writer = GGUFWriter(source, "clip")
-    for tower in ("text", "vision"):
-        for key, value in (("embedding_length", 64), ("feed_forward_length", 256), ("projection_dim", 24),
-                           ("attention.head_count", 1), ("block_count", 2)):  # fmt: skip
-            writer.add_uint32(f"clip.{tower}.{key}", value)
-        writer.add_float32(f"clip.{tower}.attention.layer_norm_epsilon", 1e-5)
-    writer.add_uint32("clip.text.context_length", 16)
-    writer.add_uint32("clip.vision.image_size", 32)
-    writer.add_uint32("clip.vision.patch_size", 16)
-    writer.add_array("clip.vision.image_mean", [0.5, 0.5, 0.5])
-    writer.add_array("clip.vision.image_std", [0.5, 0.5, 0.5])
-    writer.add_bool("clip.use_gelu", False)
-    writer.add_token_list(from_merges(MERGES).tokens)
-    for name, values in tensors(converted).items():
-        writer.add_tensor(name, np.ascontiguousarray(values))
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-    done = convert(source, out)
-    assert done.returncode == 0, done.stderr
-    assert_same_tensors(out, converted)
     assert field(out, "clipon.tokenizer.merges") == MERGES
+    assert [field(out, f"clipon.{tower}.activation") for tower in ("text", "vision")] == ["gelu", "gelu"]
+    assert [field(out, f"clip.{tower}.attention.head_count") for tower in ("text", "vision")] == [2, 4]
+    assert field(out, "clip.use_gelu") is True
+    assert field(out, "clip.vision.image_mean") == pytest.approx([0.5, 0.4, 0.3])
+    assert field(out, "clip.vision.image_std") == pytest.approx([0.2, 0.3, 0.4])
+    for key in ("image_resolution", "context_length", "vocab_size", "embed_dim", "sot", "eot"):
+        done = convert(with_config(source, {**config, key: 7}), tmp_path / "refused.gguf")
+        assert done.returncode == 1
+        assert f"config.json: '{key}' is 7, but " in done.stderr
+    done = convert(with_config(source, {"model_type": "other", "vision_heads": 4}), out)
+    assert done.returncode == 0, done.stderr
+    assert field(out, "clip.vision.attention.head_count") == 1
 
 
-def test_merges_are_recovered() -> None:
-    assert recover_merges(from_merges(MERGES).tokens) == MERGES
-    openai = read_merges_file(find_openai_merges(), 49408)
-    assert recover_merges(openai.tokens) == openai.merges
+def test_a_config_beside_an_archive_is_not_its_own(weights: dict[str, np.ndarray], bpe: Path, tmp_path: Path) -> None:
+    source, out = tmp_path / "a.pt", tmp_path / "a.gguf"
+    torch.save({name: torch.from_numpy(values.copy()) for name, values in weights.items()}, source)
+    assert convert(with_config(source, {"vision_heads": 4}), out, "--bpe", bpe).returncode == 0
+    assert field(out, "clip.vision.attention.head_count") == 1
 
 
-def merged_as_openai_does(symbols: list[str], ranks: dict[tuple[str, str], int]) -> list[str]:
-    """simple_tokenizer.py, bpe(), line by line: looks through the whole word for each merge."""
-    while len(symbols) > 1:
-        best = min(pairwise(symbols), key=lambda pair: ranks.get(pair, len(ranks)))
-        if best not in ranks:
-            break
-        merged: list[str] = []
-        while symbols:
-            taken = 2 if tuple(symbols[:2]) == best else 1
-            merged.append("".join(symbols[:taken]))
-            symbols = symbols[taken:]
-        symbols = merged
-    return symbols
+def test_names_that_only_begin_like_known_ones_and_thirds_of_attentions_stay() -> None:
+    values = np.zeros((2, 2), np.float32)
+    names = ["logit_scale.more", "text_model.encoder.layers.0.self_attn.q_proj.weight"]
+    renamed = to_openai(dict.fromkeys(names, values), HUGGINGFACE)
+    assert list(renamed) == ["logit_scale.more", "transformer.resblocks.0.attn.q.weight"]
 
 
-def test_words_merge_as_openai_does() -> None:
-    """Of two letters, so that pairs overlap and tear one another apart."""
-    rng = random.Random(7)
-    for _ in range(300):
-        tokens, ranks, merges = ["a", "b"], {}, Merges()
-        for _ in range(rng.randrange(1, 12)):
-            left, right = rng.randrange(len(tokens)), rng.randrange(len(tokens))
-            if tokens[left] + tokens[right] not in tokens:
-                ranks[tokens[left], tokens[right]] = len(ranks)
-                merges.add((left, right), len(tokens))
-                tokens.append(tokens[left] + tokens[right])
-        word = [rng.randrange(2) for _ in range(rng.randrange(60))]
-        expected = merged_as_openai_does([tokens[symbol] for symbol in word], ranks)
-        assert [tokens[symbol] for symbol in merge_word(word, merges)] == expected
-
-
-def test_batch_norm_is_folded(tmp_path: Path) -> None:
-    """The ResNet's convolutions with their BatchNorm, against torch's own batch_norm, in float64."""
-    from clipon_convert.checkpoint import Checkpoint, ModifiedResNetConfig, TextConfig, TransformerConfig
-    from clipon_convert.tensors import TensorList
-
-    rng = np.random.default_rng(5)
-    weights = {"c.weight": rng.standard_normal((6, 4, 3, 3))}
-    for part in ("weight", "bias", "running_mean"):
-        weights[f"n.{part}"] = rng.standard_normal(6)
-    weights["n.running_var"] = rng.uniform(0.1, 2, 6)
-    text = TextConfig(TransformerConfig(64, 1, 1, 256), 16, 10)
-    checkpoint = Checkpoint(weights, 8, text, ModifiedResNetConfig((1, 1, 1, 1), 16, 8, 32))
-    weight, bias = (t.data for t in TensorList(checkpoint).convolution("out", "c", "n", 6, 4, 3))
-    x = torch.from_numpy(rng.standard_normal((2, 4, 9, 9)))
-    w = {name: torch.from_numpy(values) for name, values in weights.items()}
-    expected = torch.nn.functional.conv2d(x, w["c.weight"], padding=1)
-    expected = torch.nn.functional.batch_norm(
-        expected, w["n.running_mean"], w["n.running_var"], w["n.weight"], w["n.bias"]
-    )
-    found = torch.nn.functional.conv2d(x, torch.from_numpy(weight).double(), torch.from_numpy(bias).double(), padding=1)
-    # the folded weights are rounded to float32: 36 products, each off by 2^-24 of itself
-    assert float((found - expected).abs().max()) < 36 * 2**-24 * float(found.abs().max())
+def test_merges_given_go_before_those_beside(source: Path, bpe: Path, tmp_path: Path) -> None:
+    (tmp_path / "bpe_merges_16e6.txt").write_text("\n".join(["header", *MERGES[:-1], "h e"]))
+    out = tmp_path / "out.gguf"
+    assert convert(source, out, "--bpe", bpe).returncode == 0
+    assert field(out, "clipon.tokenizer.merges") == MERGES
 
 
 def test_safetensors_round_trip_of_bf16(tmp_path: Path) -> None:
@@ -318,3 +107,26 @@ def test_safetensors_round_trip_of_bf16(tmp_path: Path) -> None:
     found, stored = read_safetensors(tmp_path / "b.safetensors")
     assert stored == "bf16"
     np.testing.assert_array_equal(found["x"], values.float().numpy())
+
+
+def test_safetensors_types(tmp_path: Path) -> None:
+    from clipon_convert.sources.safetensors_file import read_safetensors
+
+    path, values = tmp_path / "a.safetensors", np.array([1 / 3, -1e-30])
+    save_file({"x": values, "y": np.arange(40), "z": values[:1].astype(np.float16)}, path)
+    weights, stored = read_safetensors(path)
+    assert stored == "f32"
+    assert weights["x"].dtype == np.float32
+    np.testing.assert_array_equal(weights["x"], values.astype(np.float32))
+    np.testing.assert_array_equal(weights["y"], np.arange(40))
+    small = {str(i): np.ones(2, np.float32) for i in range(5)}
+    save_file({**small, "x": np.ones(11, np.float16)}, path)
+    assert read_safetensors(path)[1] == "f16"  # of most elements, not of most tensors
+    save_file({"y": np.arange(3)}, path)
+    assert read_safetensors(path)[1] == "f32"
+
+
+def test_of_two_types_with_as_many_elements_it_is_always_the_same() -> None:
+    assert most_stored({"bf16": 3, "f16": 3}) == most_stored({"f16": 3, "bf16": 3}) == "f16"
+    assert most_stored({"f16": 3, "f32": 3}) == "f32"
+    assert most_stored({"bf16": 4, "f32": 3}) == "bf16"

@@ -20,6 +20,7 @@ from clipon_convert.checkpoint import (
     VisionTransformerConfig,
     Vocabulary,
 )
+from clipon_convert.dtypes import most_stored
 from clipon_convert.errors import ConversionError
 from clipon_convert.sources.gguf_header import check_gguf_header
 from clipon_convert.sources.names import CLIP_CPP, to_openai
@@ -72,7 +73,7 @@ def _weights(reader: GGUFReader, path: Path) -> tuple[dict[str, Array], str]:
         weights[tensor.name] = values.reshape(shape)
         stored = _STORED[tensor.tensor_type]
         sizes[stored] = sizes.get(stored, 0) + weights[tensor.name].size
-    return weights, max(sizes, key=lambda kind: sizes[kind])
+    return weights, most_stored(sizes)
 
 
 def read(path: Path, bpe: Path | None) -> Checkpoint:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,11 @@ from clipon_convert.checkpoint import (
     VisionTransformerConfig,
     Vocabulary,
 )
+from clipon_convert.dtypes import most_stored
 from clipon_convert.errors import ConversionError
 from clipon_convert.files import is_present, read_json
 from clipon_convert.sources.names import HUGGINGFACE, to_openai
-from clipon_convert.sources.safetensors_file import read_safetensors
+from clipon_convert.sources.safetensors_file import read_counted, read_safetensors
 
 _ACTIVATIONS = {
     "quick_gelu": "quick_gelu",
@@ -87,13 +89,14 @@ def _weights(folder: Path) -> tuple[dict[str, Array], str]:
     if not is_present(index):
         return read_safetensors(_single_file(folder))
     weights: dict[str, Array] = {}
-    stored_type = "f32"
+    elements: Counter[str] = Counter()
     for name in sorted(set(read_json(index)["weight_map"].values())):
         if Path(name).name != name:
             raise ConversionError(f"{index}: expected plain file names, found '{name}'")
-        part, stored_type = read_safetensors(folder / name)
+        part, counted = read_counted(folder / name)
         weights.update(part)
-    return weights, stored_type
+        elements += counted
+    return weights, most_stored(elements)
 
 
 def _vocabulary(folder: Path, config: dict[str, Any], bpe: Path | None) -> Vocabulary:

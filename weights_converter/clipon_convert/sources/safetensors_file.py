@@ -9,7 +9,7 @@ import numpy as np
 from safetensors import SafetensorError, deserialize
 
 from clipon_convert.checkpoint import Array
-from clipon_convert.dtypes import from_bf16
+from clipon_convert.dtypes import from_bf16, most_stored
 from clipon_convert.errors import ConversionError
 from clipon_convert.files import read_bytes
 
@@ -19,6 +19,12 @@ _STORED = {"F32": "f32", "F16": "f16", "BF16": "bf16", "F64": "f32"}
 
 def read_safetensors(path: Path) -> tuple[dict[str, Array], str]:
     """The weights and the type that most of their elements are stored in."""
+    weights, elements = read_counted(path)
+    return weights, most_stored(elements)
+
+
+def read_counted(path: Path) -> tuple[dict[str, Array], Counter[str]]:
+    """The weights, and how many elements are stored in each type."""
     try:
         entries = deserialize(read_bytes(path))
     except SafetensorError as error:
@@ -37,4 +43,4 @@ def read_safetensors(path: Path) -> tuple[dict[str, Array], str]:
         weights[name] = values
         if kind in _STORED:
             elements[_STORED[kind]] += values.size
-    return weights, elements.most_common(1)[0][0] if elements else "f32"
+    return weights, elements

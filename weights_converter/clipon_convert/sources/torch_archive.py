@@ -21,7 +21,7 @@ from typing import IO, Any, ClassVar
 import numpy as np
 
 from clipon_convert.checkpoint import Array
-from clipon_convert.dtypes import from_bf16
+from clipon_convert.dtypes import from_bf16, most_stored
 from clipon_convert.errors import ConversionError
 from clipon_convert.files import regular_size
 
@@ -336,4 +336,4 @@ def read_torch_archive(path: Path) -> tuple[dict[str, Array], str]:
             weights[name.removeprefix("module.")] = archive.read(reference)
             if reference.storage.type.stored:
                 elements[reference.storage.type.stored] += math.prod(reference.shape)
-        return weights, elements.most_common(1)[0][0] if elements else "f32"
+        return weights, most_stored(elements)

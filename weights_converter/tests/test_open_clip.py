@@ -1,0 +1,80 @@
+"""OpenCLIP's checkpoints, where their model is OpenAI's in other sizes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from conftest import (
+    VOCABULARY,
+    assert_same_tensors,
+    change,
+    convert,
+    field,
+)
+
+
+def test_open_clip(converted: Path, source: Path, bpe: Path, tmp_path: Path) -> None:
+    vision = {"image_size": 32, "layers": 2, "width": 64, "patch_size": 16}
+    text = {"context_length": 16, "vocab_size": VOCABULARY, "width": 64, "heads": 1, "layers": 2}
+    half = [0.5, 0.5, 0.5]
+    config = {
+        "model_cfg": {"embed_dim": 24, "quick_gelu": True, "vision_cfg": vision, "text_cfg": text},
+        "preprocess_cfg": {"mean": half, "std": half, "interpolation": "bicubic", "resize_mode": "shortest"},
+    }
+    (source.parent / "open_clip_config.json").write_text(json.dumps(config))
+    out = tmp_path / "open_clip.gguf"
+    done = convert(source, out, "--bpe", bpe)
+    assert done.returncode == 0, done.stderr
+    assert_same_tensors(out, converted)
+    assert field(out, "clip.vision.image_std") == [0.5, 0.5, 0.5]
+    assert field(out, "clip.vision.image_mean") == [0.5, 0.5, 0.5]
+    assert field(out, "clipon.text.activation") == "quick_gelu"
+    assert field(out, "clipon.source") == "model.safetensors (OpenCLIP checkpoint)"
+    refused = [
+        ("model_cfg.vision_cfg", "timm_model_name", "vit_base"),
+        ("model_cfg.vision_cfg", "pool_type", "avg"),
+        ("model_cfg.vision_cfg", "ls_init_value", 0.1),
+        ("model_cfg.text_cfg", "no_causal_mask", True),
+        ("model_cfg.text_cfg", "hf_model_name", "roberta"),
+        ("model_cfg.text_cfg", "pad_id", 1),
+        ("model_cfg", "custom_text", True),
+        ("model_cfg", "multimodal_cfg", {}),
+        ("preprocess_cfg", "size", [32, 64]),
+        ("preprocess_cfg", "interpolation", "random"),
+        ("preprocess_cfg", "resize_mode", "longest"),
+    ]
+    for where, key, value in refused:
+        (source.parent / "open_clip_config.json").write_text(json.dumps(config))
+        change(source.parent / "open_clip_config.json", {key: value}, *where.split("."))
+        done = convert(source, tmp_path / "refused.gguf", "--bpe", bpe)
+        assert done.returncode == 1
+        assert f"open_clip_config.json: {where.removeprefix('model_cfg.')}.{key}" in done.stderr
+        assert not (tmp_path / "refused.gguf").exists()
+
+
+@pytest.mark.parametrize("nested_config", [False, True])
+def test_open_clip_of_other_kinds(
+    weights: dict[str, np.ndarray], bpe: Path, tmp_path: Path, nested_config: bool
+) -> None:
+    """Without quick_gelu it is GELU; configs also come without preprocessing, weights also from torch.save."""
+    model = {
+        "embed_dim": 24,
+        "vision_cfg": {"image_size": 32, "head_width": 16, "ls_init_value": None},
+        "text_cfg": {"heads": 2, "pool_type": "argmax"},
+    }
+    preprocessing = {"preprocess_cfg": {"size": [32, 32], "interpolation": "bilinear", "resize_mode": "squash"}}
+    config = {"model_cfg": model} | preprocessing if nested_config else model
+    (tmp_path / "open_clip_config.json").write_text(json.dumps(config))
+    source, out = tmp_path / "open_clip_pytorch_model.bin", tmp_path / "out.gguf"
+    torch.save({name: torch.from_numpy(values.copy()) for name, values in weights.items()}, source)
+    done = convert(source, out, "--bpe", bpe)
+    assert done.returncode == 0, done.stderr
+    assert [field(out, f"clipon.{tower}.activation") for tower in ("text", "vision")] == ["gelu", "gelu"]
+    assert [field(out, f"clip.{tower}.attention.head_count") for tower in ("text", "vision")] == [2, 4]
+    found = [field(out, f"clipon.preprocess.{key}") for key in ("interpolation", "resize_mode")]
+    assert found == (["bilinear", "squash"] if nested_config else ["bicubic", "shortest"])
