@@ -7,9 +7,8 @@
 
 namespace cli {
 
-/// Files as they are; folders walked, their .jpg, .jpeg, .png and .bmp files in the order of their paths, without hidden
-/// ones and hidden folders.
-/// Throws UsageError when nothing is left.
+/// Files as they are; folders walked, their .jpg, .jpeg, .png and .bmp files in the order of their paths, without
+/// hidden ones and hidden folders.  Throws UsageError when nothing is left.
 std::vector<std::string> expand_pictures(const std::vector<std::string>& paths);
 
 /// One text a line, or the strings of a .json array; empty lines of a text file are left out.
