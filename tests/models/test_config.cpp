@@ -187,7 +187,8 @@ TEST_CASE("what a file asks for and nobody can do is refused by the key's name")
       {text("clipon.vision.activation", "gelu"), ErrorCode::bad_value},
   };
   const auto check = [](const support::TinyShape& shape, std::span<const std::pair<support::Key, ErrorCode>> cases) {
-    for (const auto& [key, code] : cases) {
+    for (const auto& wrong : cases) {
+      const support::Key& key = wrong.first;
       CAPTURE(key.name);
       support::ModelFile file = support::tiny_model(shape);
       file.key_named(key.name) = key;
@@ -200,7 +201,7 @@ TEST_CASE("what a file asks for and nobody can do is refused by the key's name")
                 what = error.what();
                 throw;
               }
-            }) == code);
+            }) == wrong.second);
       CHECK(what.find("'" + key.name + "'") != std::string::npos);
     }
   };
