@@ -111,7 +111,7 @@ std::size_t embed_files(const clipon::Model& model, const Settings& settings, co
     for (std::size_t i = 0; i < portion.size(); ++i) {
       portion[i].error = status[i].message;
       const bool unread = !status[i].ok && status[i].code == clipon::ErrorCode::io;
-      if (unread) portion[i].mtime = 0;  // no permission, a disk that is away: has changed when it can be read
+      if (unread) portion[i].mtime = 0;  // no permission, a failing disk: to the next run it has changed
     }
     writer.append(portion, vectors.view());
     progress.hide();
