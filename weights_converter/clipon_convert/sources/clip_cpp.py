@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ def _transformer(fields: Fields, tower: str, activation: str) -> TransformerConf
 
 def _weights(reader: GGUFReader, path: Path) -> tuple[dict[str, Array], str]:
     weights: dict[str, Array] = {}
-    sizes: dict[str, int] = {}
+    elements: Counter[str] = Counter()
     for tensor in reader.tensors:
         if tensor.tensor_type not in _STORED:
             raise ConversionError(
@@ -71,9 +72,8 @@ def _weights(reader: GGUFReader, path: Path) -> tuple[dict[str, Array], str]:
         if tensor.tensor_type in (GGMLQuantizationType.Q8_0, GGMLQuantizationType.BF16):
             values = dequantize(values, tensor.tensor_type)
         weights[tensor.name] = values.reshape(shape)
-        stored = _STORED[tensor.tensor_type]
-        sizes[stored] = sizes.get(stored, 0) + weights[tensor.name].size
-    return weights, most_stored(sizes)
+        elements[_STORED[tensor.tensor_type]] += weights[tensor.name].size
+    return weights, most_stored(elements)
 
 
 def read(path: Path, bpe: Path | None) -> Checkpoint:

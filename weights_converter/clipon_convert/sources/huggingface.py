@@ -21,7 +21,7 @@ from clipon_convert.dtypes import most_stored
 from clipon_convert.errors import ConversionError
 from clipon_convert.files import is_present, read_json
 from clipon_convert.sources.names import HUGGINGFACE, to_openai
-from clipon_convert.sources.safetensors_file import read_counted, read_safetensors
+from clipon_convert.sources.safetensors_file import read_counted
 
 _ACTIVATIONS = {
     "quick_gelu": "quick_gelu",
@@ -84,16 +84,22 @@ def _single_file(folder: Path) -> Path:
     )
 
 
-def _weights(folder: Path) -> tuple[dict[str, Array], str]:
+def _files(folder: Path) -> list[Path]:
     index = folder / "model.safetensors.index.json"
     if not is_present(index):
-        return read_safetensors(_single_file(folder))
-    weights: dict[str, Array] = {}
-    elements: Counter[str] = Counter()
-    for name in sorted(set(read_json(index)["weight_map"].values())):
+        return [_single_file(folder)]
+    names = sorted(set(read_json(index)["weight_map"].values()))
+    for name in names:
         if Path(name).name != name:
             raise ConversionError(f"{index}: expected plain file names, found '{name}'")
-        part, counted = read_counted(folder / name)
+    return [folder / name for name in names]
+
+
+def _weights(folder: Path) -> tuple[dict[str, Array], str]:
+    weights: dict[str, Array] = {}
+    elements: Counter[str] = Counter()
+    for path in _files(folder):
+        part, counted = read_counted(path)
         weights.update(part)
         elements += counted
     return weights, most_stored(elements)
