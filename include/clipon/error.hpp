@@ -99,7 +99,8 @@ inline std::string one_line(std::string_view message) {
     const utf8::DecodedStep step = utf8::decode_step(message.substr(i));
     // C0 and C1 controls, the line and paragraph separators, what turns the direction of writing
     const std::int32_t c = step.code_point;
-    const bool printable = c >= 0x20 && (c < 0x7f || c > 0x9f) && (c < 0x2028 || c > 0x202e) && c != 0xfeff;
+    const bool printable =
+        c >= 0x20 && (c < 0x7f || c > 0x9f) && (c < 0x2028 || c > 0x202e) && (c < 0x2066 || c > 0x2069) && c != 0xfeff;
     for (std::size_t end = i + step.bytes; i < end; ++i) {
       const auto byte = static_cast<unsigned char>(message[i]);
       if (printable) {

@@ -23,5 +23,11 @@ TEST_CASE("AlignedBuffer is aligned, moves, and refuses sizes that overflow") {
   CHECK(b.data() == data);
   CHECK(b.size() == 3);
   CHECK(a.size() == 0);
+  clipon::AlignedBuffer<float> c(5);
+  c = std::move(b);
+  CHECK(c.data() == data);
+  CHECK(c.size() == 3);
+  CHECK(b.size() == 0);
   CHECK_THROWS_AS(clipon::AlignedBuffer<double>(~std::size_t{0} / 4), std::bad_alloc);
+  CHECK_THROWS_AS(clipon::AlignedBuffer<double>(~std::size_t{0} / sizeof(double)), std::bad_alloc);
 }

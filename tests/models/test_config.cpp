@@ -97,7 +97,8 @@ TEST_CASE("models of clip.cpp's format are told apart by their weights") {
   shape.strict = false;
   support::ModelFile file = support::tiny_model(shape);
   const Model first = Model::load_from_memory(file.bytes());
-  file.tensor_named("v.post_ln.weight").data.replace(0, 4, support::raw(0.5f));
+  std::string& data = file.tensor_named("v.post_ln.weight").data;
+  data.replace(data.size() - 4, 4, support::raw(0.5f));
   const Model second = Model::load_from_memory(file.bytes());
   CHECK(first.info().fingerprint == Model::load_from_memory(support::tiny_model(shape).bytes()).info().fingerprint);
   CHECK(first.info().fingerprint != second.info().fingerprint);
@@ -129,6 +130,15 @@ TEST_CASE("a model keeps its token table of bytes, and the scales, when the file
   CHECK(model.embed_text("a cat") == Model::load_from_memory(floats.seal().bytes()).embed_text("a cat"));
 }
 
+TEST_CASE("all names and shapes are checked before the first weight is read") {
+  support::ModelFile file = support::tiny_model();
+  file.tensors.pop_back();
+  file.seal();
+  file.tensors.front().data[0] ^= 1;  // not what its checksum is of
+  const auto bytes = file.bytes();
+  CHECK(support::code_of([&] { (void)Model::load_from_memory(bytes); }) == ErrorCode::missing_key);
+}
+
 TEST_CASE("what a file asks for and nobody can do is refused by the key's name") {
   const auto text = [](const std::string& name, const std::string& value) {
     return support::Key{name, support::kString, support::sized(value)};
@@ -152,11 +162,13 @@ TEST_CASE("what a file asks for and nobody can do is refused by the key's name")
   const std::string rgb_std = "clip.vision.image_std";
   const std::pair<support::Key, ErrorCode> of_both[] = {
       {text("general.architecture", "bert"), ErrorCode::bad_value},
+      {u32("clipon.format_version", 0), ErrorCode::bad_value},
       {u32("clipon.format_version", 2), ErrorCode::bad_value},
       {boolean("clip.has_text_encoder"), ErrorCode::unsupported},
       {boolean("clip.has_vision_encoder"), ErrorCode::unsupported},
       {text("clipon.vision.architecture", "mixer"), ErrorCode::bad_value},
       {u32("clip.vision.projection_dim", 9), ErrorCode::bad_value},
+      {u32("clip.vision.projection_dim", 7), ErrorCode::bad_value},
       {text("clipon.text.pooling", "mean"), ErrorCode::bad_value},
       {text("clipon.vision.pooling", "mean"), ErrorCode::bad_value},
       {boolean("clipon.text.causal"), ErrorCode::bad_value},

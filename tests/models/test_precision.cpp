@@ -12,9 +12,11 @@ TEST_CASE("automatic takes the fastest type that the kernels have and that the t
   kernels.fast_i8 = true;
   kernels.halves = clipon::DataType::bf16;
   CHECK(fastest_precision(kernels, 0) == Precision::int8);
-  CHECK(fastest_precision(kernels, 4 + 6 + 10 + 6) == Precision::int8);   // RN50x4
-  CHECK(fastest_precision(kernels, 3 + 4 + 23 + 3) == Precision::bf16);   // RN101
-  CHECK(fastest_precision(kernels, 6 + 8 + 18 + 8) == Precision::bf16);   // RN50x16
+  CHECK(fastest_precision(kernels, 4 + 6 + 10 + 6) == Precision::int8);  // RN50x4
+  CHECK(fastest_precision(kernels, 3 + 4 + 23 + 3) == Precision::bf16);  // RN101
+  CHECK(fastest_precision(kernels, 4 + 6 + 10 + 6 + 1) == Precision::bf16);
+  CHECK(fastest_precision(kernels, 6 + 8 + 18 + 8) == Precision::bf16);  // RN50x16
+  CHECK(fastest_precision(kernels, 6 + 8 + 18 + 8 + 1) == Precision::f32);
   CHECK(fastest_precision(kernels, 3 + 15 + 36 + 10) == Precision::f32);  // RN50x64
   kernels.fast_i8 = false;
   CHECK(fastest_precision(kernels, 0) == Precision::bf16);
@@ -38,6 +40,10 @@ TEST_CASE("automatic counts the bottlenecks that a file tells of") {
   CHECK(automatic({4, 6, 10, 6}) == Precision::int8);
   CHECK(automatic({3, 4, 23, 3}) == Precision::bf16);
   CHECK(automatic({3, 15, 36, 10}) == Precision::f32);
+  const auto bytes = support::tiny_model(shape).bytes();
+  for (const Precision wanted : {Precision::f32, Precision::bf16, Precision::int8}) {
+    CHECK(clipon::models::select_precision(wanted, kernels, clipon::format::Gguf(bytes, {})) == wanted);
+  }
 }
 
 TEST_CASE("a model says what automatic came to") {

@@ -43,6 +43,14 @@ TEST_CASE("weights of a model lie side by side") {
   const auto first = memory.take(1000);
   const auto second = memory.take(10);
   CHECK(second.get() == first.get() + 1024);
+  for (const std::size_t more : {0u, 1u}) {  // all that is left of the block, and more than that
+    clipon::WeightMemory other;
+    const auto used = other.take(clipon::kLeastHuge);
+    const auto begin = other.take(1024);
+    const auto rest = other.take(clipon::kLeastHuge - 1024 + more);
+    CHECK((rest.get() == begin.get() + 1024) == (more == 0));
+    std::memset(rest.get(), 1, clipon::kLeastHuge - 1024 + more);
+  }
 #endif
 }
 
@@ -57,4 +65,13 @@ TEST_CASE("scratch is handed out front to back in aligned pieces, and no more of
   CHECK_THROWS_AS((void)scratch.take<char>(1), std::bad_alloc);
   scratch.reset(1);
   CHECK(scratch.take<char>(1) == first);
+}
+
+TEST_CASE("a scratch that was given back is borrowed again, with its memory") {
+  clipon::ScratchPool pool;
+  (*pool.borrow()).reset(1024);
+  const auto again = pool.borrow();
+  CHECK_NOTHROW((void)(*again).take<char>(1024));
+  const auto other = pool.borrow();  // that one is in use
+  CHECK_THROWS_AS((void)(*other).take<char>(1), std::bad_alloc);
 }

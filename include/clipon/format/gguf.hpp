@@ -99,7 +99,7 @@ class Gguf {
     if (alignment < kTensorAlignment || alignment > 65536 || (alignment & (alignment - 1)) != 0 ||
         (strict() && alignment != 32)) {
       fail(ErrorCode::bad_value,
-           "metadata key 'general.alignment': expected a power of two (32 in a clipon file), found " +
+           "metadata key 'general.alignment': expected a power of two from 8 to 65536 (32 in a clipon file), found " +
                std::to_string(alignment));
     }
     const auto start = checked::round_up(cursor_.position(), alignment);

@@ -41,12 +41,17 @@ inline bool is_replaced(const std::string& path) {
 /// device, a pipe, a symbolic link) is not replaced but written to.  The body may be large, and is not copied behind
 /// the head.  Throws Error io.
 inline void write_file(const std::string& path, std::span<const std::byte> head, std::span<const std::byte> body = {}) {
+  if (path.find('\0') != std::string::npos) {  // the system would take what stands before it for the path
+    throw Error(ErrorCode::io, path + ": can't write it: expected a path, found one with a NUL in it");
+  }
   const bool replace = is_replaced(path);
   std::string temporary;
   std::FILE* file = replace ? detail::open_beside(path, temporary) : std::fopen(path.c_str(), "wbe");
   if (file == nullptr) throw Error(ErrorCode::io, path + ": can't write it: " + std::strerror(errno));
-  const bool whole = std::fwrite(head.data(), 1, head.size(), file) == head.size() &&
-                     std::fwrite(body.data(), 1, body.size(), file) == body.size();
+  const auto put = [file](std::span<const std::byte> part) {  // an empty one may lie at null, which fwrite must not get
+    return part.empty() || std::fwrite(part.data(), 1, part.size(), file) == part.size();
+  };
+  const bool whole = put(head) && put(body);
   const bool closed = std::fclose(file) == 0;
   if (whole && closed && (!replace || std::rename(temporary.c_str(), path.c_str()) == 0)) return;
   const std::string why = std::strerror(errno);

@@ -1,0 +1,51 @@
+// What GgufWriter writes, Gguf reads.
+#include <unistd.h>
+
+#include <clipon/format/gguf_writer.hpp>
+#include <clipon/format/mapped_file.hpp>
+#include <cstdio>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "support.hpp"
+
+using namespace clipon;
+
+TEST_CASE("a written file has its keys and tensors, of sizes that need padding and of others") {
+  const std::string path =
+      (std::filesystem::temp_directory_path() / ("clipon-writer-" + std::to_string(::getpid()))).string();
+  const std::vector<float> three = {1, 2, 3};
+  const std::vector<float> eight = {1, 2, 3, 4, 5, 6, 7, 8};
+  const std::vector<std::string> words = {"a", "", "b c"};
+  const std::vector<std::uint32_t> counts = {7, 4'000'000'000u};
+  format::GgufWriter writer("clipon.test");
+  writer.u32("u32", 4'000'000'000u);
+  writer.f64("f64", 0.1);
+  writer.boolean("yes", true);
+  writer.boolean("no", false);
+  writer.strings("words", words);
+  writer.numbers("counts", counts);
+  writer.tensor("first", {1, 3}, three);
+  writer.tensor("second", {2, 4}, eight);
+  writer.tensor("third", {3}, three);
+  writer.write(path);
+  {
+    const format::MappedFile bytes(path);
+    const format::Gguf file(bytes.bytes(), {});
+    CHECK(file.strict());
+    CHECK(file.get<std::string_view>("general.architecture") == "clipon.test");
+    CHECK(file.get<std::uint64_t>("u32") == 4'000'000'000u);
+    CHECK(file.get<double>("f64") == 0.1);
+    CHECK(file.get<bool>("yes"));
+    CHECK_FALSE(file.get<bool>("no"));
+    CHECK(file.metadata().strings("words") == std::vector<std::string_view>{"a", "", "b c"});
+    CHECK(file.metadata().numbers("counts") == std::vector<std::uint64_t>{7, 4'000'000'000u});
+    format::Weights weights(file, {});
+    CHECK(weights.get_vector("first", {1, 3}) == three);
+    CHECK(weights.get_vector("second", {2, 4}) == eight);
+    CHECK(weights.get_vector("third", {3}) == three);
+    CHECK_NOTHROW(weights.finish());
+  }
+  std::remove(path.c_str());
+}
