@@ -18,14 +18,17 @@ struct Bitmap {
   std::string row = std::string("\0\1\2\3", 4);
   std::uint32_t header = 40;
   std::uint32_t start_earlier = 0;
+  std::uint32_t compression = 0;
 };
 
 std::string bytes_of(const Bitmap& b) {
   const auto width = static_cast<std::uint32_t>(b.row.size() * 8 / b.bits);
-  const auto start = static_cast<std::uint32_t>(54 + 4 * b.palette.size()) - b.start_earlier;
+  const std::string more(b.header > 40 ? b.header - 40 : 0, '\0');  // of a later version's header
+  const auto start = static_cast<std::uint32_t>(54 + more.size() + 4 * b.palette.size()) - b.start_earlier;
   std::string file = "BM" + std::string(8, '\0') + support::raw(start) + support::raw(b.header) + support::raw(width) +
                      support::raw(std::uint32_t{1}) + support::raw(std::uint16_t{1}) + support::raw(b.bits) +
-                     std::string(16, '\0') + support::raw(b.colours) + std::string(4, '\0');
+                     support::raw(b.compression) + std::string(12, '\0') + support::raw(b.colours) +
+                     std::string(4, '\0') + more;
   for (const std::uint32_t colour : b.palette) file += support::raw(colour);
   return file + b.row + std::string((4 - b.row.size() % 4) % 4, '\0');
 }
@@ -77,6 +80,12 @@ TEST_CASE("a palette that is its own index is gray and interpolated, if all its 
   CHECK_FALSE(decode(b).nearest);
   b.colours = 5;  // one more than there are
   CHECK(decode(b).nearest);
+  b.header = 124;
+  b.colours = 4;
+  CHECK_FALSE(decode(b).nearest);
+  b.header = 40;
+  for (std::uint32_t& colour : b.palette) colour &= 0xffu;  // shades of blue
+  CHECK(decode(b).nearest);
   b.palette = gray_ramp(2);
   b.colours = 2;
   b.row = std::string("\0\1\0\1", 4);
@@ -92,4 +101,34 @@ TEST_CASE("bitmaps of OS/2, and pixels within the header, are refused") {
   b.palette = {};
   b.start_earlier = 1;
   CHECK(support::code_of([&] { (void)decode(b); }) == ErrorCode::image_corrupt);
+}
+
+TEST_CASE("24 and 32 bits a pixel are blue, green, red; runs are unsupported, a file of its first letters alone too") {
+  Bitmap b;
+  b.bits = 24;
+  b.row = "abcdefghijkl";
+  const image::Pixels three = decode(b);
+  REQUIRE(three.bytes() == 12);
+  CHECK(std::string(three.data.data(), three.data.data() + 12) == "cbafedihglkj");
+  CHECK_FALSE(three.nearest);
+  b.bits = 32;
+  const image::Pixels four = decode(b);
+  REQUIRE(four.bytes() == 9);
+  CHECK(std::string(four.data.data(), four.data.data() + 9) == "cbagfekji");
+  CHECK_FALSE(four.nearest);
+  b.bits = 8;
+  b.palette = gray_ramp(256);
+  b.compression = 1;
+  CHECK(support::code_of([&] { (void)decode(b); }) == ErrorCode::image_unsupported);
+  CHECK(support::code_of([] { (void)image::decode(std::as_bytes(std::span("BM", 2)), {}); }) ==
+        ErrorCode::image_unsupported);
+}
+
+TEST_CASE("of a palette of a hundred colours in a bitmap, the others are black") {
+  Bitmap b;
+  b.palette.assign(100, 0x102030u);
+  b.row = std::string("\x00\x63\x64\xff", 4);
+  const image::Pixels pixels = decode(b);
+  const std::vector<int> found(pixels.data.data(), pixels.data.data() + 12);
+  CHECK(found == std::vector<int>{16, 32, 48, 16, 32, 48, 0, 0, 0, 0, 0, 0});
 }

@@ -88,6 +88,12 @@ TEST_CASE("own pixels may have a stride; squash changes both sides, shortest cut
   config.resize_mode = image::ResizeMode::squash;
   image::preprocess(table, pixels, config, out);
   CHECK(int{out[0]} == 0);
+  image::Pixels tall(4, 12, image::Layout::gray);  // one side has the model's size already
+  for (index_t i = 0; i < 48; ++i) tall.data.data()[i] = static_cast<std::uint8_t>(i / 4 % 3 == 0 ? 0 : 150);
+  config.interpolation = image::Interpolation::bilinear;
+  image::preprocess(table, tall, config, out);
+  // three rows a row, the triangle six wide: 1, 2, 3, 2, 1 ninths of 150, 0, 150, 150, 0
+  CHECK(int{out[12]} == 100);
   CHECK(support::code_of([&] { image::preprocess(table, image::Pixels(), config, out); }) ==
         ErrorCode::invalid_argument);
 }
@@ -102,4 +108,5 @@ TEST_CASE("inks to RGB: black and each ink subtract") {
   CHECK(found({0, 0, 0, 255}) == std::vector<int>{0, 0, 0});
   CHECK(found({255, 0, 0, 0}) == std::vector<int>{0, 255, 255});
   CHECK(found({0, 128, 0, 155}) == std::vector<int>{100, 50, 100});
+  CHECK(found({0, 130, 0, 155}) == std::vector<int>{100, 49, 100});  // 50.98 of the ink, rounded
 }

@@ -49,6 +49,12 @@ TEST_CASE("what is pinned runs, whatever the vendor; the report tells what runs 
   const clipon::CpuReport report = clipon::cpu_report();
   CHECK(report.picked == clipon::kernels::select_table(Isa::best).isa);
   CHECK(report.why != "");
+  CHECK(report.vendor == clipon::simd::detect_cpu().vendor);
+  CHECK(report.threads == clipon::parallel::available_threads());
+  for (const Isa isa : report.built) CHECK(clipon::kernels::built_table(isa) != nullptr);
+  for (const Isa isa : report.usable) {
+    CHECK(std::find(report.built.begin(), report.built.end(), isa) != report.built.end());
+  }
 }
 
 TEST_CASE(

@@ -42,6 +42,33 @@ TEST_CASE("a quadratic of very unequal curvatures, and Rosenbrock's valley") {
   CHECK_FALSE(minimise_lbfgs(rosenbrock, p, options).converged);
 }
 
+TEST_CASE("a minimum near the start or far from it is found, and a start that is one is left alone") {
+  for (const double minimum : {0.0, 1e-6, -1e7}) {
+    const auto parabola = [&](const std::vector<double>& x, std::vector<double>& gradient) {
+      gradient[0] = x[0] - minimum;
+      return 0.5 * gradient[0] * gradient[0];
+    };
+    std::vector<double> x = {0.0};
+    LbfgsOptions options;
+    options.gradient_tolerance = 0.0;
+    const LbfgsResult found = minimise_lbfgs(parabola, x, options);
+    CHECK(found.converged);
+    CHECK(std::fabs(x[0] - minimum) <= 1e-8 * std::fabs(minimum));
+    if (minimum == 0.0) CHECK(found.iterations == 0);
+  }
+}
+
+TEST_CASE("what falls for ever has not converged") {
+  const auto slope = [](const std::vector<double>& x, std::vector<double>& gradient) {
+    gradient[0] = -1.0;
+    return -x[0];
+  };
+  std::vector<double> x = {0.0};
+  LbfgsOptions options;
+  options.max_iterations = 3;
+  CHECK_FALSE(minimise_lbfgs(slope, x, options).converged);
+}
+
 TEST_CASE("a minimisation that runs out of iterations tells the gradient where it ended") {
   const auto square = [](const std::vector<double>& x, std::vector<double>& gradient) {
     gradient[0] = 2.0 * x[0];

@@ -10,6 +10,7 @@
 
 #include "embeddings.hpp"
 #include "support.hpp"
+#include "tiny_model.hpp"
 
 using namespace clipon;
 
@@ -95,6 +96,7 @@ TEST_CASE("the probe's objective is what it says, and no step around lowers it")
     options.c = c;
     const auto probe = LinearProbe::train(model, data.rows, data.classes, kProbeLabels, options);
     CHECK(probe.fit().converged);
+    CHECK(probe.c() == c);
     CHECK(probe.fit().objective == doctest::Approx(objective(probe, data, c, nullptr, 1.0f)).epsilon(1e-5));
     CHECK(probe.fit().objective < std::log(3.0));
     CHECK(probe.accuracy(data.rows, data.classes) > 0.9);
@@ -122,9 +124,12 @@ TEST_CASE("from a zero-shot start: a tiny C is zero-shot, a large one is the pla
   CHECK(probe.fit().objective ==
         doctest::Approx(objective(probe, data, 10.0, &zero_shot.prototypes(), model.logit_scale())).epsilon(1e-5));
   const Classifier other(model, {"a", "b", "c"});
-  options.zero_shot = &other;
-  CHECK(support::code_of([&] { (void)LinearProbe::train(model, data.rows, data.classes, kProbeLabels, options); }) ==
-        ErrorCode::invalid_argument);
+  const Classifier narrow(Model::load_from_memory(support::tiny_model().bytes()), kProbeLabels);
+  for (const Classifier* wrong : {&other, &narrow}) {
+    options.zero_shot = wrong;
+    CHECK(support::code_of([&] { (void)LinearProbe::train(model, data.rows, data.classes, kProbeLabels, options); }) ==
+          ErrorCode::invalid_argument);
+  }
 }
 
 TEST_CASE("the sweep of C goes as the paper says and finds the best of what it tried") {
@@ -172,8 +177,10 @@ TEST_CASE("examples that make no sense are refused") {
     return support::code_of([&] { (void)LinearProbe::train(model, data.rows, data.classes, kProbeLabels, options); });
   };
   ProbeOptions options;
-  options.c = 0.0;
-  CHECK(refused(options) == ErrorCode::invalid_argument);
+  for (const double c : {0.0, -1.0, std::nan("")}) {
+    options.c = c;
+    CHECK(refused(options) == ErrorCode::invalid_argument);
+  }
   CHECK(support::code_of([&] { (void)LinearProbe::train(model, data.rows.leftCols(5), data.classes, kProbeLabels); }) ==
         ErrorCode::invalid_argument);
   data.classes[2] = 3;
@@ -181,7 +188,11 @@ TEST_CASE("examples that make no sense are refused") {
   data.classes[2] = 0;
   data.rows(1, 1) = std::nanf("");
   CHECK(refused({}) == ErrorCode::not_finite);
+  CHECK_THROWS_WITH_AS((void)LinearProbe::train(model, data.rows, data.classes, kProbeLabels),
+                       "embedding 1: expected finite numbers", Error);
   data.classes.pop_back();
+  CHECK(refused({}) == ErrorCode::invalid_argument);
+  data.classes.resize(10);
   CHECK(refused({}) == ErrorCode::invalid_argument);
 }
 
@@ -218,10 +229,16 @@ TEST_CASE("Tip-Adapter: zero-shot logits plus the shots' votes, by the paper's f
       CHECK(double{found(i, j)} == doctest::Approx(expected).epsilon(1e-5));
     }
   }
-  CHECK(support::code_of([&] {
-          const std::vector<std::size_t> wrong(6, 3);
-          const TipAdapter adapter(classifier, shots.rows, wrong);
-        }) == ErrorCode::invalid_argument);
+  ClassifyOptions with_background;
+  with_background.background = {"something"};
+  const Classifier against(model, kProbeLabels, with_background);
+  CHECK(TipAdapter(against, shots.rows, shots.classes, options).logits(queries.rows) == found);
+  for (const Classifier* one : {&classifier, &against}) {
+    CHECK(support::code_of([&] {
+            const std::vector<std::size_t> wrong(6, 3);
+            const TipAdapter adapter(*one, shots.rows, wrong);
+          }) == ErrorCode::invalid_argument);
+  }
 }
 
 TEST_CASE("where every C separates the classes, the usual one is chosen, and the sweep stays within its range") {
@@ -236,8 +253,9 @@ TEST_CASE("where every C separates the classes, the usual one is chosen, and the
   CHECK(c == doctest::Approx(31.6).epsilon(0.01));
   ProbeOptions options;
   options.c = 1e6;
-  CHECK(choose_c(model, data.rows, data.classes, data.rows, data.classes, kProbeLabels, options) ==
+  CHECK(choose_c(model, data.rows, data.classes, data.rows, data.classes, kProbeLabels, options, &tried) ==
         doctest::Approx(1e6));
+  CHECK(tried.back().c == doctest::Approx(1e6));
 }
 
 TEST_CASE("a probe answers by its logits, also where probabilities round to the same") {
@@ -288,8 +306,10 @@ TEST_CASE("embeddings that failed are no shots and no right answers") {
   const std::vector<std::size_t> firsts(4, 0);
   CHECK(adapter.accuracy(failed, firsts) == 0.0);
   CHECK(probe.accuracy(failed, firsts) == 0.0);
+  CHECK(adapter.accuracy(failed.topRows(0), {}) == 0.0);  // nor is any of none
   data.rows(1, 1) = std::nanf("");
   CHECK(support::code_of([&] { (void)TipAdapter(classifier, data.rows, data.classes); }) == ErrorCode::not_finite);
+  CHECK_THROWS_WITH_AS((void)TipAdapter(classifier, data.rows, data.classes), "shot 1: expected finite numbers", Error);
 }
 
 TEST_CASE("a probe's answers: W x + b, rows that lie apart, none for what is not finite, one chosen") {
@@ -318,6 +338,7 @@ TEST_CASE("a probe's answers: W x + b, rows that lie apart, none for what is not
   CHECK(found[1][0].chosen);
   CHECK_FALSE(found[1][1].chosen);
   CHECK(support::code_of([&] { (void)probe.accuracy(rows, data.classes); }) == ErrorCode::invalid_argument);
+  CHECK(support::code_of([&] { (void)probe.logits(rows.leftCols(5)); }) == ErrorCode::invalid_argument);
 }
 
 TEST_CASE("training keeps to its limits, and needs examples") {

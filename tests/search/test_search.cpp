@@ -77,11 +77,34 @@ TEST_CASE("search: no rows, fewer rows than asked for, a row that failed, argume
     CHECK(search(store.view(), query, how).size() == 3);
     how.top = 0;
     CHECK(search(store.view(), query, how).size() == 4);
-    CHECK(support::code_of([&] { (void)search(store.view(), Vector(7)); }) == ErrorCode::invalid_argument);
+    for (const Eigen::Index width : {7, 9}) {
+      CHECK(support::code_of([&] { (void)search(store.view(), Vector(width)); }) == ErrorCode::invalid_argument);
+    }
     CHECK(support::code_of([&] { store.append(Matrix(1, 9)); }) == ErrorCode::invalid_argument);
   }
   CHECK(support::code_of([&] { (void)search({nullptr, DataType::f32, 5, 8}, query); }) == ErrorCode::invalid_argument);
   CHECK(support::code_of([] { StoredVectors(DataType::bf16, 8); }) == ErrorCode::invalid_argument);
+  StoredVectors store(DataType::f32, 8);
+  store.append(rows);
+  const auto usable = kernels::usable_isas();
+  for (int i = 0; i < static_cast<int>(Isa::best); ++i) {
+    SearchOptions how;
+    how.isa = static_cast<Isa>(i);
+    if (std::find(usable.begin(), usable.end(), how.isa) != usable.end()) {
+      CHECK(search(store.view(), query, how).size() == 4);
+    } else {
+      CHECK(support::code_of([&] { (void)search(store.view(), query, how); }) == ErrorCode::unsupported);
+    }
+  }
+}
+
+TEST_CASE("rows are stored as the halves that are nearest to them") {
+  support::Random random(46);
+  const Matrix rows = support::unit_rows(random, 1, 64);
+  StoredVectors store(DataType::f16, 64);
+  store.append(rows);
+  const auto* halves = static_cast<const std::uint16_t*>(store.view().data);
+  for (Eigen::Index i = 0; i < 64; ++i) CHECK(halves[i] == float_to_f16(rows(0, i)));
 }
 
 TEST_CASE("int8 rows use the whole range and keep the rest of a unit row's direction") {
@@ -143,16 +166,17 @@ TEST_CASE("duplicate_groups: pairs, chains, across blocks; a failed row is in no
 
 TEST_CASE("duplicate_groups: copies are found by their cosine whatever their stored length") {
   support::Random random(47);
-  const Matrix rows = support::unit_rows(random, 40, 192);
+  Matrix rows = support::unit_rows(random, 1100, 192);  // more than are packed at a time
+  for (Eigen::Index i = 0; i < 1100; ++i) rows.row(i) *= static_cast<float>(1 + i % 50);
   for (const DataType type : {DataType::f32, DataType::f16, DataType::i8}) {
     StoredVectors stored(type, 192);
     stored.append(rows);
     stored.append(rows);
     const auto groups = duplicate_groups(stored.view(), 1.0f);
-    CHECK(groups.size() == 40);
+    CHECK(groups.size() == 1100);
     for (const auto& group : groups) {
       CHECK(group.size() == 2);
-      CHECK(group[1].row == group[0].row + 40);
+      CHECK(group[1].row == group[0].row + 1100);
       CHECK(group[1].score <= 1.0f);
       CHECK(group[1].score > 1.0f - 1e-6f);
     }
@@ -181,20 +205,21 @@ TEST_CASE("stored vectors: types that are none of theirs, and rows of tiny numbe
 }
 
 TEST_CASE("of equal rows the lower is found first, wherever they lie") {
-  Matrix rows = Matrix::Zero(9000, 8);
-  for (const Eigen::Index r : {8999, 17, 5000, 2100}) rows(r, 0) = 1.0f;
+  Matrix rows = Matrix::Zero(9004, 8);  // pieces of unequal length
+  for (const Eigen::Index r : {9003, 17, 3600, 2100}) rows(r, 0) = 1.0f;
   StoredVectors store(DataType::f32, 8);
   store.append(rows);
   Vector query = Vector::Zero(8);
   query(0) = 1.0f;
   SearchOptions options;
-  options.top = 3;
+  options.top = 4;
   options.threads = 2;
   const auto found = search(store.view(), query, options);
-  REQUIRE(found.size() == 3);
+  REQUIRE(found.size() == 4);
   CHECK(found[0].row == 17);
   CHECK(found[1].row == 2100);
-  CHECK(found[2].row == 5000);
+  CHECK(found[2].row == 3600);
+  CHECK(found[3].row == 9003);
 }
 
 TEST_CASE("stored vectors: rows that lie apart, a row of zeros as int8; views that make no sense") {
@@ -233,4 +258,5 @@ TEST_CASE("duplicate_groups: exactly the least score is near; a score is the pro
   REQUIRE(groups[0].size() == 2);
   CHECK(groups[0][1].row == 2);
   CHECK(groups[0][1].score == 0.5f);
+  CHECK(duplicate_groups(store.view(), 0.5f + 0x1p-19f).empty());
 }

@@ -93,7 +93,10 @@ TEST_CASE("pairs that are none are refused") {
   const Matrix two = Matrix::Ones(2, 4);
   const Matrix three = Matrix::Ones(3, 4);
   CHECK(support::code_of([&] { (void)contrastive_loss(model, two, three, 1.0f); }) == ErrorCode::invalid_argument);
-  CHECK(support::code_of([&] { (void)contrastive_gradients(model, two, two, 0.0f); }) == ErrorCode::invalid_argument);
+  for (const float scale : {0.0f, -1.0f, std::nanf("")}) {
+    CHECK(support::code_of([&] { (void)contrastive_gradients(model, two, two, scale); }) ==
+          ErrorCode::invalid_argument);
+  }
   CHECK(support::code_of([&] { (void)contrastive_loss(two.leftCols(1)); }) == ErrorCode::invalid_argument);
 }
 

@@ -72,7 +72,8 @@ TEST_CASE("recall: of equal texts the first is nearer; a picture without a text 
   CHECK(found.image_to_text[0] == doctest::Approx(1.0 / 3.0));
   CHECK(found.image_to_text[1] == doctest::Approx(2.0 / 3.0));
   CHECK(found.image_to_text[2] == doctest::Approx(2.0 / 3.0));
-  const std::vector<std::size_t> few = {1, 0};
-  CHECK(support::code_of([&] { (void)recall_at(model, images, texts, few, ks); }) == ErrorCode::invalid_argument);
+  for (const std::vector<std::size_t>& wrong : {std::vector<std::size_t>{1, 0}, {1, 0, 1, 0}}) {
+    CHECK(support::code_of([&] { (void)recall_at(model, images, texts, wrong, ks); }) == ErrorCode::invalid_argument);
+  }
   CHECK(recall_at(model, images, texts.topRows(0), {}, ks).text_to_image[0] == 0.0);
 }

@@ -1,5 +1,6 @@
 // Thresholds for a wanted precision, and the area under the ROC curve.
 #include <cmath>
+#include <string>
 
 #include "embeddings.hpp"
 #include "support.hpp"
@@ -29,12 +30,46 @@ TEST_CASE("the threshold accepts as much as the wanted precision allows, equal s
   CHECK(at(1.0).coverage == doctest::Approx(2.0 / 6.0));
   CHECK(at(0.75).threshold == 0.5f);  // 4 of 5
   CHECK(at(0.75).precision == doctest::Approx(0.8));
+  CHECK(at(0.78).threshold == 0.5f);  // though 3 of 4 are too few
   CHECK(at(0.1).coverage == 1.0);
   CHECK(at(0.1).auroc_right == doctest::Approx((2.0 * 2.0 + 1.5 + 1.0) / 8.0));  // 0.7 ties with 0.7; 0.5 beats 0.4
   CHECK(at(0.1).auroc_known == 1.0);
   const auto none = detail::cut_for_precision(RejectRule::cosine, scores, std::vector<char>(6, 0), known, 0.5);
   CHECK(none.coverage == 0.0);
   CHECK(none.threshold > 0.9f);
+  CHECK(std::string(to_string(RejectRule::cosine)) == "cosine");
+  CHECK(std::string(to_string(RejectRule::margin)) == "margin");
+  CHECK(std::string(to_string(RejectRule::background)) == "background");
+}
+
+TEST_CASE("calibration keeps the threshold of the rule that tells right from wrong, whichever it is") {
+  const Model& model = support::demo_model();
+  Classifier classifier(model, std::vector<std::string>{"pizza", "guitar"});
+  const Matrix& labels = classifier.prototypes();
+  support::Random random(54);
+  const auto picture = [&](float first, float second, float noise) {
+    Matrix row = noise * support::unit_rows(random, 1, labels.cols());
+    row += first * labels.row(0) + second * labels.row(1);
+    row /= row.norm();
+    return row;
+  };
+  const Matrix near_both = picture(1.0f, 0.9f, 0.0f);
+  const Matrix near_one = picture(0.7f, 0.0f, 1.0f);
+  const Ranking ranking = classifier.rank(near_both, 1);
+  const Ranking other = classifier.rank(near_one, 1);
+  REQUIRE(ranking.cosine[0] > other.cosine[0]);
+  REQUIRE(ranking.margin[0] < other.margin[0]);
+  for (const bool cosine_tells : {true, false}) {
+    Matrix rows(2, labels.cols());
+    rows << (cosine_tells ? near_both : near_one), (cosine_tells ? near_one : near_both);
+    const std::vector<std::size_t> truth = {0, Classifier::kUnknown};
+    const auto reports = classifier.calibrate(rows, truth, 1.0);
+    CHECK(reports[0].coverage == (cosine_tells ? 0.5 : 0.0));
+    CHECK(reports[1].coverage == (cosine_tells ? 0.0 : 0.5));
+    const auto found = classifier.classify_embeddings(rows);
+    CHECK(found[0][0].chosen);
+    CHECK_FALSE(found[1][0].chosen);
+  }
 }
 
 TEST_CASE("a calibrated classifier keeps the precision on the pictures that it was calibrated on") {

@@ -98,6 +98,19 @@ TEST_CASE("ranking many rows: the same answers whatever the number of rows, labe
       CHECK(five.probability[i * 5 + k] == all.probability[i * 130 + k]);
     }
   }
+  const Classifier few(serial, kLabels);
+  const Ranking four = few.rank(rows);
+  for (const std::size_t top : {std::size_t{1}, std::size_t{2}, std::size_t{3}}) {
+    const Ranking less = few.rank(rows, top);
+    REQUIRE(less.top == top);
+    for (std::size_t i = 0; i < less.rows; ++i) {
+      for (std::size_t k = 0; k < top; ++k) {
+        REQUIRE(less.index[i * top + k] == four.index[i * 4 + k]);
+        REQUIRE(less.cosine[i * top + k] == four.cosine[i * 4 + k]);
+        REQUIRE(less.margin[i * top + k] == four.margin[i * 4 + k]);
+      }
+    }
+  }
   const Ranking alone = classifier.rank(rows.middleRows(77, 1), 1);
   CHECK(alone.index[0] == all.index[77 * 130]);
   CHECK(alone.margin[0] == all.margin[77 * 130]);
@@ -141,12 +154,14 @@ TEST_CASE("multi-label: each label's probability is its softmax against the back
   const auto ranked = Classifier(model, kLabels, options).classify_embeddings(pizza)[0];
   CHECK(ranked[0].label == "pizza");
   CHECK(ranked[0].chosen);
+  const auto background = static_cast<float>(support::dot(pizza, 0, model.embed_texts({"a picture"}), 0));
   for (const Prediction& p : ranked) {
     ClassifyOptions pair;
     const auto two = Classifier(model, {p.label, "a picture"}, pair).classify_embeddings(pizza)[0];
     const float expected = two[0].label == p.label ? two[0].probability : two[1].probability;
     CHECK(std::fabs(p.probability - expected) < 1e-5f);
     CHECK(p.chosen == (p.probability >= 0.5f));
+    CHECK(std::fabs(p.margin - (p.cosine - background)) < 1e-6f);
   }
   // of several background texts the mean counts: how many they are must not
   options.background = {"a picture", "a picture"};
@@ -154,6 +169,10 @@ TEST_CASE("multi-label: each label's probability is its softmax against the back
   for (std::size_t k = 0; k < ranked.size(); ++k) {
     CHECK(std::fabs(again[k].probability - ranked[k].probability) < 1e-5f);
   }
+  options.multi_label_threshold = again[2].probability;  // which is reached exactly
+  const auto likely = Classifier(model, kLabels, options).classify_embeddings(pizza)[0];
+  REQUIRE(again[2].probability > again[3].probability);
+  for (std::size_t k = 0; k < 4; ++k) CHECK(likely[k].chosen == (k < 3));
   options.background.clear();
   CHECK(Classifier(model, kLabels, options).options().background == default_background());
 }
@@ -206,6 +225,10 @@ TEST_CASE("what is not finite gets no labels") {
   REQUIRE(found[1].size() == 2);
   CHECK(found[1][0].label == "house");
   CHECK(classifier.classify_embeddings(rows, 1)[1].size() == 1);
+  Matrix apart = Matrix::Constant(2, rows.cols() + 1, std::numeric_limits<float>::quiet_NaN());
+  apart.leftCols(rows.cols()) = classifier.prototypes();
+  const auto finite = classifier.classify_embeddings(apart.leftCols(rows.cols()));  // what lies between does not count
+  for (std::size_t i = 0; i < 2; ++i) CHECK(finite[i].size() == 2);
 }
 
 TEST_CASE("a label that can not be read is named") {
@@ -232,6 +255,13 @@ TEST_CASE("labels and templates that make no sense are refused by name") {
   options.templates = {};
   CHECK(refused({"cat"}, options) == ErrorCode::invalid_argument);
   options = {};
+  const Classifier sound(model, {"cat", "dog"});
+  CHECK(support::code_of([&] { (void)sound.classify_embeddings(sound.prototypes().leftCols(5)); }) ==
+        ErrorCode::invalid_argument);
+  for (const char* blank : {"", " ", "\t", "\r", "\n"})
+    CHECK(refused({"cat", blank}, options) == ErrorCode::invalid_argument);
+  options.temperature = 1e-6f;
+  CHECK_NOTHROW(Classifier(model, {"cat"}, options));
   for (const float temperature :
        {0.0f, 1e-38f, std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
     options.temperature = temperature;

@@ -57,6 +57,15 @@ TEST_CASE("a saved classifier answers as before; another model's is refused, and
   other[other.find("clipon.model_fingerprint") + 24 + 4] ^= 1;  // after the key: its type, then the number
   rewrite(other);
   CHECK(support::code_of([&] { (void)Classifier::load(model, file.path); }) == ErrorCode::bad_value);
+  const auto words = [&](std::uint32_t fingerprint) {
+    char text[20];
+    std::snprintf(text, sizeof text, "%08x", fingerprint);
+    return "'" + model.info().name + "', fingerprint " + text;
+  };
+  const std::string own = words(model.info().fingerprint);
+  const std::string why = file.path + ": made with model " + words(model.info().fingerprint ^ 1) + ", expected '" +
+                          model.info().name + "', " + own.substr(own.size() - 8);
+  CHECK_THROWS_WITH_AS((void)Classifier::load(model, file.path), why.c_str(), Error);
   std::string damaged = bytes;
   damaged[damaged.size() - 40] ^= 1;
   rewrite(damaged);
@@ -106,6 +115,10 @@ TEST_CASE("a loaded classifier has every option of the saved one: saved again, i
   Classifier(model, {{"pizza", {"a slice", "a pie"}}, {"house", {}}}, options).save(first.path);
   Classifier::load(model, first.path).save(second.path);
   CHECK(content(first) == content(second));
+  Classifier more(model, {{"cat", {}}, {"pizza", {"a slice", "a pie"}}, {"house", {}}}, options);
+  more.remove_labels({"cat"});  // what stays keeps its synonyms
+  more.save(second.path);
+  CHECK(content(first) == content(second));
 }
 
 TEST_CASE("a classifier's file whose parts do not fit is refused, by the file's name") {
@@ -116,17 +129,19 @@ TEST_CASE("a classifier's file whose parts do not fit is refused, by the file's 
     std::vector<std::uint32_t> counts = {1, 0};
     std::string text = "{}";
     bool more = false;
+    std::vector<std::string> labels = {"cat", "dog"};
   };
   const auto load = [&](const Parts& parts) {
     const Matrix rows = model.embed_texts({"cat", "dog"});
     format::GgufWriter writer("clipon.classifier");
     writer.u32("clipon.model_fingerprint", model.info().fingerprint);
     writer.string("clipon.model_name", model.info().name);
-    writer.strings("clipon.labels", std::vector<std::string>{"cat", "dog"});
+    writer.strings("clipon.labels", parts.labels);
     writer.strings("clipon.synonyms", parts.synonyms);
     writer.numbers("clipon.synonym_counts", parts.counts);
     writer.strings("clipon.templates", std::vector<std::string>{parts.text});
-    writer.strings("clipon.background", std::vector<std::string>{});
+    // as many prototypes in all, so that a file without labels fits otherwise
+    writer.strings("clipon.background", std::vector<std::string>(2 - parts.labels.size(), "something"));
     writer.u32("clipon.top", 0);
     writer.f64("clipon.temperature", 1.0);
     for (const char* key : {"clipon.min_cosine", "clipon.min_margin", "clipon.min_background"}) writer.f64(key, -3.0);
@@ -152,7 +167,9 @@ TEST_CASE("a classifier's file whose parts do not fit is refused, by the file's 
   CHECK(refused({{"kitten"}, {1}, "{}", false}) == ErrorCode::bad_value);
   CHECK(refused({{"kitten"}, {1, 0, 0}, "{}", false}) == ErrorCode::bad_value);
   CHECK(refused({{"kitten"}, {2, 0}, "{}", false}) == ErrorCode::bad_value);
+  CHECK(refused({{"kitten"}, {1, 1}, "{}", false}) == ErrorCode::bad_value);
   CHECK(refused({{"kitten", "puppy"}, {1, 0}, "{}", false}) == ErrorCode::bad_value);
   CHECK(refused({{"kitten"}, {1, 0}, "no place", false}) == ErrorCode::invalid_argument);
   CHECK(refused({{"kitten"}, {1, 0}, "{}", true}) == ErrorCode::bad_value);
+  CHECK(refused({{}, {}, "{}", false, {}}) == ErrorCode::bad_value);
 }

@@ -21,6 +21,8 @@ TEST_CASE("built-in sets have a place for the label in every sentence") {
     for (const std::string& text : template_set(name)) CHECK(text.find("{}") != std::string::npos);
   }
   CHECK(template_set("ensemble").size() == 8);
+  CHECK(template_set("none") == std::vector<std::string>{"{}"});
+  CHECK(template_set("plain") == std::vector<std::string>{"a photo of a {}."});
   CHECK(support::code_of([] { (void)template_set("other"); }) == ErrorCode::invalid_argument);
 }
 
@@ -30,8 +32,10 @@ TEST_CASE("files of templates and of labels with synonyms") {
   const auto write = [&](const std::string& text) { std::ofstream(path, std::ios::binary | std::ios::trunc) << text; };
   write("a {}.\r\n\nthe {}");
   CHECK(read_templates(path) == std::vector<std::string>{"a {}.", "the {}"});
-  write("a {}.\nno place\n");
-  CHECK(support::code_of([&] { (void)read_templates(path); }) == ErrorCode::invalid_argument);
+  for (const char* wrong : {"a {}.\nno place\n", "a {cat}"}) {
+    write(wrong);
+    CHECK(support::code_of([&] { (void)read_templates(path); }) == ErrorCode::invalid_argument);
+  }
   write("");
   CHECK(support::code_of([&] { (void)read_templates(path); }) == ErrorCode::invalid_argument);
   CHECK(support::code_of([&] { (void)read_labels(path); }) == ErrorCode::invalid_argument);
