@@ -4,6 +4,7 @@
 #include <iostream>
 #include <span>
 
+#include "classifier_options.hpp"
 #include "clipon/parallel/parallel_for.hpp"
 #include "commands/commands.hpp"
 #include "evaluate/corrupt.hpp"
