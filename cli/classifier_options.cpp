@@ -3,6 +3,8 @@
 #include <clipon/format/read_lines.hpp>
 #include <nlohmann/json.hpp>
 
+#include "commands/commands.hpp"
+
 namespace cli {
 
 namespace {
@@ -54,19 +56,19 @@ void ClassifierOptions::add_decisions_to(CLI::App& command) {
   one_word(command.add_option("--background", background, "Texts that stand for anything else, separated by commas"))
       ->delimiter(',');
   command.add_option("--temperature", temperature, "Divides the logits: above 1 is less sure")
-      ->check(CLI::Range(1e-6, 1e6))
+      ->check(number_in(1e-6, 1e6))
       ->capture_default_str();
   command.add_flag("--multi-label", multi_label, "Each label for itself, weighed against the background");
   command.add_option("--threshold", threshold, "With --multi-label: the probability that chooses a label")
       ->capture_default_str();
   command.add_option("--min-cosine", min_cosine, "Unknown if the best label's cosine is below")
-      ->check(CLI::Range(-1.0, 1.0));
+      ->check(number_in(-1.0, 1.0));
   command.add_option("--min-margin", min_margin, "Unknown if the best label's cosine is not this much above the next")
-      ->check(CLI::Range(0.0, 2.0));
+      ->check(number_in(0.0, 2.0));
   command
       .add_option("--min-background", min_background,
                   "Unknown if the best label's cosine is not this much above the background's")
-      ->check(CLI::Range(-2.0, 2.0));
+      ->check(number_in(-2.0, 2.0));
 }
 
 const char* ClassifierOptions::fixed_by_a_classifier() const {

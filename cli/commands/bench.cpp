@@ -246,7 +246,7 @@ void add_bench(CLI::App& app, const Settings& settings, Action& action) {
       ->check(CLI::IsMember({"f32", "bf16", "int8", "auto"}));
   command->add_option("--isa", options->isas, "Instruction sets")->delimiter(',');
   command->add_option("--seconds", options->seconds, "Of each measurement")
-      ->check(CLI::Range(0.0, 3600.0))
+      ->check(number_in(0.0, 3600.0))
       ->capture_default_str();
   command->add_option("--json", options->json, "Write the results to this file, too");
   command->add_flag("--profile", options->profile, "Time, GFLOP/s and share of the peak by operator");

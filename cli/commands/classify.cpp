@@ -118,7 +118,7 @@ void add_classify(CLI::App& app, const Settings& settings, Action& action) {
   command
       ->add_option("--target-precision", options->target_precision,
                    "The share of accepted answers that --calibrate wants right")
-      ->check(CLI::Range(0.0, 1.0))
+      ->check(number_in(0.0, 1.0))
       ->capture_default_str();
   command->callback([=, &settings, &action] { action = [=, &settings] { return run_classify(*options, settings); }; });
 }

@@ -47,7 +47,7 @@ void add_dedupe(CLI::App& app, const Settings& settings, Action& action) {
   auto options = std::make_shared<DedupeOptions>();
   command->add_option("--index", options->index, "The folder of the index")->default_val("clipon-index");
   command->add_option("--threshold", options->threshold, "The cosine from which on two pictures belong together")
-      ->check(CLI::Range(-1.0f, 1.0f))
+      ->check(number_in(-1.0, 1.0))
       ->capture_default_str();
   command->callback([=, &settings, &action] { action = [=, &settings] { return run_dedupe(*options, settings); }; });
 }

@@ -129,7 +129,9 @@ Dataset open_dataset(const DatasetOptions& options) {
     const auto path = fs::path(first).parent_path() / beside;
     if (shards && labels_file.empty() && fs::exists(path)) labels_file = path.string();
   }
-  Names labels(labels_file.empty() ? std::vector<std::string>() : read_texts(labels_file));
+  const auto known = labels_file.empty() ? std::vector<std::string>() : read_texts(labels_file);
+  if (known.empty() && !labels_file.empty()) throw UsageError(labels_file + ": expected labels, found none");
+  Names labels(known);
   Names groups;
   Dataset data;
   if (shards) {

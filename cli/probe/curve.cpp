@@ -144,7 +144,7 @@ void add_probe_curve(CLI::App& probe, const Settings& settings, Action& action) 
       ->required();
   command->add_option("--test", options->test, "Pictures to be right about; absent: a share of the data");
   command->add_option("--holdout", options->holdout, "Without --test: that share")
-      ->check(CLI::Range(0.01, 0.9))
+      ->check(number_in(0.01, 0.9))
       ->capture_default_str();
   command->add_option("--shots", options->shots, "Pictures a class")
       ->delimiter(',')

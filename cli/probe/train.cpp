@@ -115,7 +115,7 @@ void add_probe_train(CLI::App& probe, const Settings& settings, Action& action) 
       ->check(CLI::PositiveNumber);
   command->add_option("--validation", options->validation, "Pictures that choose C");
   command->add_option("--holdout", options->holdout, "Without --validation: the share of the data that chooses C")
-      ->check(CLI::Range(0.01, 0.9))
+      ->check(number_in(0.01, 0.9))
       ->capture_default_str();
   command->add_flag("--zero-shot", options->zero_shot, "Start from, and stay near, the labels' texts");
   options->classifier.add_prompts_to(*command);

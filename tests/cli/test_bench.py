@@ -29,12 +29,46 @@ def test_results_and_profile(clipon: Command) -> None:
         assert 0 < r["p50_ms"] <= r["p95_ms"] <= r["p99_ms"]
         assert sum(row["share_of_time"] for row in r["profile"]) == pytest.approx(1)
         assert all(row["milliseconds"] >= 0 for row in r["profile"])
+        whole = sum(row["milliseconds"] for row in r["profile"])
+        for row in r["profile"]:
+            assert row["share_of_time"] == pytest.approx(row["milliseconds"] / whole)
+            if "gflops" in row:
+                assert row["share_of_peak"] == pytest.approx(row["gflops"] / r["peak_gflops"])
+            if row["operator"] == "gemm" and r["tower"] == "text":  # the image's patches are no plain product
+                operations = 2e-9 * row["rows_a_call"] * row["calls"] * row["outputs"] * row["inputs"]
+                assert row["gflops"] * row["milliseconds"] * 1e-3 == pytest.approx(operations)
         products = [row for row in r["profile"] if row["operator"] == "gemm"]
         assert {"attention", "layer_norm"} < {row["operator"] for row in r["profile"]}
         done_work = sum(row["gflops"] * row["milliseconds"] for row in products) * 1e-3 / r["batch"]
         assert done_work < 1.001 * r["gflop_an_item"]  # the last block's and the padding's work is not done
         if r["tower"] == "image":
             assert done_work > 0.7 * r["gflop_an_item"]
+
+
+def test_what_stands_before_the_command_counts(clipon: Command) -> None:
+    out = clipon.work / "bench.json"
+    line = (
+        "--threads",
+        1,
+        "--precision",
+        "int8",
+        "--isa",
+        "sse2",
+        "bench",
+        "--model",
+        MODEL,
+        "--seconds",
+        0,
+        "--json",
+        out,
+    )
+    for tower in ("image", "text"):
+        done = clipon(*line, "--tower", tower, "--batch", 2)
+        assert done.returncode == 0, done.stderr
+        (row,) = json.loads(out.read_text())["results"]
+        assert (row["tower"], row["threads"], row["precision"], row["isa"]) == (tower, 1, "int8", "sse2")
+        assert row["calls"] >= 5 and row["load_ms"] > 0 and 0 <= row["other_load"] <= 1
+        assert 0 < row["rss_anon_mb"] < row["rss_peak_mb"]
 
 
 @pytest.mark.parametrize(("arch", "picture", "text"), [("ViT-B/32", 8.82, 5.96), ("RN50", 12.22, 5.96)])
@@ -50,6 +84,8 @@ def test_published_operations(clipon: Command, arch: str, picture: float, text: 
     ("arguments", "word"),
     [
         ((), "--arch NAME or --model FILE"),
+        (("--arch", "RN50", "--seconds", "nan"), "--seconds"),
+        (("--arch", "RN50", "--seconds", "-1"), "--seconds"),
         (("--arch", "ViT-Z/1"), "ViT-Z/1"),
         (("--arch", "RN50", "--batch", "0"), "--batch"),
         (("--arch", "RN50", "--precision", "f8"), "f8"),

@@ -1,4 +1,5 @@
-"""`clipon evaluate --shift pixelate` is ImageNet-C's: Pillow's BOX filter down to a share of the side, and up again."""
+"""`clipon evaluate --shift` is ImageNet-C's: pixelate, Pillow's BOX filter down to a share of the side and up again;
+blur and contrast by their definitions."""
 
 from __future__ import annotations
 
@@ -9,10 +10,14 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from conftest import SAMPLES, Command
 
-SHARES = (0.6, 0.5, 0.4, 0.3, 0.25)  # imagenet_c/corruptions.py, pixelate
+# imagenet_c/corruptions.py
+SHARES = (0.6, 0.5, 0.4, 0.3, 0.25)  # pixelate
+DEVIATIONS = (1, 2, 3, 4, 6)  # gaussian_blur, of 224 pixels
+LEFT = (0.4, 0.3, 0.2, 0.1, 0.05)  # contrast
 
 
 def box_along(picture: np.ndarray, axis: int, cells: int) -> np.ndarray:
@@ -39,6 +44,27 @@ def pixelated(picture: np.ndarray, share: float) -> np.ndarray:
     return found
 
 
+def blurred(picture: np.ndarray, deviation: float) -> np.ndarray:
+    """A Gaussian cut off at three deviations, edges repeated."""
+    side = picture.shape[0]
+    deviation *= side / 224
+    reach = int(np.ceil(3 * deviation))
+    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / deviation) ** 2)
+    found = picture.astype(float)
+    for axis in (0, 1):
+        shifts = [found.take(np.clip(np.arange(side) + d, 0, side - 1), axis) for d in range(-reach, reach + 1)]
+        found = np.tensordot(weights / weights.sum(), np.stack(shifts), 1)
+    return np.rint(found).astype(np.uint8)
+
+
+def of_less_contrast(picture: np.ndarray, left: float) -> np.ndarray:
+    mean = picture.mean(axis=(0, 1))
+    return np.clip(np.rint((picture - mean) * left + mean), 0, 255).astype(np.uint8)
+
+
+KINDS = {"pixelate": (pixelated, SHARES), "blur": (blurred, DEVIATIONS), "contrast": (of_less_contrast, LEFT)}
+
+
 def write_png(path: Path, picture: np.ndarray) -> Path:
     height, width, _ = picture.shape
 
@@ -58,8 +84,9 @@ def write_csv(path: Path, pictures: list[Path], labels: list[str]) -> Path:
     return path
 
 
-def test_pixelate_is_pillows(clipon: Command) -> None:
-    """Among many labels the same pictures get the same ones, and pictures of other cells do not."""
+@pytest.mark.parametrize("kind", KINDS)
+def test_definitions(clipon: Command, kind: str) -> None:
+    """Among many labels the same pictures get the same ones, and pictures made worse otherwise do not."""
     generator = np.random.default_rng(0)
     pictures = []
     for sample in sorted(SAMPLES.glob("*.png")):
@@ -71,13 +98,14 @@ def test_pixelate_is_pillows(clipon: Command) -> None:
     (clipon.work / "labels.txt").write_text("\n".join(labels))
     paths = [write_png(clipon.work / f"{i}.png", picture) for i, picture in enumerate(pictures)]
     base = ("--labels-file", clipon.work / "labels.txt", "--json")
-    for strength, share in enumerate(SHARES):
-        coarse = [write_png(clipon.work / f"c{i}.png", pixelated(p, share)) for i, p in enumerate(pictures)]
+    corrupted, constants = KINDS[kind]
+    for strength, constant in enumerate(constants):
+        coarse = [write_png(clipon.work / f"c{i}.png", corrupted(p, constant)) for i, p in enumerate(pictures)]
         guessed = clipon.work / "guessed.csv"
         table = write_csv(clipon.work / "coarse.csv", coarse, [labels[0]] * len(coarse))
         assert clipon("evaluate", table, *base, "--predictions", guessed).returncode == 0
         with guessed.open(newline="") as file:
             found = [row["predicted"] for row in csv.DictReader(file)]
-        assert len(set(found)) > 4
-        done = clipon("evaluate", write_csv(clipon.work / "data.csv", paths, found), *base, "--shift", "pixelate")
-        assert json.loads(done.stdout)["shift"]["pixelate"][strength]["top1"] == 1.0
+        assert len(set(found)) > 3
+        done = clipon("evaluate", write_csv(clipon.work / "data.csv", paths, found), *base, "--shift", kind)
+        assert json.loads(done.stdout)["shift"][kind][strength]["top1"] == 1.0

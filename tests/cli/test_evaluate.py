@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from test_commands import one_line
 
-from conftest import SAMPLES, Command
+from conftest import GOLDEN, SAMPLES, Command
 
 LABELS = (SAMPLES / "labels.txt").read_text().split("\n")[:-1]
 PICTURES = sorted(SAMPLES.glob("*.png"))
@@ -53,7 +53,10 @@ def evaluate(clipon: Command, *arguments: object) -> dict[str, object]:
 def test_figures_are_the_definitions(clipon: Command) -> None:
     table = write_csv(clipon.work / "data.csv")
     labels = SAMPLES / "labels.txt"
-    found = evaluate(clipon, table, "--labels-file", labels, "--group", 'kind, of "thing"')
+    files = {option: clipon.work / f"{option}.csv" for option in ("--predictions", "--confusion")}
+    found = evaluate(clipon, table, "--labels-file", labels, "--group", 'kind, of "thing"',
+                     *(part for pair in files.items() for part in pair))  # fmt: skip
+    assert found["data"] == str(table)
     c = cosines(clipon)
     own = np.array([LABELS.index(name) for name in truth()])
     rank = (c > c[np.arange(12), own][:, None]).sum(axis=1)
@@ -68,6 +71,29 @@ def test_figures_are_the_definitions(clipon: Command) -> None:
     error = sum(abs(confidence[bins == b].sum() - right[bins == b].sum()) for b in range(15)) / 12
     assert found["calibration_error"] == pytest.approx(error, abs=1e-5)
     assert [b["pictures"] for b in found["calibration"]] == np.bincount(bins, minlength=15).tolist()
+    for b, part in enumerate(found["calibration"]):
+        chosen = bins == b
+        assert part["confidence"] == pytest.approx(confidence[chosen].mean() if chosen.any() else 0, abs=1e-5)
+        assert part["accuracy"] == pytest.approx(right[chosen].mean() if chosen.any() else 0)
+    for i, entry in enumerate(found["classes"]):
+        assert (entry["label"], entry["pictures"]) == (LABELS[i], (own == i).sum())
+        assert entry["top1"] == pytest.approx(right[own == i].mean() if (own == i).any() else 0)
+        assert entry["top5"] == pytest.approx((rank < 5)[own == i].mean() if (own == i).any() else 0)
+    with files["--predictions"].open(newline="") as file:
+        for i, row in enumerate(csv.DictReader(file)):
+            assert row["group"] == ('animal "alive"' if "face" in truth()[i] else "thing, other")
+            assert (row["predicted"], row["rank"]) == (LABELS[c[i].argmax()], str(rank[i] + 1))
+            numbers = [float(row[key]) for key in ("confidence", "cosine", "true_cosine")]
+            assert numbers == pytest.approx([confidence[i], c[i].max(), c[i, own[i]]], abs=1e-5)
+    with files["--confusion"].open(newline="") as file:
+        cells = np.array([row[1:] for row in list(csv.reader(file))[1:]], int)
+    wanted = np.zeros((len(LABELS), len(LABELS)), int)
+    np.add.at(wanted, (own, c.argmax(axis=1)), 1)
+    assert np.array_equal(cells, wanted) and not np.array_equal(cells, cells.T)
+    order = (-c).argsort(axis=1)
+    lines = [f"{path},{LABELS[order[i, 4 + i % 2]]}\n" for i, path in enumerate(PICTURES)]  # the fifth, the sixth
+    table.write_text("path,label\n" + "".join(lines))
+    assert evaluate(clipon, table, "--labels-file", labels)["top5"] == 0.5
     animals = np.array(["face" in name for name in truth()])
     groups = {g["group"]: g for g in found["groups"]}
     assert groups['animal "alive"']["pictures"] == animals.sum()
@@ -76,6 +102,7 @@ def test_figures_are_the_definitions(clipon: Command) -> None:
     rates = groups["thing, other"]["label_rates"]
     others = [name for name, animal in zip(predicted, animals, strict=True) if not animal]
     assert rates == pytest.approx({name: others.count(name) / len(others) for name in set(others)})
+    assert list(rates.values()) == sorted(rates.values(), reverse=True)
     confused = {(m["label"], m["predicted"]): m["pictures"] for m in found["most_confused"]}
     wrong = [pair for pair in zip(truth(), predicted, strict=True) if pair[0] != pair[1]]
     assert confused == {pair: wrong.count(pair) for pair in wrong}
@@ -109,6 +136,8 @@ def test_folders_shards_and_tables_agree(clipon: Command) -> None:
         assert of_folders[key] == pytest.approx(expected[key], abs=1e-6), key  # labels of the pictures alone
         assert of_shards[key] == pytest.approx(of_table[key], abs=1e-6), key  # all labels of the file
     names = sorted({name.replace(" ", "_") for name in truth()})
+    (clipon.work / "listed.txt").write_text("\n".join(name.replace("_", " ") for name in names))
+    assert evaluate(clipon, root, "--labels-file", clipon.work / "listed.txt")["classes"] == of_folders["classes"]
     mapping = clipon.work / "labels.json"
     mapping.write_text(json.dumps({name: name.replace("_", " ") + " !" for name in names}))
     renamed = evaluate(clipon, root, "--labels-file", mapping)
@@ -121,6 +150,7 @@ def test_templates_are_compared(clipon: Command) -> None:
     templates.write_text("a picture of {}\nan emoji of {}\n")
     found = evaluate(clipon, table, "--labels-file", SAMPLES / "labels.txt", "--template", "{}", "--templates-file",
                      templates, "--compare-templates")  # fmt: skip
+    assert found["templates"] == ["{}", "a picture of {}", "an emoji of {}"]
     assert [t["template"] for t in found["compared_templates"]] == ["{}", "a picture of {}", "an emoji of {}", ""]
     own = np.array([LABELS.index(name) for name in truth()])
     for entry in found["compared_templates"][:3]:
@@ -134,6 +164,8 @@ def test_shift_makes_it_worse_and_is_repeatable(clipon: Command) -> None:
     found = evaluate(clipon, table, "--shift", "all", "--batch", 5)
     assert list(found["shift"]) == ["noise", "blur", "contrast", "jpeg", "pixelate"]
     assert all(len(s) == 5 and all(a["pictures"] == 12 for a in s) for s in found["shift"].values())
+    everything = evaluate(clipon, table, "--shift", "jpeg,all")
+    assert everything["shift"] == found["shift"]
     worst = [s[4]["top1"] for s in found["shift"].values()]
     assert np.mean(worst) < found["top1"]
     again = evaluate(clipon, table, "--shift", "noise,jpeg")  # another batch size: the same noise
@@ -180,12 +212,117 @@ def test_page_and_files(clipon: Command) -> None:
     assert "top-1" in text and "calibration error" in text
 
 
+def test_a_picture_that_fails_counts_nowhere(clipon: Command) -> None:
+    table, predictions = clipon.work / "data.csv", clipon.work / "p.csv"
+    (clipon.work / "bad.png").write_text("no picture")
+    table.write_text(f"path,label,kind\n{SAMPLES}/house.png,house,a\nbad.png,pizza,b\n{SAMPLES}/pizza.png,house,a\n")
+    (clipon.work / "labels.txt").write_text("pizza\nhouse\nguitar\n")
+    done = clipon(
+        "evaluate", table, "--labels-file", clipon.work / "labels.txt", "--shift", "contrast", "--compare-templates",
+        "--group", "kind", "--predictions", predictions, "--batch", 1, "--json",
+    )  # fmt: skip
+    assert done.returncode == 3
+    one_line(done.stderr, f"{clipon.work}/bad.png: picture: expected JPEG")
+    found = json.loads(done.stdout)
+    scores = [found, *found["compared_templates"], *found["shift"]["contrast"]]
+    assert [(s["pictures"], s["top1"]) for s in scores[:-1]] == [(2, 0.5)] * (len(scores) - 1)
+    assert (found["failed"], found["mean_per_class"]) == (1, 0.5)
+    assert [(g["group"], g["pictures"]) for g in found["groups"]] == [("a", 2), ("b", 0)]
+    assert sum(part["pictures"] for part in found["calibration"]) == 2
+    with predictions.open(newline="") as file:
+        rows = list(csv.reader(file))
+    assert rows[2] == [f"{clipon.work}/bad.png", "pizza", "b", "", "", "", "", ""]
+    table.write_text("path,label\nbad.png,pizza\n")
+    nothing = json.loads(clipon("evaluate", table, "--json").stdout)
+    assert [nothing[key] for key in ("pictures", "failed", "top1", "mean_per_class", "calibration_error")] == [
+        0,
+        1,
+        0,
+        0,
+        0,
+    ]
+
+
+def test_a_page_with_a_picture_that_failed(clipon: Command) -> None:
+    table, page = clipon.work / "data.csv", clipon.work / "r.html"
+    (clipon.work / "bad.png").write_text("no picture")
+    table.write_text(f"path,label\n{SAMPLES}/house.png,house\nbad.png,pizza\n{SAMPLES}/pizza.png,house\n")
+    assert clipon("evaluate", table, "--report", page).returncode == 3
+    assert "<td>2, 1</td>" in page.read_text() and page.read_text().count("<img") == 1  # of pizza as house
+
+
+def test_what_is_confused_most_comes_first(clipon: Command) -> None:
+    table, labels, predictions = (clipon.work / name for name in ("data.csv", "labels.txt", "p.csv"))
+    names = [path.stem.replace("-", " ") for path in PICTURES]
+    labels.write_text("\n".join([*names, "zebra"]))
+
+    def confused(pictures: list[Path]) -> tuple[list[str], list[dict[str, str]]]:
+        table.write_text("path,label\n" + "".join(f"{path},zebra\n" for path in pictures))
+        found = evaluate(clipon, table, "--labels-file", labels, "--predictions", predictions)
+        with predictions.open(newline="") as file:
+            return [pair["predicted"] for pair in found["most_confused"]], list(csv.DictReader(file))
+
+    own = {path.stem.replace("-", " "): path for path in PICTURES}
+    _, rows = confused(PICTURES)
+    rows = [row for row in rows if own[row["predicted"]] == Path(row["path"])]
+    rows.sort(key=lambda row: -float(row["confidence"]))
+    pictures, order = [Path(row["path"]) for row in rows], [row["predicted"] for row in rows]
+    assert len(order) > 5 and confused(sorted(pictures))[0] == order
+    assert confused([*pictures, pictures[-1]])[0] == [order[-1], *order[:-1]]
+
+
+@pytest.mark.parametrize("form", ["plain", "quoted", "of Windows", "marked, with no last line end"])
+def test_forms_of_a_table(clipon: Command, form: str) -> None:
+    (clipon.work / "b c").mkdir()
+    shutil.copy(SAMPLES / "house.png", clipon.work / 'b c/a,"1".png')
+    records = [["note", "path", "label"], ["two\nlines", 'b c/a,"1".png', '"a" house'], ["", str(PICTURES[0]), "x"]]
+    quoting = csv.QUOTE_ALL if form == "quoted" else csv.QUOTE_MINIMAL
+    text = io.StringIO()
+    csv.writer(text, quoting=quoting, lineterminator="\r\n" if form == "of Windows" else "\n").writerows(records)
+    content = text.getvalue()
+    content = (
+        content[:-1].encode("utf-8-sig") if form.startswith("marked") else content.replace("x\n", "x\n\n\n").encode()
+    )
+    table, predictions, confusion = (clipon.work / name for name in ("data.csv", "p.csv", "c.csv"))
+    table.write_bytes(content)
+    done = clipon(
+        "evaluate", table, "--predictions", predictions, "--confusion", confusion, "--group", "note", "--json"
+    )
+    assert done.returncode == 0, done.stderr
+    with predictions.open(newline="") as file:
+        rows = [[row["path"], row["label"], row["group"]] for row in csv.DictReader(file)]
+    assert rows == [[f'{clipon.work}/b c/a,"1".png', '"a" house', "two\nlines"], [str(PICTURES[0]), "x", ""]]
+    with confusion.open(newline="") as file:
+        assert next(csv.reader(file)) == ["label", '"a" house', "x"]
+
+
+def test_pictures_keep_their_labels_past_a_thousand(clipon32: Command) -> None:
+    table, predictions = clipon32.work / "data.csv", clipon32.work / "p.csv"
+    labels = ["a"] * 1024 + ["b"] * 4
+    table.write_text("path,label\n" + "".join(f"{GOLDEN}/pictures/rgb.png,{label}\n" for label in labels))
+    assert clipon32("evaluate", table, "--predictions", predictions).returncode == 0
+    with predictions.open(newline="") as file:
+        found = {(row["label"], row["predicted"], row["cosine"], row["true_cosine"]) for row in csv.DictReader(file)}
+    assert sorted(label for label, *_ in found) == ["a", "b"]
+    assert all((label == predicted) == (best == own) for label, predicted, best, own in found)
+
+
 def test_mistakes_are_named(clipon: Command) -> None:
     work = clipon.work
     write_csv(work / "data.csv")
     (work / "empty").mkdir()
     (work / "short.csv").write_text("path,label\na.png\n")
     (work / "one.txt").write_text("pizza\n")
+    (work / "long.csv").write_text("path,label\na.png,b\na.png,b,c\n")
+    (work / "nothing.csv").write_text("")
+    (work / "head.csv").write_text("path,label\n")
+    (work / "three.txt").write_text("a\nb\nc\n")
+    (work / "one.json").write_text('{"x": "a"}')
+    (work / "number.json").write_text('{"x": 1, "y": "b"}')
+    (work / "hollow/x").mkdir(parents=True)
+    for name in ("x", "y"):
+        (work / "two" / name).mkdir(parents=True)
+        shutil.copy(SAMPLES / "house.png", work / "two" / name)
     whole = io.BytesIO()
     with tarfile.open(fileobj=whole, mode="w") as archive:
         archive.add(PICTURES[0], "0.png")
@@ -202,6 +339,21 @@ def test_mistakes_are_named(clipon: Command) -> None:
         ((work / "none.tar",), 1, "expected the header of a tar entry"),
         ((work / "unlabelled.tar",), 2, "expected .cls, .txt or .json"),
         ((work / "data.csv", "--shift", "rain"), 2, "rain"),
+        ((work / "long.csv",), 2, "record 3: expected 2 fields, found 3"),
+        ((work / "nothing.csv",), 2, "expected a line of column names, found nothing"),
+        ((work / "head.csv",), 2, "expected labelled pictures, found none"),
+        ((work / "data.csv", "--labels-file", work / "nothing.csv"), 2, "nothing.csv: expected labels, found none"),
+        ((work / "data.csv", work / "short.csv"), 2, "expected one folder, one .csv, or .tar files"),
+        ((work / "two", "--group", "age"), 2, "--group: expected a .csv or .tar files"),
+        ((work / "two", "--labels-file", work / "one.txt"), 2, "a label for each of 2 folders, found 1"),
+        ((work / "two", "--labels-file", work / "three.txt"), 2, "a label for each of 2 folders, found 3"),
+        (
+            (work / "two", "--labels-file", work / "one.json"),
+            2,
+            "one.json: expected a label for the folder 'y', found none",
+        ),
+        ((work / "two", "--labels-file", work / "number.json"), 2, "expected a label for the folder 'x', found none"),
+        ((work / "hollow",), 2, "x: expected .jpg, .jpeg, .png or .bmp files in this folder, found none"),
     ):
         done = clipon("evaluate", *arguments)
         assert done.returncode == code and words in done.stderr, (arguments, done.stderr)
@@ -212,7 +364,9 @@ def test_mistakes_are_named(clipon: Command) -> None:
         label.size = 5
         archive.addfile(label, io.BytesIO(b"pizza"))
     done = clipon("evaluate", work / "hollow.tar", "--json")
-    assert done.returncode == 3 and "hollow.tar/0" in done.stderr, done.stderr
+    assert done.returncode == 3
+    one_line(done.stderr, f"clipon: {work}/hollow.tar/0: picture")
+    assert done.stderr.count("hollow.tar") == 1
     assert json.loads(done.stdout)["failed"] == 1
     broken = work / "classes" / "pizza"
     broken.mkdir(parents=True)
@@ -233,4 +387,7 @@ def test_folders_of_one_name_are_refused(clipon: Command) -> None:
         one_line(done.stderr, "folders 'red apple' and 'red_apple'", "expected different labels", "data: ")
     labels = clipon.work / "labels.txt"
     labels.write_text("house\nhouse\nred apple\n")  # a list may say so
-    assert evaluate(clipon, clipon.work / "data", "--labels-file", labels)["pictures"] == 3
+    (clipon.work / "data/notes.txt").write_text("no folder, so no class")
+    found = evaluate(clipon, clipon.work / "data", "--labels-file", labels)
+    assert [c["pictures"] for c in found["classes"]] == [1, 1, 1]
+    assert [c["top1"] for c in found["classes"][:2]] == [1, 0]  # of equal cosines the first label's is the best

@@ -233,7 +233,8 @@ def test_a_saved_classifier_shows_as_many_labels_as_are_asked_for(clipon: Comman
     for top, count in (("4", 4), ("0", 5), ("2", 2)):
         done = clipon("classify", SAMPLES / "house.png", "--classifier", saved, "--top", top, "--json")
         assert len(json.loads(done.stdout)["results"][0]["predictions"]) == count
-    for option in (("--temperature", "5"), ("--background", "x"), ("--template", "{}"), ("--multi-label",)):
+    for option in (("--temperature", "5"), ("--background", "x"), ("--template", "{}"), ("--multi-label",),
+                   ("--labels-file", saved), ("--templates", "plain"), ("--threshold", "0.4")):  # fmt: skip
         done = clipon("classify", SAMPLES / "house.png", "--classifier", saved, *option)
         assert done.returncode == 2
         one_line(done.stderr, "--classifier", option[0])
@@ -259,6 +260,10 @@ def test_dot_dot_after_a_link_leads_where_the_system_says(clipon: Command) -> No
     assert clipon("index", clipon.work / "link/../x.png", "--index", index).returncode == 0
     found = json.loads(clipon("search", "pizza", "--index", index, "--json").stdout)["results"]
     assert [row["path"] for row in found] == [str((clipon.work / "real/x.png").resolve())]
+    shutil.copy(SAMPLES / "pizza.png", clipon.work / "real/sub/y.png")  # other paths keep their links
+    assert clipon("index", clipon.work / "link/y.png", "--index", clipon.work / "other").returncode == 0
+    found = json.loads(clipon("search", "pizza", "--index", clipon.work / "other", "--json").stdout)["results"]
+    assert [row["path"] for row in found] == [str(clipon.work / "link/y.png")]
 
 
 def test_control_characters_of_a_name_do_not_reach_the_terminal(clipon: Command) -> None:
