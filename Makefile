@@ -30,6 +30,7 @@ test: packages-test venv
 
 # All eleven architectures at full size: tens of minutes and 8 GB of disk.
 test-all: test
+	$(PYTHON) tests/hygiene/check_sources.py . tests
 	$(PYTHON) tests/reference/check_reference.py tiny-ViT tiny-RN RN50 RN101 RN50x4 RN50x16 RN50x64 ViT-B/32 ViT-B/16 \
 	    ViT-L/14 ViT-L/14@336px --clipon build/release/clipon $(if $(SHARED),--shared $(realpath $(SHARED)))
 	$(PYTHON) tests/reference/check_reference.py tiny-RN RN101 RN50x4 RN50x16 --clipon build/release/clipon \

@@ -60,6 +60,7 @@ void ClassifierOptions::add_decisions_to(CLI::App& command) {
       ->capture_default_str();
   command.add_flag("--multi-label", multi_label, "Each label for itself, weighed against the background");
   command.add_option("--threshold", threshold, "With --multi-label: the probability that chooses a label")
+      ->check(number_in(0.0, 1.0))
       ->capture_default_str();
   command.add_option("--min-cosine", min_cosine, "Unknown if the best label's cosine is below")
       ->check(number_in(-1.0, 1.0));

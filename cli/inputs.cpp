@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <clipon/format/read_lines.hpp>
+#include <cstdio>
 #include <cstring>
 #include <nlohmann/json.hpp>
 
@@ -48,7 +49,11 @@ std::vector<std::string> expand_pictures(const std::vector<std::string>& paths) 
     const auto options = fs::directory_options::skip_permission_denied;
     for (auto entry = fs::recursive_directory_iterator(path, options, error);
          !error && entry != fs::recursive_directory_iterator(); entry.increment(error)) {
+      const bool is_folder = entry->symlink_status(error).type() == fs::file_type::directory;
       if (is_hidden(entry->path())) {
+        entry.disable_recursion_pending();
+      } else if (is_folder && ::access(entry->path().c_str(), R_OK | X_OK) != 0) {
+        std::fprintf(stderr, "%s: left out: %s\n", entry->path().c_str(), std::strerror(errno));
         entry.disable_recursion_pending();
       } else if (entry->is_regular_file(error) && is_named_like_a_picture(entry->path().string())) {
         found.push_back(entry->path().string());

@@ -81,7 +81,10 @@ ExitCode run_evaluate(const EvaluateOptions& options, const Settings& settings) 
   if (e.templates.empty()) e.templates = {"{}"};
   const bool every = std::find(options.shift.begin(), options.shift.end(), "all") != options.shift.end();
   for (const std::string& kind : every ? kCorruptions : options.shift) {
-    e.shifts.push_back({kind, std::vector<Accuracy>(kStrengths)});
+    const auto is_it = [&](const ShiftScore& other) { return other.kind == kind; };
+    if (std::none_of(e.shifts.begin(), e.shifts.end(), is_it)) {
+      e.shifts.push_back({kind, std::vector<Accuracy>(kStrengths)});
+    }
   }
   for (const auto* out : {&options.report, &options.predictions, &options.confusion}) expect_writable(*out);
   const clipon::Model model = load_model(settings);

@@ -72,8 +72,9 @@ std::vector<IndexRow> update(IndexWriter& writer, const std::vector<IndexRow>& f
   std::vector<bool> wanted;
   for (const IndexRow& row : writer.rows()) {
     const auto found = now.find(row.path);
-    std::error_code error;
-    const bool exists = found != now.end() || std::filesystem::exists(row.path, error);
+    std::error_code error;  // what may not be looked at is not gone
+    const bool exists =
+        found != now.end() || std::filesystem::status(row.path, error).type() != std::filesystem::file_type::not_found;
     const bool same = found == now.end() || (found->second->size == row.size && found->second->mtime == row.mtime);
     counts.gone += exists ? 0 : 1;
     counts.changed += exists && !same ? 1 : 0;

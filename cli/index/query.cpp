@@ -35,6 +35,7 @@ clipon::Vector embed_query(const clipon::Model& model, const Settings& settings,
         picture ? model.embed_image(clipon::Image::read(term.text, decode)) : model.embed_text(term.text, tokenize);
     sum += term.subtract ? clipon::Vector(-v) : v;
   }
+  if (sum.isZero(0.0f)) throw UsageError("query: expected terms that leave something, found ones that cancel out");
   clipon::detail::finish_row(sum.data(), sum.size(), true);
   return sum;
 }

@@ -111,9 +111,9 @@ void add_probe_train(CLI::App& probe, const Settings& settings, Action& action) 
                    "A folder with a folder a class, .csv with columns path and label, or a WebDataset .tar")
       ->required();
   command->add_option("-o,--out", options->out, "The probe file")->required();
-  command->add_option("--c", options->c, "Inverse of the penalty; absent: chosen on validation pictures")
-      ->check(CLI::PositiveNumber);
-  command->add_option("--validation", options->validation, "Pictures that choose C");
+  auto* c = command->add_option("--c", options->c, "Inverse of the penalty; absent: chosen on validation pictures");
+  c->check(CLI::PositiveNumber);
+  command->add_option("--validation", options->validation, "Pictures that choose C")->excludes(c);
   command->add_option("--holdout", options->holdout, "Without --validation: the share of the data that chooses C")
       ->check(number_in(0.01, 0.9))
       ->capture_default_str();

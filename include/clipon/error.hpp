@@ -94,6 +94,8 @@ inline std::string one_line(std::string_view message) {
     if (!cut && i >= longest / 2) {
       line += " ... ";
       i = message.size() - longest / 2;
+      const auto continues = [](char byte) { return (static_cast<unsigned char>(byte) & 0xc0u) == 0x80u; };
+      for (int rest = 0; rest < 3 && continues(message[i]); ++rest) ++i;  // of a character that is cut
       cut = true;
     }
     const utf8::DecodedStep step = utf8::decode_step(message.substr(i));

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -61,3 +62,12 @@ def model32(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def clipon32(pytestconfig: pytest.Config, tmp_path: Path, model32: Path) -> Command:
     return Command(pytestconfig.getoption("clipon").resolve(), tmp_path, "--model", model32)
+
+
+@pytest.fixture
+def pictures(clipon: Command) -> Path:
+    folder = clipon.work / "pictures"
+    (folder / "deeper").mkdir(parents=True)
+    for i, sample in enumerate(sorted(SAMPLES.glob("*.png"))):
+        shutil.copy(sample, folder / ("deeper" if i % 2 else ".") / sample.name)
+    return folder

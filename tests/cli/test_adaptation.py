@@ -40,15 +40,16 @@ def test_unknown_by_each_rule(clipon: Command) -> None:
         ("--min-cosine", 0.99),
         ("--min-margin", 1),
         ("--background", "a symbol", "--min-background", 1),
-        ("--multi-label", "--threshold", 1.1),
+        ("--multi-label", "--threshold", 1),
     ):
         table = clipon("classify", PIZZA, *labels, *option).stdout
         assert table.split()[1] == "unknown", option
-    ranges = {"cosine": (-1.1, 1.1), "margin": (-0.1, 2.1), "background": (-2.1, 2.1)}
-    for option, value in [(rule, value) for rule in ranges for value in (*ranges[rule], "nan")]:
-        done = clipon("classify", PIZZA, *labels, f"--min-{option}", value)
+    ranges = {"min-cosine": (-1.1, 1.1), "min-margin": (-0.1, 2.1), "min-background": (-2.1, 2.1)}
+    ranges["threshold"] = (-0.1, 1.1)
+    for option, value in [(name, value) for name in ranges for value in (*ranges[name], "nan")]:
+        done = clipon("classify", PIZZA, *labels, "--multi-label", f"--{option}", value)
         assert (done.returncode, done.stdout) == (2, "")
-        one_line(done.stderr, f"--min-{option}", f"found {value}")
+        one_line(done.stderr, f"--{option}", f"found {value}")
 
 
 def test_several_labels_and_temperature(clipon: Command) -> None:
@@ -60,7 +61,7 @@ def test_several_labels_and_temperature(clipon: Command) -> None:
     result = json.loads(clipon(*multi, "--json").stdout)["results"][0]  # any of them may be chosen, shown or not
     assert set(result["chosen"]) == {"pizza", "food", "guitar"} and len(result["predictions"]) == 1
     assert ", ".join(result["chosen"]) in clipon(*multi).stdout
-    assert chosen(clipon, PIZZA, *labels, "--multi-label", "--threshold", 1.1) == [[]]
+    assert chosen(clipon, PIZZA, *labels, "--multi-label", "--threshold", 1) == [[]]
     soft = json.loads(clipon("classify", PIZZA, *labels, "--temperature", 10, "--json").stdout)
     assert soft["results"][0]["predictions"][0]["probability"] < 0.9
 
@@ -293,6 +294,8 @@ def test_what_is_trained_on_and_tested_with(clipon: Command) -> None:
     assert done.returncode == 3
     one_line(done.stderr, "food/broken.png: picture: expected JPEG")
     (data / "food/broken.png").unlink()
+    done = clipon("probe", "train", data, "--validation", other, "--c", 1, "-o", probe)
+    assert done.returncode == 2 and "--c excludes --validation" in done.stderr
     done = clipon("probe", "train", data, "--validation", other, "-o", probe)
     assert done.returncode == 3
     one_line(done.stderr, "food/broken.png: picture: expected JPEG")

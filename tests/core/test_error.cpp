@@ -29,6 +29,8 @@ TEST_CASE("a message is one printable line of UTF-8, whatever names it holds") {
   const std::string longest = std::string(512, 'a') + std::string(512, 'b');
   CHECK(what(longest) == longest);
   CHECK(what(longest + "c") == std::string(512, 'a') + " ... " + std::string(511, 'b') + "c");
+  CHECK(what(std::string(513, 'a') + "\xf0\x9f\x8d\x95" + std::string(509, 'b')) ==
+        std::string(512, 'a') + " ... " + std::string(509, 'b'));  // no part of a character
 }
 
 TEST_CASE("a code's name is that of its enumerator") {

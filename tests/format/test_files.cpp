@@ -146,7 +146,7 @@ TEST_CASE("a file is written whole under its name, beside what others left, thro
   const Folder folder("written");
   const std::string path = folder / "new";
   const auto left_beside = [&](int i) {
-    return path + "." + std::to_string(::getpid()) + "." + std::to_string(i) + ".part";
+    return folder / ("clipon-" + std::to_string(::getpid()) + "-" + std::to_string(i) + ".part");
   };
   for (const int i : {0, 1, 2}) put(left_beside(i), "of another");
   format::write_file(path, raw_bytes("head "), raw_bytes("body"));
@@ -173,6 +173,10 @@ TEST_CASE("a file is written whole under its name, beside what others left, thro
   std::size_t files = 0;
   for (const auto& entry : std::filesystem::directory_iterator(folder.path)) files += entry.is_regular_file() ? 1 : 0;
   CHECK(files == 1 + 1 + 3);  // new, the link to it, what others left
+
+  const std::string longest(255, 'n');  // that a name may have
+  format::write_file(folder / longest, raw_bytes("long"));
+  CHECK(content_of(folder / longest) == "long");
 }
 
 TEST_CASE("a file that can't be written whole is left as it was, and nothing beside it") {

@@ -20,6 +20,9 @@ TEST_CASE("another format is told by its first bytes, however few; what is none 
                           {"\0\0\0\x20"
                            "ftypavif"sv,
                            "AVIF"},
+                          {"\0\0\0\x2c"
+                           "ftypavis"sv,
+                           "AVIF"},
                           {"\0\0\0\x18"
                            "ftypheic"sv,
                            "HEIC"},
@@ -28,6 +31,9 @@ TEST_CASE("another format is told by its first bytes, however few; what is none 
                            "HEIC"},
                           {"\0\0\0\x18"
                            "ftypmif1"sv,
+                           "HEIF"},
+                          {"\0\0\0\x18"
+                           "ftypmsf1"sv,
                            "HEIF"},
                           {"8BPS"sv, "PSD"},
                           {"<svg"sv, "SVG"},

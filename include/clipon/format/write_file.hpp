@@ -17,12 +17,14 @@ namespace clipon::inline CLIPON_ABI::format {
 
 namespace detail {
 
-// A name beside `path` that nobody has: another program's file, or the user's own, must not be written over.
+// A name beside `path` that nobody has: another program's file, or the user's own, must not be written over.  It does
+// not hold the path's own, which may be as long as names can be.
 inline std::FILE* open_beside(const std::string& path, std::string& name) {
   constexpr int tries = 1000;  // as many as writers that were killed, with this one's number, may have left
+  const std::string folder = path.substr(0, path.rfind('/') + 1);  // empty where there is no '/'
   std::FILE* file = nullptr;
   for (int i = 0; i < tries && file == nullptr; ++i) {
-    name = path + "." + std::to_string(::getpid()) + "." + std::to_string(i) + ".part";
+    name = folder + "clipon-" + std::to_string(::getpid()) + "-" + std::to_string(i) + ".part";
     file = std::fopen(name.c_str(), "wbex");
     if (file == nullptr && errno != EEXIST) break;
   }
