@@ -18,19 +18,21 @@ struct Bitmap {
   std::string row = std::string("\0\1\2\3", 4);
   std::uint32_t header = 40;
   std::uint32_t start_earlier = 0;
+  std::string gap = {};  // between the palette and the pixels
   std::uint32_t compression = 0;
 };
 
 std::string bytes_of(const Bitmap& b) {
   const auto width = static_cast<std::uint32_t>(b.row.size() * 8 / b.bits);
   const std::string more(b.header > 40 ? b.header - 40 : 0, '\0');  // of a later version's header
-  const auto start = static_cast<std::uint32_t>(54 + more.size() + 4 * b.palette.size()) - b.start_earlier;
+  const auto start =
+      static_cast<std::uint32_t>(54 + more.size() + 4 * b.palette.size() + b.gap.size()) - b.start_earlier;
   std::string file = "BM" + std::string(8, '\0') + support::raw(start) + support::raw(b.header) + support::raw(width) +
                      support::raw(std::uint32_t{1}) + support::raw(std::uint16_t{1}) + support::raw(b.bits) +
                      support::raw(b.compression) + std::string(12, '\0') + support::raw(b.colours) +
                      std::string(4, '\0') + more;
   for (const std::uint32_t colour : b.palette) file += support::raw(colour);
-  return file + b.row + std::string((4 - b.row.size() % 4) % 4, '\0');
+  return file + b.gap + b.row + std::string((4 - b.row.size() % 4) % 4, '\0');
 }
 
 image::Pixels decode(const Bitmap& b) {
@@ -95,8 +97,10 @@ TEST_CASE("a palette that is its own index is gray and interpolated, if all its 
 TEST_CASE("bitmaps of OS/2, and pixels within the header, are refused") {
   Bitmap b;
   b.palette = gray_ramp(256);
-  b.header = 12;
-  CHECK(support::code_of([&] { (void)decode(b); }) == ErrorCode::image_unsupported);
+  for (const std::uint32_t unknown : {12u, 41u, 125u}) {
+    b.header = unknown;
+    CHECK(support::code_of([&] { (void)decode(b); }) == ErrorCode::image_unsupported);
+  }
   b.header = 40;
   b.palette = {};
   b.start_earlier = 1;
@@ -116,6 +120,17 @@ TEST_CASE("24 and 32 bits a pixel are blue, green, red; runs are unsupported, a 
   REQUIRE(four.bytes() == 9);
   CHECK(std::string(four.data.data(), four.data.data() + 9) == "cbagfekji");
   CHECK_FALSE(four.nearest);
+  for (const std::uint32_t header : {40u, 52u, 56u, 64u, 108u, 124u}) {
+    for (const char* gap : {"", "gap", "palette of nothing"}) {
+      CAPTURE(header);
+      b.header = header;
+      b.gap = gap;
+      const image::Pixels same = decode(b);
+      CHECK(std::equal(same.data.data(), same.data.data() + same.bytes(), four.data.data(), four.data.data() + 9));
+    }
+  }
+  b.header = 40;
+  b.gap = {};
   b.bits = 8;
   b.palette = gray_ramp(256);
   b.compression = 1;
@@ -124,11 +139,47 @@ TEST_CASE("24 and 32 bits a pixel are blue, green, red; runs are unsupported, a 
         ErrorCode::image_unsupported);
 }
 
-TEST_CASE("of a palette of a hundred colours in a bitmap, the others are black") {
+TEST_CASE("pixels beyond a palette are what Pillow makes them: black, gray in a gray ramp, or colours of the pixels") {
+  const auto found = [](const Bitmap& b) {
+    const image::Pixels pixels = decode(b);
+    return std::vector<int>(pixels.data.data(), pixels.data.data() + pixels.bytes());
+  };
   Bitmap b;
   b.palette.assign(100, 0x102030u);
   b.row = std::string("\x00\x63\x64\xff", 4);
-  const image::Pixels pixels = decode(b);
-  const std::vector<int> found(pixels.data.data(), pixels.data.data() + 12);
-  CHECK(found == std::vector<int>{16, 32, 48, 16, 32, 48, 0, 0, 0, 0, 0, 0});
+  b.colours = 100;
+  const std::vector<int> black = {16, 32, 48, 16, 32, 48, 0, 0, 0, 0, 0, 0};
+  CHECK(found(b) == black);
+  b.gap = "what stands here is no colour";
+  CHECK(found(b) == black);
+  b.gap = std::string(4 * 156, 'x');  // as much as the other colours would take
+  CHECK(found(b) == black);
+  b.gap = {};
+  b.colours = 0;  // 256, of which the pixels are read as the hundred and first
+  CHECK(found(b) == std::vector<int>{16, 32, 48, 16, 32, 48, 0x64, 0x63, 0, 0, 0, 0});
+  b.colours = 100;
+  b.start_earlier = 4 * 100;  // the header forgot the palette
+  CHECK(found(b) == black);
+  b.palette.resize(256, 0);
+  b.colours = 0;
+  b.start_earlier = 4 * 256;
+  CHECK(found(b) == black);
+
+  b = {};
+  b.palette = gray_ramp(4);
+  b.colours = 4;
+  b.row = std::string("\x00\x03\x04\xff", 4);
+  CHECK(found(b) == std::vector<int>{0, 0, 0, 3, 3, 3, 4, 4, 4, 255, 255, 255});
+  CHECK_FALSE(decode(b).nearest);
+
+  b = {};
+  b.bits = 4;
+  b.palette.assign(2, 0x102030u);
+  b.colours = 2;
+  b.gap = "gap";
+  b.row = "\x12";
+  CHECK(found(b) == std::vector<int>{16, 32, 48, 0, 0, 0});
+  b.palette.assign(16, 0x102030u);
+  b.colours = 16;
+  CHECK(found(b) == std::vector<int>{16, 32, 48, 16, 32, 48});
 }

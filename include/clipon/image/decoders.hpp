@@ -6,9 +6,11 @@
 // where the build has it, then decodes.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <iterator>
 #include <memory>
 #include <span>
 #include <string>
@@ -192,7 +194,8 @@ inline Pixels decode_bmp(std::span<const std::byte> file, const DecodeOptions& o
     for (std::size_t i = bytes; i-- > 0;) value = (value << 8) | std::to_integer<std::uint32_t>(file[at + i]);
     return value;
   };
-  if (file.size() < 54 || number(14, 4) < 40) {
+  constexpr std::uint32_t headers[] = {40, 52, 56, 64, 108, 124};  // bytes; older ones have other fields
+  if (file.size() < 54 || std::find(std::begin(headers), std::end(headers), number(14, 4)) == std::end(headers)) {
     throw Error(ErrorCode::image_unsupported, "BMP: expected a header of Windows 3 or later");
   }
   const std::uint32_t width = number(18, 4);
@@ -205,26 +208,29 @@ inline Pixels decode_bmp(std::span<const std::byte> file, const DecodeOptions& o
     throw Error(ErrorCode::image_unsupported, "BMP: expected uncompressed 1, 4, 8, 24 or 32 bits a pixel");
   }
   const std::uint64_t row = (std::uint64_t{width} * bits + 31) / 32 * 4;
-  const std::uint64_t start = number(10, 4);
+  const std::uint64_t palette = 14 + std::uint64_t{number(14, 4)};
+  const std::uint64_t colours = number(46, 4) != 0 ? number(46, 4) : std::uint64_t{1} << bits;
+  std::uint64_t start = number(10, 4);
+  if (start == palette && bits <= 8) start += 4 * colours;  // so Pillow corrects a header that forgot the palette
   if (start > file.size() || row * height > file.size() - start) {
     throw Error(ErrorCode::image_corrupt, "BMP: it ends before its last row");
   }
-  const std::uint64_t palette = 14 + std::uint64_t{number(14, 4)};
   if (start < palette) throw Error(ErrorCode::image_corrupt, "BMP: its pixels begin within its header");
-  const std::uint64_t colours = number(46, 4) != 0 ? number(46, 4) : 256;
   // A palette that is its own index makes Pillow's mode "L", which is interpolated; one of two colours never does.
   bool gray_ramp = bits == 8 && colours != 2;
   for (std::uint64_t i = 0; gray_ramp && i < colours; ++i) {
     const std::uint64_t at = palette + 4 * i;
-    gray_ramp = at + 4 <= start && number(static_cast<std::size_t>(at), 3) == i * 0x010101;
+    gray_ramp = at + 4 <= file.size() && number(static_cast<std::size_t>(at), 3) == i * 0x010101;
   }
   const std::uint64_t pixels = std::uint64_t{width} * height;
   const bool nearest = bits <= 8 && !gray_ramp;
   const std::uint64_t budget = decoder_budget(pixels, file.size(), options);
-  if (bits <= 8 && start - palette < std::uint64_t{4} << bits) {
-    const auto whole =
-        with_whole_bmp_palette(file, static_cast<std::size_t>(palette), static_cast<std::size_t>(start), bits);
-    return decode_with_stb("BMP", whole, Layout::rgb, nearest, budget);
+  const std::uint64_t named = bits <= 8 ? std::uint64_t{1} << bits : 0;
+  const std::uint64_t there = std::min({colours, named, (file.size() - palette) / 4});
+  if (there < named || palette != 54 || number(10, 4) != palette + 4 * named) {
+    const BmpLayout layout{static_cast<std::size_t>(palette), static_cast<std::size_t>(4 * there),
+                           static_cast<std::size_t>(start), static_cast<std::size_t>(named), gray_ramp};
+    return decode_with_stb("BMP", with_plain_bmp_layout(file, layout), Layout::rgb, nearest, budget);
   }
   return decode_with_stb("BMP", file, Layout::rgb, nearest, budget);
 }

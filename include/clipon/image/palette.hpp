@@ -1,6 +1,7 @@
-// Palettes that lack colours which pixels can name.  Layer 3; called by decoders.hpp.
-// In Pillow such pixels are black.  stb_image 2.27 takes their colours from memory that nothing was written to, so what
-// is missing is put into a copy of the file that it decodes.
+// Palettes that lack colours which pixels can name, and bitmaps laid out as stb_image 2.27 does not expect them.
+// Layer 3; called by decoders.hpp.
+// In Pillow such pixels are black.  stb_image takes their colours from memory that nothing was written to, so what is
+// missing is put into a copy of the file that it decodes.
 #pragma once
 
 #include <cstddef>
@@ -32,13 +33,33 @@ inline std::vector<std::byte> with_whole_png_palette(std::span<const std::byte> 
   return whole;
 }
 
-/// A BMP whose palette, from `palette` to `pixels`, has 2^bits colours.
-inline std::vector<std::byte> with_whole_bmp_palette(std::span<const std::byte> file, std::size_t palette,
-                                                     std::size_t pixels, std::uint32_t bits) {
-  const std::size_t end = palette + (std::size_t{4} << bits);
-  std::vector<std::byte> whole = with_zeros(file, pixels, end - pixels);
-  for (std::size_t i = 0; i < 4; ++i) whole[10 + i] = static_cast<std::byte>(end >> (8 * i));
-  return whole;
+/// Where a BMP has its palette and its pixels, as Pillow reads them.
+struct BmpLayout {
+  std::size_t palette = 0;
+  std::size_t palette_bytes = 0;  // of its colours, four each; they may run into the pixels, of which they then consist
+  std::size_t pixels = 0;
+  std::size_t colours = 0;  // that pixels can name; 0 without a palette
+  bool gray = false;        // colour i is gray i, those that the palette lacks too
+};
+
+/// The same BMP with the shortest header, all colours behind it, and the pixels right behind those.
+inline std::vector<std::byte> with_plain_bmp_layout(std::span<const std::byte> file, const BmpLayout& layout) {
+  constexpr std::size_t header = 54;
+  const auto at = [&](std::size_t offset) { return file.begin() + static_cast<std::ptrdiff_t>(offset); };
+  const std::size_t end = header + 4 * layout.colours;
+  std::vector<std::byte> plain;
+  plain.reserve(end + file.size() - layout.pixels);
+  plain.assign(file.begin(), at(header));
+  plain.insert(plain.end(), at(layout.palette), at(layout.palette + layout.palette_bytes));
+  for (std::size_t i = layout.palette_bytes / 4; i < layout.colours; ++i) {
+    plain.insert(plain.end(), 4, layout.gray ? static_cast<std::byte>(i) : std::byte{0});
+  }
+  plain.insert(plain.end(), at(layout.pixels), file.end());
+  for (std::size_t i = 0; i < 4; ++i) {
+    plain[10 + i] = static_cast<std::byte>(end >> (8 * i));
+    plain[14 + i] = static_cast<std::byte>(std::size_t{40} >> (8 * i));
+  }
+  return plain;
 }
 
 }  // namespace clipon::inline CLIPON_ABI::image
