@@ -24,7 +24,7 @@ TEST_CASE("a probe's file without labels, or of more than it should hold, is ref
     const std::vector<float> numbers(labels.size() * width, 0.5f);
     if (!labels.empty()) writer.tensor("weight", {labels.size(), width}, numbers);
     if (!labels.empty()) writer.tensor("bias", {labels.size()}, std::span(numbers).first(labels.size()));
-    if (more) writer.tensor("unknown", {3}, std::vector<float>(3));
+    if (more) writer.tensor("unknown", {1}, std::span(numbers).first(1));
     writer.write(path);
     return LinearProbe::load(model, path);
   };
