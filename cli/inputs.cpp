@@ -19,6 +19,10 @@ namespace {
 
 constexpr std::uint64_t kMaxTextBytes = 1ull << 30;
 
+bool may_be_walked(const std::string& folder) {
+  return ::access(folder.c_str(), R_OK | X_OK) == 0;
+}
+
 }  // namespace
 
 std::string lower_case(std::string text) {
@@ -44,15 +48,14 @@ std::vector<std::string> expand_pictures(const std::vector<std::string>& paths) 
       pictures.push_back(path);
       continue;
     }
-    if (::access(path.c_str(), R_OK | X_OK) != 0) throw UsageError(path + ": " + std::strerror(errno));
+    if (!may_be_walked(path)) throw UsageError(path + ": " + std::strerror(errno));
     std::vector<std::string> found;
     const auto options = fs::directory_options::skip_permission_denied;
     for (auto entry = fs::recursive_directory_iterator(path, options, error);
          !error && entry != fs::recursive_directory_iterator(); entry.increment(error)) {
-      const bool is_folder = entry->symlink_status(error).type() == fs::file_type::directory;
       if (is_hidden(entry->path())) {
         entry.disable_recursion_pending();
-      } else if (is_folder && ::access(entry->path().c_str(), R_OK | X_OK) != 0) {
+      } else if (!entry->is_symlink(error) && entry->is_directory(error) && !may_be_walked(entry->path().native())) {
         std::fprintf(stderr, "%s: left out: %s\n", entry->path().c_str(), std::strerror(errno));
         entry.disable_recursion_pending();
       } else if (entry->is_regular_file(error) && is_named_like_a_picture(entry->path().string())) {

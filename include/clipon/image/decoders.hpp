@@ -238,7 +238,7 @@ inline Pixels decode_bmp(std::span<const std::byte> file, const DecodeOptions& o
 CLIPON_BODY Pixels decode(std::span<const std::byte> file, const DecodeOptions& options) {
   // stb_image counts bytes in an int, and up to 1 KiB of colours that a palette lacks are put into its copy of a file.
   constexpr std::uint64_t longest = 0x7fffffff - 1024;
-  const std::uint64_t most = options.max_file_bytes < longest ? options.max_file_bytes : longest;
+  const std::uint64_t most = std::min(options.max_file_bytes, longest);
   if (file.size() > most) {
     throw Error(ErrorCode::image_too_large, "picture: expected a file of at most " + std::to_string(most) +
                                                 " bytes, found " + std::to_string(file.size()));

@@ -13,22 +13,17 @@
 
 namespace clipon::inline CLIPON_ABI::image {
 
-/// `file` with `count` zeros at `at`.
-inline std::vector<std::byte> with_zeros(std::span<const std::byte> file, std::size_t at, std::size_t count) {
-  std::vector<std::byte> whole;
-  whole.reserve(file.size() + count);
-  whole.assign(file.begin(), file.begin() + static_cast<std::ptrdiff_t>(at));
-  whole.resize(at + count);
-  whole.insert(whole.end(), file.begin() + static_cast<std::ptrdiff_t>(at), file.end());
-  return whole;
-}
-
 /// A PNG whose PLTE chunk at `chunk`, of `bytes`, has 2^bits colours.  Its checksum is not mended: stb_image reads
 /// none.
 inline std::vector<std::byte> with_whole_png_palette(std::span<const std::byte> file, std::size_t chunk,
                                                      std::size_t bytes, int bits) {
   const std::size_t needed = std::size_t{3} << bits;
-  std::vector<std::byte> whole = with_zeros(file, chunk + 8 + bytes, needed - bytes);
+  const auto end = file.begin() + static_cast<std::ptrdiff_t>(chunk + 8 + bytes);  // of the colours that are there
+  std::vector<std::byte> whole;
+  whole.reserve(file.size() + needed - bytes);
+  whole.assign(file.begin(), end);
+  whole.resize(chunk + 8 + needed);
+  whole.insert(whole.end(), end, file.end());
   for (std::size_t i = 0; i < 4; ++i) whole[chunk + i] = static_cast<std::byte>(needed >> (8 * (3 - i)));
   return whole;
 }
@@ -55,10 +50,8 @@ inline std::vector<std::byte> with_plain_bmp_layout(std::span<const std::byte> f
     plain.insert(plain.end(), 4, layout.gray ? static_cast<std::byte>(i) : std::byte{0});
   }
   plain.insert(plain.end(), at(layout.pixels), file.end());
-  for (std::size_t i = 0; i < 4; ++i) {
-    plain[10 + i] = static_cast<std::byte>(end >> (8 * i));
-    plain[14 + i] = static_cast<std::byte>(std::size_t{40} >> (8 * i));
-  }
+  for (std::size_t i = 0; i < 4; ++i) plain[10 + i] = static_cast<std::byte>(end >> (8 * i));
+  plain[14] = std::byte{40};  // the header's size without the first 14 bytes; it fits a byte in every version
   return plain;
 }
 
