@@ -45,7 +45,16 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--build", type=Path, default=ROOT / "build/bench", help="where clipon and bench/ were built")
     parser.add_argument("--work", type=Path, default=ROOT / "build/compare", help="venv, models and results")
     parser.add_argument("--out", type=Path, default=None, help="where the results go; --work when absent")
-    return parser.parse_args()
+    options = parser.parse_args()
+    missing = [str(path) for path in tools_in(options.build) if not path.is_file()]
+    if missing:  # told now, not after minutes of installing peers
+        parser.error(f"not built: {', '.join(missing)} (cmake --preset bench && cmake --build build/bench)")
+    return options
+
+
+def tools_in(build: Path) -> tuple[Path, Path]:
+    """The server and the command of a build."""
+    return (build / "bench/bench_server").resolve(), (build / "clipon").resolve()
 
 
 def enter_venv(folder: Path) -> None:
@@ -169,9 +178,7 @@ def main() -> None:
     from comparison.marks import machine_kind
     from comparison.other_work import OTHER_WORK
 
-    tools = Tools(
-        (options.build / "bench/bench_server").resolve(), (options.build / "clipon").resolve(), options.work.resolve()
-    )
+    tools = Tools(*tools_in(options.build), options.work.resolve())
     kind = machine_kind()
     chosen = list(wanted_rows(options, kind))
     others = {name: work for name, work in OTHER_WORK.items() if not options.rows or re.search(options.rows, name)}
