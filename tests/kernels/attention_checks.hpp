@@ -63,14 +63,14 @@ inline void check_attention(const clipon::kernels::KernelTable& table) {
   using clipon::DataType;
   using clipon::index_t;
   Random random(12);
-  for (const index_t keys : {1, 2, 7, 8, 15, 16, 17, 47, 48, 49, 50, 64, 77, 97, 200}) {
+  for (const index_t keys : {1, 2, 7, 8, 9, 15, 16, 17, 47, 48, 49, 50, 64, 77, 97, 200}) {
     for (int variant = 0; variant < 16; ++variant) {
       const bool causal = (variant & 1) != 0;
       const bool bf16 = (variant & 2) != 0;
       if (bf16 && table.halves != DataType::bf16) continue;  // such towers attend in f32
       const index_t queries = (variant & 4) != 0 ? 1 : keys;
-      const index_t head_width = keys <= 2 ? keys : keys % 2 == 0 ? 64 : keys % 3 == 0 ? 40 : 37;
-      const index_t stride = 3 * head_width + 1;
+      const index_t head_width = keys <= 7 ? std::min<index_t>(keys, 2) : keys % 2 == 0 ? 64 : keys % 3 == 0 ? 40 : 37;
+      const index_t stride = (variant & 8) != 0 ? 2 * head_width : 3 * head_width + 1;  // or the last value ends it all
       const auto q = random.normals(queries * stride);
       const auto kv = random.normals(keys * stride);
       std::vector<float> found(static_cast<std::size_t>(queries * head_width));
@@ -95,7 +95,8 @@ inline void check_attention(const clipon::kernels::KernelTable& table) {
   }
 }
 
-/// Scores of 1e12 and more, as weights that nobody trained can give: the key with the greatest has all the weight.
+/// Scores of 1e12 and more, as weights that nobody trained can give: of the keys that a query sees, the last has the
+/// greatest and all the weight.
 inline void check_large_scores(const clipon::kernels::KernelTable& table) {
   using namespace clipon::kernels;
   using clipon::DataType;
@@ -109,17 +110,21 @@ inline void check_large_scores(const clipon::kernels::KernelTable& table) {
     kv.insert(kv.end(), width, 7.3e5f * static_cast<float>(1 + row));
     for (index_t i = 0; i < width; ++i) kv.push_back(static_cast<float>(row) - 0.25f * static_cast<float>(i));
   }
-  for (const DataType type : {DataType::f32, table.halves}) {
-    AttentionInputs inputs(table, type, q, kv, 2 * width, width);
-    std::vector<float> found(keys * width);
-    inputs.head.out = {found.data(), width};
-    table.attention_head(inputs.head);
-    for (std::size_t i = 0; i < found.size(); ++i) {
-      const float last = kv[kv.size() - width + i % width];
-      // 2^0 is known to 2^-13 in bf16, and is what the weights' sum is, too
-      const bool bf16 = type == DataType::bf16;
-      REQUIRE(found[i] == doctest::Approx(bf16 ? clipon::bf16_to_float(clipon::float_to_bf16(last)) : last)
-                              .epsilon(bf16 ? 1.0 / 4096 : 1e-6));
+  for (const bool causal : {false, true}) {
+    for (const DataType type : {DataType::f32, table.halves}) {
+      AttentionInputs inputs(table, type, q, kv, 2 * width, width);
+      inputs.head.causal = causal;
+      std::vector<float> found(keys * width);
+      inputs.head.out = {found.data(), width};
+      table.attention_head(inputs.head);
+      for (std::size_t i = 0; i < found.size(); ++i) {
+        const std::size_t key = causal ? i / width : keys - 1;
+        const float last = kv[(2 * key + 1) * width + i % width];
+        // 2^0 is known to 2^-13 in bf16, and is what the weights' sum is, too
+        const bool bf16 = type == DataType::bf16;
+        REQUIRE(found[i] == doctest::Approx(bf16 ? clipon::bf16_to_float(clipon::float_to_bf16(last)) : last)
+                                .epsilon(bf16 ? 1.0 / 4096 : 1e-6));
+      }
     }
   }
 }

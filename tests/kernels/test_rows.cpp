@@ -89,6 +89,15 @@ TEST_CASE("layer_norm agrees with the definition, also far from zero and in plac
   });
 }
 
+TEST_CASE("of a sequence's last queries, each sees the keys up to its own under the causal mask, all without") {
+  AttentionHead head;
+  head.queries = 3;
+  head.keys = 5;
+  for (index_t query = 0; query < 3; ++query) CHECK(head.seen(query) == 5);
+  head.causal = true;
+  for (index_t query = 0; query < 3; ++query) CHECK(head.seen(query) == 3 + query);
+}
+
 TEST_CASE("attention_head agrees with the definition") {
   support::for_each_isa(support::check_attention);
 }
