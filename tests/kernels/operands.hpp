@@ -64,7 +64,7 @@ class RandomWeights {
       stored.data = halves_.data();
     } else if (clipon::is_integer(type)) {
       for (std::size_t i = 0; i < floats_.size(); ++i) {
-        bytes_.push_back(static_cast<std::int8_t>(random.whole(-127, 127)));
+        bytes_.push_back(static_cast<std::int8_t>(random.whole(-128, 127)));
       }
       for (index_t r = 0; r < rows; ++r) scales_.push_back(0.001f + 0.02f * std::fabs(random.normal()));
       stored.data = bytes_.data();

@@ -83,19 +83,21 @@ TEST_CASE("dot_topk: rows of equal product in order, NaN left out, a heap carrie
     for (std::size_t i = 0; i < 5; ++i) CHECK(found[i].row == expected[i]);
     CHECK(run(table, problem, 64, 0, 64).size() == 63);
 
-    const Problem other(random, DataType::f16, 200, 40);
-    const auto whole = run(table, other, 7, 0, 200);
-    std::vector<Candidate> heap(7);
-    TopkRows job{other.matrix, other.query.data(), 0, 5, 7, heap.data()};
-    const index_t first = table.dot_topk(job, 0);
-    CHECK(first == 5);
-    job.first = 5;
-    job.rows = 195;
-    CHECK(table.dot_topk(job, first) == 7);
-    std::sort(heap.begin(), heap.end(), precedes);
-    for (std::size_t i = 0; i < 7; ++i) {
-      CHECK(heap[i].row == whole[i].row);
-      CHECK(heap[i].dot == whole[i].dot);  // the same bits, however the rows are divided
+    for (const DataType type : kStoredTypes) {
+      const Problem other(random, type, 200, 40);
+      const auto whole = run(table, other, 7, 0, 200);
+      std::vector<Candidate> heap(7);
+      TopkRows job{other.matrix, other.query.data(), 0, 5, 7, heap.data()};
+      const index_t first = table.dot_topk(job, 0);
+      CHECK(first == 5);
+      job.first = 5;
+      job.rows = 195;
+      CHECK(table.dot_topk(job, first) == 7);
+      std::sort(heap.begin(), heap.end(), precedes);
+      for (std::size_t i = 0; i < 7; ++i) {
+        CHECK(heap[i].row == whole[i].row);
+        CHECK(heap[i].dot == whole[i].dot);  // the same bits, however the rows are divided
+      }
     }
   });
 }

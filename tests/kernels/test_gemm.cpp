@@ -123,6 +123,19 @@ TEST_CASE("float weights become bytes near their row's scale, and the errors of 
   });
 }
 
+TEST_CASE("weights whose errors are alike are rounded the other way from a fifth of a step only") {
+  support::for_each_isa([](const KernelTable& table) {
+    constexpr index_t columns = 200;
+    for (const float sign : {-1.0f, 1.0f}) {
+      std::vector<float> values(columns, sign * 10.15f);
+      values[0] = 127.0f;  // a step is 1
+      const PackedMatrix packed(Context{&table, {1}}, {values.data(), nullptr, DataType::f32, 1, columns},
+                                DataType::i8);
+      CHECK(packed.block_from(0).column_sum[0] == 127.0f + sign * 10.0f * (columns - 1));
+    }
+  });
+}
+
 TEST_CASE("weights of more inputs than a 32-bit sum of bytes holds are refused") {
   support::for_each_isa([](const KernelTable& table) {
     const Context context{&table, {1}};

@@ -47,3 +47,22 @@ TEST_CASE("tiles: int8 products are the bits of every other instruction set") {
     CHECK(std::memcmp(found[0].data(), found[1].data(), found[0].size() * sizeof(float)) == 0);
   }
 }
+
+TEST_CASE("tiles: sums that wait are finished once each, in order, however many steps they wait for") {
+  for (const index_t rows : {1, 7, 15, 32}) {
+    for (const index_t steps : {0, 1, 3, 600}) {  // from 256 steps on, what is due is rounded up to more than all
+      CAPTURE(rows);
+      CAPTURE(steps);
+      index_t done = 0;
+      const auto finish = [&](const float*, index_t row, index_t count, index_t, index_t) {
+        CHECK(row == done);
+        done += count;
+      };
+      WaitingSums<float, decltype(finish)> sums(finish);
+      sums.add(0, rows, 0, kTilePanel, steps);
+      for (index_t step = 0; step < steps; ++step) sums.between();
+      sums.finish();
+      CHECK(done == rows);
+    }
+  }
+}

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <utility>
 
 #include "operands.hpp"
 
@@ -71,6 +72,28 @@ TEST_CASE("a row too small to have a scale becomes zeros") {
       CHECK(found == std::vector<unsigned char>(found.size(), 0));
     }
   });
+}
+
+TEST_CASE("values that rounding carries past the first or the last byte become that byte") {
+  // 255 steps and zero points of 2: 253.5 is halfway from 255 to 256, which is even; 1 / 15 is rounded up, so that
+  // -37.5 is more than half a step below 0.
+  for (const auto& [least, greatest] : {std::pair{-1.5f, 253.5f}, std::pair{-37.5f, 3787.5f}}) {
+    support::for_each_isa([least = least, greatest = greatest](const KernelTable& table) {
+      constexpr index_t n = 87;  // four registers, one and a rest on every ISA
+      std::vector<float> x;
+      for (index_t i = 0; i < n; ++i) x.push_back(i % 2 == 0 ? least : greatest);
+      RowScale scale;
+      std::vector<std::uint8_t> bytes(static_cast<std::size_t>(padded_depth(DataType::i8, n)));
+      table.quantise({x.data(), n}, 1, n, {bytes.data(), n, DataType::i8, &scale});
+      CHECK(scale.zero == 2.0f);
+      std::vector<std::int16_t> words(bytes.size());
+      table.quantise({x.data(), n}, 1, n, {words.data(), n, DataType::i16, &scale});
+      for (std::size_t i = 0; i < x.size(); ++i) {
+        REQUIRE(int{bytes[i]} == (i % 2 == 0 ? 0 : 255));
+        REQUIRE(int{words[i]} == int{bytes[i]});
+      }
+    });
+  }
 }
 
 TEST_CASE("integers in 16 bits are the bytes, with what a row has within itself") {

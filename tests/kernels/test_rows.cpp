@@ -1,4 +1,5 @@
 // Activations, LayerNorm, attention, pooling, pixels: each ISA against kernels/reference.hpp.
+#include <algorithm>
 #include <clipon/kernels/gemm.hpp>
 #include <clipon/kernels/reference.hpp>
 #include <cmath>
@@ -64,7 +65,7 @@ TEST_CASE("layer_norm counts epsilon: rows that vary as little, and rows of zero
 TEST_CASE("layer_norm agrees with the definition, also far from zero and in place") {
   support::for_each_isa([](const KernelTable& table) {
     support::Random random(11);
-    for (const index_t width : {5, 16, 63, 128, 192, 512, 768, 1027}) {
+    for (const index_t width : {5, 16, 33, 63, 128, 192, 512, 768, 1027}) {
       const index_t rows = 5;
       auto x = random.normals(rows * width, 3.0f);
       for (float& v : x) v += 50.0f;
@@ -85,6 +86,38 @@ TEST_CASE("layer_norm agrees with the definition, also far from zero and in plac
         const double limit = mean_error * std::fabs(double{gain[i % static_cast<std::size_t>(width)]}) + 2e-6;
         REQUIRE(std::fabs(double{x[i]} - double{expected[i]}) <= limit * (1.0 + std::fabs(double{expected[i]})));
       }
+    }
+  });
+}
+
+TEST_CASE("layer_norm reads rows that lie apart and writes them at another distance, and nothing between") {
+  support::for_each_isa([](const KernelTable& table) {
+    support::Random random(18);
+    constexpr index_t rows = 3;
+    constexpr index_t width = 21;
+    const index_t apart = width + 5;  // of x
+    const index_t stride = padded_depth(DataType::i8, width) + 3;
+    const auto x = random.normals(rows * apart);
+    const auto gain = random.normals(width);
+    const auto bias = random.normals(width);
+    for (const DataType type : {DataType::f32, DataType::bf16, DataType::i8}) {
+      const auto size = static_cast<index_t>(size_of(type));
+      std::vector<unsigned char> all(static_cast<std::size_t>(rows * stride * size), 9);
+      std::vector<unsigned char> one(static_cast<std::size_t>(stride * size), 9);
+      RowScale scales[rows];
+      RowScale scale;
+      LayerNormRows job{x.data(), apart, rows, width, gain.data(), bias.data(), 1e-5f, {}};
+      job.out = {all.data(), stride, type, scales};
+      table.layer_norm(job);
+      job.rows = 1;
+      job.out = {one.data(), stride, type, &scale};
+      for (index_t r = 0; r < rows; ++r) {
+        job.x = x.data() + r * apart;
+        table.layer_norm(job);
+        CHECK(std::equal(one.begin(), one.end(), all.begin() + r * stride * size));
+        CHECK(scale.scale == scales[r].scale);
+      }
+      CHECK(std::all_of(one.end() - 3 * size, one.end(), [](unsigned char byte) { return byte == 9; }));
     }
   });
 }

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <string>
+#include <utility>
 
 #include "support.hpp"
 
@@ -27,6 +28,44 @@ TEST_CASE("the highest instruction set runs, but not avx512_bf16 on Intel, where
   const std::vector<Isa> header_only = {Isa::avx512_bf16};
   CHECK(preferred_isa(header_only, cpu_of("GenuineIntel")) == Isa::avx512_bf16);
 }
+
+TEST_CASE("a CPU runs the instruction sets that it has, and scalar code") {
+  using clipon::simd::CpuFeatures;
+  using clipon::simd::supports;
+  const std::pair<Isa, bool CpuFeatures::*> features[] = {{Isa::sse2, &CpuFeatures::sse2},
+                                                          {Isa::avx2, &CpuFeatures::avx2},
+                                                          {Isa::avx2_vnni, &CpuFeatures::avx_vnni},
+                                                          {Isa::avx512, &CpuFeatures::avx512},
+                                                          {Isa::avx512_vnni, &CpuFeatures::avx512_vnni},
+                                                          {Isa::avx512_bf16, &CpuFeatures::avx512_bf16},
+                                                          {Isa::amx, &CpuFeatures::amx},
+                                                          {Isa::neon, &CpuFeatures::neon},
+                                                          {Isa::neon_dot, &CpuFeatures::neon_dot},
+                                                          {Isa::neon_i8mm, &CpuFeatures::neon_i8mm}};
+  for (const auto& [own, feature] : features) {
+    CpuFeatures cpu;
+    cpu.*feature = true;
+    for (int i = 0; i <= static_cast<int>(Isa::best); ++i) {
+      const Isa isa = static_cast<Isa>(i);
+      CHECK(supports(cpu, isa) == (isa == own || isa == Isa::scalar));
+    }
+  }
+}
+
+#if defined(__x86_64__)
+TEST_CASE("what the CPU is found to have is what the compiler's own detection finds") {
+  const clipon::simd::CpuFeatures cpu = clipon::simd::detect_cpu();
+  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+  const bool vnni = avx512 && __builtin_cpu_supports("avx512vnni");
+  CHECK(cpu.sse2);
+  CHECK(cpu.avx2 == avx2);
+  CHECK(cpu.avx512 == avx512);
+  CHECK(cpu.avx512_vnni == vnni);
+  CHECK(cpu.avx512_bf16 == (vnni && __builtin_cpu_supports("avx512bf16")));
+}
+#endif
 
 TEST_CASE("the reason says what was pinned, what is slow and what the system refuses") {
   using clipon::kernels::reason;

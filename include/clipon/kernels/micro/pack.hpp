@@ -27,7 +27,7 @@ inline float weight_scale(const StoredMatrix& w, index_t row) {
   return (found.greatest > -found.least ? found.greatest : -found.least) / 127.0f;
 }
 
-// What rounding has left out of some bytes, 1..255 for -127..127, in steps.
+// What rounding has left out of some bytes, 0..255 for -128..127, in steps.
 template <class Arch>
 inline float rounding_error(const float* x, index_t n, float inverse, const std::uint8_t* bytes) {
   using V = simd::F32<Arch>;
@@ -44,7 +44,6 @@ inline float rounding_error(const float* x, index_t n, float inverse, const std:
 template <class Arch>
 inline void balance_rounding(const float* x, index_t n, float inverse, float most, std::uint8_t* bytes, float& owed) {
   owed += rounding_error<Arch>(x, n, inverse, bytes);
-  if (!(owed > -64.0f && owed < 64.0f)) owed = 0.0f;  // of weights that are no numbers
   const float sign = owed < 0.0f ? -1.0f : 1.0f;
   for (const float least : {0.4f, 0.3f, 0.2f}) {  // an error of 0.4 becomes one of -0.6
     for (index_t i = 0; i < n && owed * sign > most; ++i) {
@@ -61,9 +60,8 @@ template <class Arch>
 inline std::int32_t to_signed_bytes(const float* x, index_t n, float inverse, float most, float& owed, void* out) {
   using V = simd::F32<Arch>;
   auto* bytes = static_cast<std::uint8_t*>(out);
-  for (index_t i = 0; i < n; i += V::width) {  // through 1..255, which Bytes stores
-    const auto shifted = V::fma(V::load(x + i), V::set(inverse), V::set(128.0f));
-    simd::Bytes<Arch>::store(bytes + i, V::max(shifted, V::set(1.0f)));
+  for (index_t i = 0; i < n; i += V::width) {  // through 0..255, which Bytes stores
+    simd::Bytes<Arch>::store(bytes + i, V::fma(V::load(x + i), V::set(inverse), V::set(128.0f)));
   }
   balance_rounding<Arch>(x, n, inverse, most, bytes, owed);
   std::int32_t sum = 0;
