@@ -1,11 +1,13 @@
 // Operators tell a profile their work, and compute the same with one as without.
 #include <doctest/doctest.h>
 
+#include <chrono>
 #include <clipon/kernels/gemm.hpp>
 #include <clipon/kernels/select.hpp>
 #include <clipon/nn/layer_norm.hpp>
 #include <numeric>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace {
@@ -60,4 +62,31 @@ TEST_CASE("a profile sums up the calls of one operator and shape, and changes no
   CHECK(times[1].rows == 2.0);
   profile.reset();
   CHECK(profile.times().empty());
+}
+
+TEST_CASE("a profile keeps operators apart that differ in name, type or shape") {
+  clipon::Profile profile;
+  const clipon::OperatorTime first{"gemm", DataType::f32, 7, 11};
+  for (int i = 0; i < 2; ++i) {
+    profile.add(first);
+    profile.add({"attention", DataType::f32, 7, 11});
+    profile.add({"gemm", DataType::bf16, 7, 11});
+    profile.add({"gemm", DataType::f32, 8, 11});
+    profile.add({"gemm", DataType::f32, 7, 12});
+  }
+  CHECK(profile.times().size() == 5);
+}
+
+TEST_CASE("an operator's time is that of all threads that it could use") {
+  clipon::Profile profile;
+  const auto start = std::chrono::steady_clock::now();
+  {
+    const Context context{nullptr, {1000}, &profile};
+    const auto span = context.timed({"gemm", DataType::f32, 7, 11});
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
+  REQUIRE(profile.times().size() == 1);
+  CHECK(profile.times()[0].thread_seconds >= 1000 * 0.001);
+  CHECK(profile.times()[0].thread_seconds <= 1000 * elapsed.count());
 }

@@ -67,6 +67,13 @@ TEST_CASE("what the CPU is found to have is what the compiler's own detection fi
 }
 #endif
 
+TEST_CASE("tiles are asked for where AMX may run, and not where another instruction set is pinned") {
+  for (int i = 0; i <= static_cast<int>(Isa::best); ++i) {
+    const Isa isa = static_cast<Isa>(i);
+    CHECK(clipon::kernels::wants_tiles(isa) == (isa == Isa::amx || isa == Isa::best));
+  }
+}
+
 TEST_CASE("the reason says what was pinned, what is slow and what the system refuses") {
   using clipon::kernels::reason;
   const std::vector<Isa> built = {Isa::avx512, Isa::avx512_vnni, Isa::avx512_bf16, Isa::amx};

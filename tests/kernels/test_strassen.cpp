@@ -1,4 +1,5 @@
 // Products of rows in pairs, seven of halves instead of eight.
+#include <algorithm>
 #include <clipon/kernels/gemm.hpp>
 #include <cmath>
 #include <cstring>
@@ -21,10 +22,13 @@ struct PairedProduct {
   }
 
   void operator()(const Operand& a, index_t rows, const Epilogue& epilogue) const {
+    constexpr int behind = 16;
     std::vector<float> memory(static_cast<std::size_t>(PairMemory::floats(context, w, rows, w.columns())), NAN);
+    memory.resize(memory.size() + behind, 1.0f);
     Context own = context;
     own.pair_memory = memory.data();
     gemm(own, a, rows, w, epilogue);
+    REQUIRE(std::all_of(memory.end() - behind, memory.end(), [](float x) { return x == 1.0f; }));
   }
 };
 

@@ -40,6 +40,29 @@ TEST_CASE("a loop that fails ends early, with the failure of the lowest index") 
   }
 }
 
+TEST_CASE("of two that fail at a time, the lower index's failure is told, though the other's comes later") {
+  clipon::index_t thrown = -1;
+  std::atomic<bool> begun{false};  // the other; not where all are done on one thread
+  std::atomic<bool> failing{false};
+  const auto a_while = [] { std::this_thread::sleep_for(std::chrono::milliseconds(1)); };
+  try {
+    clipon::parallel::parallel_for({2}, 2, [&](clipon::index_t i) {
+      if (i == 0) {
+        for (int k = 0; k < 100 && !begun; ++k) a_while();
+        failing = true;
+      } else {
+        begun = true;
+        while (!failing) a_while();
+        for (int k = 0; k < 20; ++k) a_while();
+      }
+      throw i;
+    });
+  } catch (const clipon::index_t& i) {
+    thrown = i;
+  }
+  CHECK(thrown == 0);
+}
+
 TEST_CASE("a team larger than the shares that a loop is cut into does each index once") {
   for (const clipon::index_t n : {65, 100, 1000}) {
     std::vector<std::atomic<int>> times(static_cast<std::size_t>(n));
