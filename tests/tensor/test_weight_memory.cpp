@@ -21,7 +21,7 @@ TEST_CASE("pieces of weight memory are aligned, apart from each other, and outli
     std::mt19937 random(1);
     std::uniform_int_distribution<std::size_t> sizes(1, 900'000);
     for (int i = 0; i < 60; ++i) {
-      const std::size_t size = i == 40 ? 2 * clipon::kLeastHuge + 1 : sizes(random);
+      const std::size_t size = i == 40 ? 16 * clipon::kLeastHuge + 1 : sizes(random);
       pieces.push_back({memory.take(size), size, i});
       CHECK(reinterpret_cast<std::uintptr_t>(pieces.back().bytes.get()) % clipon::kAlignment == 0);
       std::memset(pieces.back().bytes.get(), i, size);
