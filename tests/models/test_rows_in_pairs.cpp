@@ -11,10 +11,10 @@ using namespace clipon::models;
 
 namespace {
 
-support::TinyShape wide_shape(std::uint64_t image_size) {
+support::TinyShape wide_shape(std::uint64_t image_size, std::uint64_t feed_forward = 512) {
   support::TinyShape shape;
   shape.width = 256;
-  shape.feed_forward = 512;
+  shape.feed_forward = feed_forward;
   shape.layers = 3;
   shape.heads = 4;
   shape.image_size = image_size;  // patches of 4 pixels
@@ -63,7 +63,8 @@ void check_tower(const support::TinyShape& shape, DataType type) {
 TEST_CASE("rows in pairs: embeddings are single rows', and the same bits alone, in a batch and at any thread count") {
   // bf16 where its weights are widened, int8 where it is computed in 16 bits
   for (const DataType type : {DataType::f32, DataType::bf16, DataType::i8}) {
-    check_tower(wide_shape(8), type);   // 5 tokens: a row more
-    check_tower(wide_shape(12), type);  // 10
+    check_tower(wide_shape(8), type);      // 5 tokens: a row more
+    check_tower(wide_shape(12), type);     // 10
+    check_tower(wide_shape(8, 64), type);  // all products of a block but its last
   }
 }
