@@ -2,6 +2,7 @@
 #include <clipon/kernels/reference.hpp>
 #include <clipon/nn/bottleneck.hpp>
 #include <cmath>
+#include <utility>
 
 #include "kernels/operands.hpp"
 #include "kernels/tiles_in_cpp.hpp"
@@ -152,4 +153,32 @@ TEST_CASE("a residual block gives a picture the same bits alone, in a batch and 
       CHECK(one_by_one == all);
     }
   });
+}
+
+TEST_CASE("a residual block asks for memory that each of its maps and convolutions fits into") {
+  const kernels::KernelTable& table = support::tiles_table();
+  const Context context{&table, {3}};
+  const MapSize size{1, 2, 2};  // so small that bytes for its 1 x 1 convolutions take more than the padded map
+  support::Random random(42);
+  for (const auto& [in, planes] : {std::pair<index_t, index_t>{400, 4}, {24, 64}, {16384, 4}}) {
+    CAPTURE(in);
+    const auto product = [&](index_t out, index_t inputs) {
+      return Conv2d{support::random_linear(context, random, out, inputs, DataType::i8), inputs, 1};
+    };
+    const auto weights = random.normals(planes * planes * 9);
+    Bottleneck block;
+    block.conv1 = product(planes, in);
+    block.conv2 = {make_tile_conv(context, weights.data(), planes, planes, random.normals(planes), DataType::i8)};
+    block.conv3 = product(4 * planes, planes);
+    block.downsample = product(4 * planes, in);
+    block.pool = true;
+    const BottleneckSizes sizes = bottleneck_sizes(context, block, size);
+    CHECK(sizes.a >= size.pixels() * planes);
+    CHECK(sizes.a >= size.half().pixels() * in);
+    CHECK(sizes.b >= size.half().pixels() * planes);
+    for (const Conv2d& conv : {block.conv1, block.conv3, *block.downsample}) {
+      CHECK(sizes.conv_bytes >= conv_scratch_bytes(context, conv));
+    }
+    CHECK(sizes.conv_bytes >= conv3x3_scratch_bytes(context, block.conv2, size, true));
+  }
 }

@@ -1,4 +1,5 @@
 // The layers of ModifiedResNet against their definitions: Winograd's convolution, the strided one, attention pooling.
+#include <algorithm>
 #include <clipon/kernels/reference.hpp>
 #include <clipon/nn/attention_pool.hpp>
 #include <clipon/nn/bottleneck.hpp>
@@ -75,6 +76,36 @@ TEST_CASE(
         }
         limit += (type == DataType::f32 ? 0x1p-22 : 0x1p-8) * std::fabs(want);
         REQUIRE(std::fabs(loaded(map_type, found, static_cast<std::size_t>(i)) - want) <= limit);
+      }
+    }
+  });
+}
+
+TEST_CASE("Winograd's convolution in several full blocks gives the bits of one, in the memory that it asked for") {
+  support::for_each_isa_and_tiles([](const kernels::KernelTable& table) {
+    kernels::KernelTable least = table;
+    least.winograd_bytes = 1;  // 24 tiles a block
+    support::Random random(37);
+    const index_t in = 20;
+    const index_t out = 10;
+    const auto weights = random.normals(out * in * 9);
+    const auto bias = random.normals(out);
+    for (const DataType type : support::kProductTypes) {
+      for (const index_t m : {2, 4}) {
+        const MapSize size{1, 8 * m, 6 * m};  // 48 tiles
+        const Winograd conv = make_winograd({&table, {1}}, weights.data(), out, in, bias, {type, m});
+        const auto map = stored(conv.map_type(), random.normals(size.pixels() * in));
+        const auto run = [&](const Context& context) {
+          std::vector<unsigned char> found(static_cast<std::size_t>(size.pixels() * out) * size_of(conv.map_type()));
+          const auto bytes = static_cast<std::size_t>(winograd_scratch_bytes(context, conv));
+          std::vector<unsigned char> scratch(bytes + 4096, 0xa5);
+          forward(context, conv, map.data(), size, false, found.data(), scratch.data());
+          CHECK(std::count(scratch.begin() + static_cast<std::ptrdiff_t>(bytes), scratch.end(), 0xa5) == 4096);
+          return found;
+        };
+        const auto expected = run({&table, {1}});
+        CHECK(run({&least, {1}}) == expected);
+        CHECK(run({&least, {2}}) == expected);
       }
     }
   });

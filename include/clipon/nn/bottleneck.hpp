@@ -35,11 +35,11 @@ inline BottleneckSizes bottleneck_sizes(const Context& context, const Bottleneck
   const index_t in = block.conv1.in_channels;
   const index_t planes = block.conv1.out_channels();
   const index_t out_pixels = block.output_size(size).pixels();
+  // downsample reads as many channels as conv1
   const index_t narrow = std::max(conv_scratch_bytes(context, block.conv1), conv_scratch_bytes(context, block.conv3));
-  const index_t down = block.downsample ? conv_scratch_bytes(context, *block.downsample) : 0;
   return {size.pixels() * in, out_pixels * block.out_channels(),
           std::max(size.pixels() * planes, block.pool ? out_pixels * in : 0), out_pixels * planes,
-          std::max({narrow, down, conv3x3_scratch_bytes(context, block.conv2, size, block.pool)})};
+          std::max(narrow, conv3x3_scratch_bytes(context, block.conv2, size, block.pool))};
 }
 
 struct BottleneckScratch {
