@@ -47,6 +47,18 @@ TEST_CASE("a status of an earlier batch is forgotten; a failed item says why, it
   told.clear();
   (void)model.embed_texts({"a", "b", "c"}, options);
   CHECK(told == std::vector<std::size_t>{3});
+  (void)model.embed_pixels(random_pixels(model, 3), 3, options);
+  CHECK(told == std::vector<std::size_t>{3, 3});
+  const std::vector<std::uint8_t> bytes(8 * 8 * 3, 200);
+  (void)model.embed_images(std::vector<Image>(3, Image::from_rgb(bytes.data(), 8, 8)), options);
+  CHECK(told == std::vector<std::size_t>{3, 3, 3});
+}
+
+TEST_CASE("a text that comes more often than it has tokens gets its bits each time") {
+  const std::vector<std::string> texts(20, "a cat");
+  const Matrix rows = load_tiny().embed_texts(texts);
+  const Vector alone = load_tiny().embed_text("a cat");
+  for (Eigen::Index i = 0; i < rows.rows(); ++i) CHECK(rows.row(i) == alone.transpose());
 }
 
 TEST_CASE("a text ends where it says so") {
@@ -154,6 +166,7 @@ TEST_CASE("loading: threads, bytes that lie anywhere, a profile; a file that is 
     options.threads = threads;
     CHECK(support::code_of([&] { (void)Model::load_from_memory(bytes, options); }) == ErrorCode::invalid_argument);
   }
+  CHECK(Model::load_from_memory(bytes).threads() == parallel::available_threads());
   options.threads = kMaxThreads;
   CHECK(Model::load_from_memory(bytes, options).threads() == kMaxThreads);
   Profile profile;

@@ -1,6 +1,7 @@
 // What a model file chooses is what is done: each choice, not only the one that OpenAI's files make.
 #include <clipon/models/registry.hpp>
 #include <cmath>
+#include <cstring>
 #include <span>
 #include <utility>
 
@@ -20,6 +21,7 @@ TEST_CASE("a file's choices are read as they stand") {
   set("clipon.text.activation", "gelu_tanh");
   set("clipon.vision.activation", "gelu");
   set("clipon.tokenizer.cleaning", "basic");
+  file.key_named("clipon.logit_scale") = {"clipon.logit_scale", support::kF32, support::raw(1.5f)};
   file.key_named("clipon.logit_bias") = {"clipon.logit_bias", support::kF32, support::raw(-2.5f)};
   const auto bytes = file.bytes();
   const format::Gguf gguf(bytes, LoadOptions{});
@@ -31,6 +33,7 @@ TEST_CASE("a file's choices are read as they stand") {
   CHECK(models::read_vision_transformer_config(gguf).transformer.activation == kernels::Activation::gelu);
   models::FileInfo info;
   CHECK(models::read_tokenizer_config(gguf, text, info).cleaning == text::Cleaning::basic);
+  CHECK(models::read_scoring(gguf, info).logit_scale == std::exp(1.5f));
   CHECK(models::read_scoring(gguf, info).logit_bias == -2.5f);
 
   const Model model = Model::load_from_memory(bytes);
@@ -128,6 +131,29 @@ TEST_CASE("a model keeps its token table of bytes, and the scales, when the file
   const Model model = Model::load_from_memory(memory);
   std::fill(memory.begin(), memory.end(), std::byte{0x7f});
   CHECK(model.embed_text("a cat") == Model::load_from_memory(floats.seal().bytes()).embed_text("a cat"));
+}
+
+TEST_CASE("a bias of the patches, where a file has one, is what more would be in their positions") {
+  support::TinyShape shape;
+  support::Random random(13);
+  const auto bias = random.normals(static_cast<index_t>(shape.width));
+  support::ModelFile with_bias = support::tiny_model(shape);
+  with_bias.tensor("v.patch_embd.bias", {shape.width}, bias);
+  support::ModelFile moved = support::tiny_model(shape);
+  std::string& positions = moved.tensor_named("v.position_embd.weight").data;
+  for (std::size_t i = shape.width; i < positions.size() / 4; ++i) {  // all but the class token's
+    float value = 0.0f;
+    std::memcpy(&value, positions.data() + 4 * i, 4);
+    positions.replace(4 * i, 4, support::raw(value + bias[i % shape.width]));
+  }
+  const auto embed = [&](support::ModelFile& file) {
+    const Model model = Model::load_from_memory(file.seal().bytes());
+    return model.embed_pixels(support::Random(14).normals(3 * model.image_size() * model.image_size()), 1);
+  };
+  support::ModelFile without = support::tiny_model(shape);
+  const Matrix expected = embed(moved);
+  CHECK((embed(with_bias) - expected).norm() < 1e-5f);  // f32's mark
+  CHECK((embed(without) - expected).norm() > 1e-2f);
 }
 
 TEST_CASE("all names and shapes are checked before the first weight is read") {
