@@ -28,7 +28,10 @@ TEST_CASE("a probe's file without labels, or of more than it should hold, is ref
     writer.write(path);
     return LinearProbe::load(model, path);
   };
-  CHECK(load(two, false).labels() == two);
+  const LinearProbe probe = load(two, false);
+  CHECK(probe.labels() == two);
+  const std::vector<std::size_t> one_class = {0};  // for two rows
+  CHECK(support::code_of([&] { (void)probe.accuracy(probe.weights(), one_class); }) == ErrorCode::invalid_argument);
   CHECK(support::code_of([&] { (void)load(two, true); }) == ErrorCode::bad_value);
   CHECK(support::code_of([&] { (void)load({}, false); }) == ErrorCode::bad_value);
   std::remove(path.c_str());

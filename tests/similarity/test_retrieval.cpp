@@ -72,8 +72,25 @@ TEST_CASE("recall: of equal texts the first is nearer; a picture without a text 
   CHECK(found.image_to_text[0] == doctest::Approx(1.0 / 3.0));
   CHECK(found.image_to_text[1] == doctest::Approx(2.0 / 3.0));
   CHECK(found.image_to_text[2] == doctest::Approx(2.0 / 3.0));
+  const Recall both = recall_at(model, images, texts, std::vector<std::size_t>{0, 0, 1}, ks);
+  CHECK(both.image_to_text[0] == doctest::Approx(2.0 / 3.0));  // the first of two equal texts that are both its own
   for (const std::vector<std::size_t>& wrong : {std::vector<std::size_t>{1, 0}, {1, 0, 1, 0}}) {
     CHECK(support::code_of([&] { (void)recall_at(model, images, texts, wrong, ks); }) == ErrorCode::invalid_argument);
   }
   CHECK(recall_at(model, images, texts.topRows(0), {}, ks).text_to_image[0] == 0.0);
+}
+
+TEST_CASE("recall beyond the first block of rows") {
+  const Model& model = support::demo_model();
+  const std::size_t n = 1100;
+  const auto rows = static_cast<Eigen::Index>(n);
+  Matrix corners = Matrix::Zero(rows, 11);  // row i is a corner of its own: the bits of i
+  for (Eigen::Index i = 0; i < rows; ++i) {
+    for (Eigen::Index k = 0; k < 11; ++k) corners(i, k) = (i >> k & 1) == 1 ? 1.0f : -1.0f;
+  }
+  std::vector<std::size_t> owner;
+  for (std::size_t i = 0; i < n; ++i) owner.push_back(i);
+  const Recall found = recall_at(model, corners, corners, owner, std::vector<std::size_t>{1});
+  CHECK(found.image_to_text[0] == 1.0);
+  CHECK(found.text_to_image[0] == 1.0);
 }
