@@ -18,8 +18,8 @@ struct Transformer {
   [[nodiscard]] bool in_pairs() const {
     if (blocks.empty()) return false;
     const TransformerBlock& block = blocks.front();
-    // of those `width` deep the first is widest
-    return block.attention.query_key_value.weight.in_pairs() || block.c_proj.weight.in_pairs();
+    return block.attention.query_key_value.weight.in_pairs() || block.attention.out.weight.in_pairs() ||
+           block.c_fc.weight.in_pairs() || block.c_proj.weight.in_pairs();
   }
 };
 
