@@ -1,7 +1,6 @@
 // InfoNCE in blocks against the loss written out, its gradients against differences.  PyTorch's autograd is in
 // tests/parity.
 #include <cmath>
-#include <utility>
 
 #include "embeddings.hpp"
 #include "support.hpp"
@@ -139,10 +138,10 @@ TEST_CASE("large logits do not overflow; no pairs, and pairs of two widths, are 
   CHECK(support::code_of([&] { (void)contrastive_loss(Matrix(0, 0)); }) == ErrorCode::invalid_argument);
   CHECK(support::code_of([&] { (void)contrastive_loss(model, Matrix(0, 4), Matrix(0, 4), 1.0f); }) ==
         ErrorCode::invalid_argument);
-  for (const auto& [a, b] : {std::pair{4, 8}, {8, 4}}) {
-    const auto loss = [&] { (void)contrastive_loss(model, Matrix::Ones(2, a), Matrix::Ones(2, b), 1.0f); };
-    CHECK(support::code_of(loss) == ErrorCode::invalid_argument);
-  }
+  const Matrix narrow = Matrix::Ones(2, 4);
+  const Matrix wide = Matrix::Ones(2, 8);
+  CHECK(support::code_of([&] { (void)contrastive_loss(model, narrow, wide, 1.0f); }) == ErrorCode::invalid_argument);
+  CHECK(support::code_of([&] { (void)contrastive_loss(model, wide, narrow, 1.0f); }) == ErrorCode::invalid_argument);
 }
 
 TEST_CASE("cosines of rows that lie apart, and of none") {
