@@ -160,7 +160,9 @@ TEST_CASE("a residual block asks for memory that each of its maps and convolutio
   const Context context{&table, {3}};
   const MapSize size{1, 2, 2};  // so small that bytes for its 1 x 1 convolutions take more than the padded map
   support::Random random(42);
-  for (const auto& [in, planes] : {std::pair<index_t, index_t>{400, 4}, {24, 64}, {16384, 4}}) {
+  for (const auto& channels : {std::pair<index_t, index_t>{400, 4}, {24, 64}, {16384, 4}}) {
+    const index_t in = channels.first;
+    const index_t planes = channels.second;
     CAPTURE(in);
     const auto product = [&](index_t out, index_t inputs) {
       return Conv2d{support::random_linear(context, random, out, inputs, DataType::i8), inputs, 1};

@@ -78,7 +78,11 @@ void for_each_pass(const kernels::Context& context, const Passes& all, const Bod
     parallel::parallel_for(context.threads, static_cast<index_t>(all.passes.size()),
                            [&](index_t p) { body(alone, all.passes[static_cast<std::size_t>(p)]); });
   } else {
-    for (const Pass& pass : all.passes) body(context, pass);
+    parallel::in_a_team(context.threads, [&](parallel::Threads team) {
+      kernels::Context own = context;
+      own.threads = team;
+      for (const Pass& pass : all.passes) body(own, pass);
+    });
   }
 }
 

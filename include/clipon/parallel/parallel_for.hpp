@@ -3,7 +3,8 @@
 // Compiled with -fopenmp it is an OpenMP loop; with -DCLIPON_PARALLEL=threads it starts std::threads; otherwise the
 // calling thread does it all.  Inside a parallel region of the caller's own it runs on the calling thread, so an
 // application that parallelises over requests gets no nested teams.  In a process forked after a loop it starts
-// std::threads whatever it was compiled for: libgomp would wait for threads that fork did not copy.
+// std::threads whatever it was compiled for: libgomp would wait for threads that fork did not copy.  in_a_team: the
+// threads start once for all loops of a call.
 #pragma once
 
 #include <algorithm>
@@ -19,6 +20,7 @@
 
 #include "clipon/core/floating_point.hpp"
 #include "clipon/core/types.hpp"
+#include "clipon/parallel/team.hpp"
 
 #if defined(_OPENMP)
 #include <omp.h>
@@ -52,6 +54,7 @@ namespace clipon::inline CLIPON_ABI::parallel {
 /// How many threads a call may use; 1 means: on the calling thread.
 struct Threads {
   int count = 1;
+  Team* team = nullptr;  // that does the loops; null: each loop starts threads of its own
 };
 
 /// The exception of the lowest index, whichever thread met one first; rethrown where the loop was called.  Nobody will
@@ -130,22 +133,36 @@ class Shares {
   Taken taken_[kMost];
 };
 
-// On std::threads of its own.  Where the system grants no more threads, those that there are do the work.
-template <class Body>
-void run_on_threads(index_t team_size, index_t n, const Body& body, FirstException& failure) {
-  Shares shares(n, team_size);
-  const auto work = [&](index_t t) {
-    const FloatingPointScope scope;
-    shares.run(t, body, failure);
-  };
+// work(t) for t in [0, count), the first on this thread, the others on std::threads of their own.  Where the system
+// grants no more threads, those that there are do the work.
+template <class Work>
+void run_on_threads(index_t count, const Work& work) {
   std::vector<std::jthread> team;  // joined when it goes
   try {
-    team.reserve(static_cast<std::size_t>(team_size - 1));
-    for (index_t t = 1; t < team_size; ++t) team.emplace_back(work, t);
+    team.reserve(static_cast<std::size_t>(count - 1));
+    for (index_t t = 1; t < count; ++t) team.emplace_back([&work, t] { work(t); });
   } catch (const std::system_error&) {
   } catch (const std::bad_alloc&) {
   }
   work(0);
+}
+
+// The same on OpenMP's threads where there are any; the system may grant fewer.
+template <class Work>
+void run_on_team(index_t count, const Work& work) {
+  const auto in_scope = [&](index_t t) {
+    const FloatingPointScope scope;
+    work(t);
+  };
+#if defined(_OPENMP) && !defined(CLIPON_PARALLEL)
+  if (process::forked_after_parallel()) return run_on_threads(count, in_scope);
+#pragma omp parallel num_threads(static_cast <int>(count))
+  in_scope(omp_get_thread_num());
+#elif defined(CLIPON_PARALLEL)
+  run_on_threads(count, in_scope);
+#else
+  in_scope(0);
+#endif
 }
 
 /// body(i, thread) for i in [0, n), on at most `threads` threads, each index once, in no particular order; no two
@@ -154,29 +171,21 @@ void run_on_threads(index_t team_size, index_t n, const Body& body, FirstExcepti
 template <class Body>
 void parallel_for_on_threads(Threads threads, index_t n, const Body& body) {
   const index_t wanted = threads.count < n ? threads.count : n;
-  if (wanted <= 1 || inside_parallel_region()) {
+  const bool free =
+      threads.team == nullptr ? !inside_parallel_region() : threads.team->waits_for(std::this_thread::get_id());
+  if (wanted <= 1 || !free) {
     const FloatingPointScope scope;
     for (index_t i = 0; i < n; ++i) body(i, index_t{0});
     return;
   }
   FirstException failure;
-#if defined(_OPENMP) && !defined(CLIPON_PARALLEL)
-  if (process::forked_after_parallel()) {
-    run_on_threads(wanted, n, body, failure);
+  Shares shares(n, wanted);
+  const auto work = [&](index_t t) { shares.run(t, body, failure); };
+  if (threads.team != nullptr) {
+    threads.team->run(wanted, work);
   } else {
-    Shares shares(n, wanted);
-#pragma omp parallel num_threads(static_cast <int>(wanted))
-    {
-      const FloatingPointScope scope;
-      shares.run(omp_get_thread_num(), body, failure);
-    }
+    run_on_team(wanted, work);
   }
-#elif defined(CLIPON_PARALLEL)
-  run_on_threads(wanted, n, body, failure);
-#else
-  const FloatingPointScope scope;
-  for (index_t i = 0; i < n; ++i) failure.run(i, [&](index_t index) { body(index, index_t{0}); });
-#endif
   failure.rethrow();
 }
 
@@ -184,6 +193,24 @@ void parallel_for_on_threads(Threads threads, index_t n, const Body& body) {
 template <class Body>
 void parallel_for(Threads threads, index_t n, const Body& body) {
   parallel_for_on_threads(threads, n, [&](index_t i, index_t) { body(i); });
+}
+
+/// body(threads) on this thread: those for its loops are a team that stays until it ends.
+template <class Body>
+void in_a_team(Threads threads, const Body& body) {
+  if (threads.count <= 1 || threads.team != nullptr || inside_parallel_region()) return body(threads);
+  Team team;
+  std::exception_ptr failure;
+  run_on_team(threads.count, [&](index_t t) {
+    if (t > 0) return team.follow(t);
+    try {
+      body(Threads{threads.count, &team});
+    } catch (...) {
+      failure = std::current_exception();
+    }
+    team.dismiss();
+  });
+  if (failure) std::rethrow_exception(failure);
 }
 
 /// body(first, count) for rows 0..n-1 in ranges, one a thread, of at least `least` rows: fewer are not worth a thread.
