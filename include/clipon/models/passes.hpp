@@ -78,11 +78,13 @@ void for_each_pass(const kernels::Context& context, const Passes& all, const Bod
     parallel::parallel_for(context.threads, static_cast<index_t>(all.passes.size()),
                            [&](index_t p) { body(alone, all.passes[static_cast<std::size_t>(p)]); });
   } else {
-    parallel::in_a_team(context.threads, [&](parallel::Threads team) {
-      kernels::Context own = context;
-      own.threads = team;
-      for (const Pass& pass : all.passes) body(own, pass);
-    });
+    for (const Pass& pass : all.passes) {
+      parallel::in_a_team(context.threads, [&](parallel::Threads team) {
+        kernels::Context own = context;
+        own.threads = team;
+        body(own, pass);
+      });
+    }
   }
 }
 
