@@ -19,7 +19,7 @@ namespace clipon::inline CLIPON_ABI::parallel {
 class Team {
  public:
   /// True for the leader outside its loops.
-  [[nodiscard]] bool waits_for(std::thread::id thread) const { return thread == leader_ && !in_loop_; }
+  [[nodiscard]] bool waits_for(std::thread::id thread) const { return thread == leader_ && !is_open(state_.load()); }
 
   /// The leader's: work(t) on this thread, as t = 0, and on each follower t < threads that comes before this one is
   /// done.  Must not throw.
@@ -28,13 +28,11 @@ class Team {
     call_ = [](const void* of, index_t t) { (*static_cast<const Work*>(of))(t); };
     work_ = std::addressof(work);
     threads_ = threads;
-    in_loop_ = true;
-    state_.store(++job_);  // odd: open
+    ++state_;  // odd: open
     state_.notify_all();
     work(0);
-    state_.store(++job_);  // even: closed
+    ++state_;  // even: closed
     await(busy_, [](int busy) { return busy == 0; });
-    in_loop_ = false;
   }
 
   /// The leader's last.
@@ -84,14 +82,12 @@ class Team {
     return found;
   }
 
-  alignas(64) std::atomic<int> state_{0};  // of the latest job, and on the same line what it is
+  alignas(64) std::atomic<int> state_{0};  // two a job; only the leader changes it.  On the same line what the job is
   void (*call_)(const void*, index_t) = nullptr;
   const void* work_ = nullptr;
   index_t threads_ = 0;
+  const std::thread::id leader_ = std::this_thread::get_id();
   alignas(64) std::atomic<int> busy_{0};  // followers that look at a job
-  alignas(64) const std::thread::id leader_ = std::this_thread::get_id();
-  int job_ = 0;
-  bool in_loop_ = false;  // the leader's alone
 };
 
 }  // namespace clipon::inline CLIPON_ABI::parallel
