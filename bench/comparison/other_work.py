@@ -101,8 +101,6 @@ def loading(tools: Tools, full: bool) -> list[Line]:
     model = prepared(tools).path("f16.gguf")
     if not model.is_file():
         line = ["-m", "clipon_convert", prepared(tools).checkpoint, model, "--dtype", "f16", "--quiet"]
-        import sys
-
         subprocess.run([sys.executable, *line], cwd=GOLDEN.parents[1] / "weights_converter", check=True)
     picture = GOLDEN / "inputs/images/02_cat_451x300.png"
     lines = []
