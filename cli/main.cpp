@@ -11,6 +11,12 @@ int exit_code(cli::ExitCode code) {
   return static_cast<int>(code);
 }
 
+// Where a text makes the whole command fail it is a label, a template or a query.
+bool is_usage(clipon::ErrorCode code) {
+  return code == clipon::ErrorCode::invalid_argument || code == clipon::ErrorCode::text_too_long ||
+         code == clipon::ErrorCode::invalid_utf8;
+}
+
 // Where help on what was typed is to be had: "clipon probe train --help".
 std::string help_on(const CLI::App& app) {
   std::string command = "clipon";
@@ -68,7 +74,7 @@ int run(int argc, char** argv) {
     return exit_code(cli::ExitCode::usage);
   } catch (const clipon::Error& error) {
     std::fprintf(stderr, "clipon: %s\n", error.what());
-    return exit_code(error.code() == clipon::ErrorCode::invalid_argument ? cli::ExitCode::usage : cli::ExitCode::fatal);
+    return exit_code(is_usage(error.code()) ? cli::ExitCode::usage : cli::ExitCode::fatal);
   } catch (const std::bad_alloc&) {
     std::fprintf(stderr, "clipon: out of memory\n");
     return exit_code(cli::ExitCode::fatal);

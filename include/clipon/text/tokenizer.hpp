@@ -106,15 +106,6 @@ class Tokenizer {
   }
 
  private:
-  // The start of a text, cut between characters, for messages.
-  static std::string excerpt(std::string_view text) {
-    constexpr std::size_t longest = 40;
-    if (text.size() <= longest) return std::string(text);
-    std::size_t end = longest;
-    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0u) == 0x80u) --end;
-    return std::string(text.substr(0, end)) + "...";
-  }
-
   [[nodiscard]] TokenIds index_tokens() const {
     TokenIds ids;
     ids.reserve(config_.tokens.size());

@@ -16,6 +16,15 @@ namespace clipon::inline CLIPON_ABI::text {
 using utf8::decode_step;
 using utf8::DecodedStep;
 
+/// The start of a text, cut between characters, for messages.
+inline std::string excerpt(std::string_view text) {
+  constexpr std::size_t longest = 40;
+  if (text.size() <= longest) return std::string(text);
+  std::size_t end = longest;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0u) == 0x80u) --end;
+  return std::string(text.substr(0, end)) + "...";
+}
+
 /// Throws Error invalid_utf8 unless `replace`.
 inline std::u32string decode_utf8(std::string_view utf8, bool replace = false) {
   std::u32string points;
@@ -23,8 +32,9 @@ inline std::u32string decode_utf8(std::string_view utf8, bool replace = false) {
   for (std::size_t i = 0; i < utf8.size();) {
     const DecodedStep step = decode_step(utf8.substr(i));
     if (step.code_point < 0 && !replace) {
-      throw Error(ErrorCode::invalid_utf8,
-                  "text: expected UTF-8, found an ill-formed sequence at byte " + std::to_string(i));
+      throw Error(
+          ErrorCode::invalid_utf8,
+          "text '" + excerpt(utf8) + "': expected UTF-8, found an ill-formed sequence at byte " + std::to_string(i));
     }
     points.push_back(step.code_point < 0 ? U'\ufffd' : static_cast<char32_t>(step.code_point));
     i += step.bytes;

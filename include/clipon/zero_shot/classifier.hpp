@@ -29,7 +29,8 @@ CLIPON_BODY Matrix Classifier::embed(const std::vector<Label>& labels,
   for (const Label& label : labels) {
     const std::size_t before = texts.size();
     const auto add = [&](const std::string& words) {
-      if (words.find_first_not_of(" \t\r\n") == std::string::npos) fail("labels: expected words, found an empty label");
+      if (words.find_first_not_of(" \t\r\n") == std::string::npos)
+        fail("labels[" + std::to_string(texts_of.size()) + "]: expected words, found an empty label");
       for (const std::string& text : options_.templates) texts.push_back(fill_template(text, words));
     };
     add(label.name);
@@ -45,8 +46,13 @@ CLIPON_BODY Matrix Classifier::embed(const std::vector<Label>& labels,
   std::vector<ItemStatus> status;
   batch.status = &status;
   const Matrix embedded = model_.embed_texts(texts, batch);
-  for (std::size_t i = 0; i < status.size(); ++i) {
-    if (!status[i].ok) throw Error(status[i].code, "'" + texts[i] + "': " + status[i].message);
+  std::size_t first = 0;
+  for (std::size_t i = 0; i < texts_of.size(); first += texts_of[i++]) {
+    const bool is_label = i < labels.size();
+    const std::string name = (is_label ? "labels[" : "background[") + std::to_string(is_label ? i : i - labels.size());
+    for (std::size_t way = first; way < first + texts_of[i]; ++way) {
+      if (!status[way].ok) throw Error(status[way].code, name + "]: " + status[way].message);
+    }
   }
   Matrix prototypes(static_cast<Eigen::Index>(texts_of.size()), model_.embed_dim());
   const Eigen::Index width = prototypes.cols();
