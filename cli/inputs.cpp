@@ -62,6 +62,7 @@ std::vector<std::string> expand_pictures(const std::vector<std::string>& paths) 
         found.push_back(entry->path().string());
       }
     }
+    if (error) throw clipon::Error(clipon::ErrorCode::io, path + ": can't be walked: " + error.message());
     if (found.empty()) throw UsageError(path + ": expected .jpg, .jpeg, .png or .bmp files in this folder, found none");
     std::sort(found.begin(), found.end());
     pictures.insert(pictures.end(), found.begin(), found.end());

@@ -66,6 +66,10 @@ std::string json_text(const nlohmann::ordered_json& json, int indent) {
   return json.dump(indent, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
+std::string printable(const std::string& text) {
+  return isatty(STDOUT_FILENO) != 0 ? clipon::one_line(text) : text;
+}
+
 std::size_t report_failures(const std::vector<std::string>& names, const std::vector<clipon::ItemStatus>& status) {
   std::size_t failed = 0;
   for (std::size_t i = 0; i < status.size(); ++i) {
@@ -78,25 +82,26 @@ std::size_t report_failures(const std::vector<std::string>& names, const std::ve
   return failed;
 }
 
-Progress::Progress(std::string what, std::size_t total)
-    : what_(std::move(what)), total_(total), terminal_(isatty(STDERR_FILENO) != 0 && total > 1), start_(now()) {}
+Progress::Progress(std::string what) : what_(std::move(what)), terminal_(isatty(STDERR_FILENO) != 0), start_(now()) {}
 
 Progress::~Progress() {
   hide();
 }
 
-void Progress::hide() const {
-  if (terminal_) std::fputs("\r\033[K", stderr);
+void Progress::hide() {
+  if (shown_) std::fputs("\r\033[K", stderr);
+  shown_ = false;
 }
 
-void Progress::show(std::size_t done) {
-  if (!terminal_) return;
+void Progress::show(std::size_t done, std::size_t total) {
+  if (!terminal_ || total <= 1) return;
+  shown_ = true;
   constexpr std::size_t width = 30;
-  const std::size_t filled = done * width / total_;
+  const std::size_t filled = done * width / total;
   const double seconds = static_cast<double>(now() - start_) * 1e-9;
-  const double left = done > 0 ? seconds * static_cast<double>(total_ - done) / static_cast<double>(done) : 0.0;
+  const double left = done > 0 ? seconds * static_cast<double>(total - done) / static_cast<double>(done) : 0.0;
   std::fprintf(stderr, "\r%s [%s%s] %zu/%zu, %.0f s left\033[K", what_.c_str(), std::string(filled, '#').c_str(),
-               std::string(width - filled, '.').c_str(), done, total_, left);
+               std::string(width - filled, '.').c_str(), done, total, left);
 }
 
 }  // namespace cli

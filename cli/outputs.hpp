@@ -27,23 +27,26 @@ void write_text(const std::string& path, const std::string& text);
 /// With a line end; what is not UTF-8 (names come from anybody's files) as U+FFFD.  indent -1: on one line.
 std::string json_text(const nlohmann::ordered_json& json, int indent = 2);
 
+/// A name, label or text for standard output: as it is in a pipe; one line without escape sequences on a terminal.
+std::string printable(const std::string& text);
+
 /// One line for each item that failed; how many did.
 std::size_t report_failures(const std::vector<std::string>& names, const std::vector<clipon::ItemStatus>& status);
 
 /// A bar on a terminal, nothing in a pipe.  Lines are printed when it is hidden or gone.
 class Progress {
  public:
-  Progress(std::string what, std::size_t total);
+  explicit Progress(std::string what);
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
   ~Progress();
-  void show(std::size_t done);
-  void hide() const;  // until it is shown again
+  void show(std::size_t done, std::size_t total);  // nothing of a single item
+  void hide();                                     // until it is shown again
 
  private:
   std::string what_;
-  std::size_t total_;
   bool terminal_;
+  bool shown_ = false;
   std::int64_t start_;  // nanoseconds
 };
 

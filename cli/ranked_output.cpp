@@ -14,7 +14,7 @@ std::size_t shown(const std::vector<clipon::Prediction>& ranked, std::size_t top
 std::string decision(const std::vector<clipon::Prediction>& ranked) {
   std::string chosen;
   for (const auto& p : ranked) {
-    if (p.chosen) chosen += (chosen.empty() ? "" : ", ") + p.label;
+    if (p.chosen) chosen += (chosen.empty() ? "" : ", ") + printable(p.label);
   }
   return chosen.empty() ? "unknown" : chosen;
 }
@@ -28,19 +28,19 @@ void print_ranked(const std::vector<std::string>& paths, const Embedded& embedde
   std::size_t decision_width = 0;
   for (std::size_t i = 0; i < paths.size(); ++i) {
     if (!embedded.status[i].ok) continue;
-    path_width = std::max(path_width, paths[i].size());
+    path_width = std::max(path_width, printable(paths[i]).size());
     decision_width = std::max(decision_width, decision(ranked[i]).size());
     for (std::size_t k = 0; k < shown(ranked[i], top); ++k) {
-      label_width = std::max(label_width, ranked[i][k].label.size());
+      label_width = std::max(label_width, printable(ranked[i][k].label).size());
     }
   }
   for (std::size_t i = 0; i < paths.size(); ++i) {
     if (!embedded.status[i].ok) continue;
-    std::printf("%-*s", static_cast<int>(path_width), paths[i].c_str());
+    std::printf("%-*s", static_cast<int>(path_width), printable(paths[i]).c_str());
     if (decisions) std::printf("  %-*s", static_cast<int>(decision_width), decision(ranked[i]).c_str());
     for (std::size_t k = 0; k < shown(ranked[i], top); ++k) {
       std::printf("  %5.1f %% %-*s", 100.0 * static_cast<double>(ranked[i][k].probability),
-                  static_cast<int>(label_width), ranked[i][k].label.c_str());
+                  static_cast<int>(label_width), printable(ranked[i][k].label).c_str());
     }
     std::printf("\n");
   }

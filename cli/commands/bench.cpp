@@ -1,6 +1,5 @@
 // clipon bench: pictures and texts a second, latencies, and how near the products come to the CPU's peak.
 #include <cstdio>
-#include <iostream>
 #include <nlohmann/json.hpp>
 
 #include "commands/bench_profile.hpp"

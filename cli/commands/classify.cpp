@@ -1,5 +1,4 @@
 // clipon classify: pictures against the user's labels.
-#include <algorithm>
 #include <cstdio>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -38,8 +37,8 @@ clipon::Classifier make_classifier(const ClassifyOptions& options, const Setting
   }
   const auto labels = options.classifier.read_labels();
   clipon::ClassifyOptions how = options.classifier.classify_options(settings);
-  Progress progress("labels", labels.size() * how.templates.size());
-  how.progress = [&](std::size_t done, std::size_t) { progress.show(done); };
+  Progress progress("texts");
+  how.progress = [&](std::size_t done, std::size_t total) { progress.show(done, total); };
   return {model, labels, how};
 }
 

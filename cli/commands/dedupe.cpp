@@ -30,7 +30,7 @@ ExitCode run_dedupe(const DedupeOptions& options, const Settings& settings) {
     for (const auto& member : group) {
       members.push_back({{"path", index.row(member.row).path}, {"cosine", member.score}});
       if (!settings.json) {
-        std::printf("%7.4f  %s\n", static_cast<double>(member.score), index.row(member.row).path.c_str());
+        std::printf("%7.4f  %s\n", static_cast<double>(member.score), printable(index.row(member.row).path).c_str());
       }
     }
     out["groups"].push_back(members);

@@ -11,7 +11,7 @@ Embedded in_portions(const clipon::Model& model, const Settings& settings, const
                      const char* what, bool normalize, const Embed& embed) {
   Embedded all;
   all.rows.resize(static_cast<Eigen::Index>(items.size()), model.embed_dim());
-  Progress progress(what, items.size());
+  Progress progress(what);
   for (std::size_t first = 0; first < items.size(); first += settings.batch) {
     const std::size_t n = std::min(settings.batch, items.size() - first);
     std::vector<clipon::ItemStatus> status;
@@ -20,7 +20,7 @@ Embedded in_portions(const clipon::Model& model, const Settings& settings, const
     options.status = &status;
     options.tokenize.truncate = settings.truncate;
     options.decode.apply_exif_orientation = settings.exif;
-    options.progress = [&](std::size_t done, std::size_t) { progress.show(first + done); };
+    options.progress = [&](std::size_t done, std::size_t) { progress.show(first + done, items.size()); };
     const std::span<const std::string> portion(items.data() + first, n);
     all.rows.middleRows(static_cast<Eigen::Index>(first), static_cast<Eigen::Index>(n)) = embed(portion, options);
     all.status.insert(all.status.end(), status.begin(), status.end());

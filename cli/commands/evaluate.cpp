@@ -1,6 +1,5 @@
 // clipon evaluate: how often a model is right about labelled pictures, and about which it is wrong.
 #include <algorithm>
-#include <cstdio>
 #include <iostream>
 #include <span>
 

@@ -94,7 +94,7 @@ std::vector<IndexRow> update(IndexWriter& writer, const std::vector<IndexRow>& f
 std::size_t embed_files(const clipon::Model& model, const Settings& settings, const std::vector<IndexRow>& missing,
                         clipon::DataType type, IndexWriter& writer) {
   std::size_t failed = 0;
-  Progress progress("pictures", missing.size());
+  Progress progress("pictures");
   for (std::size_t first = 0; first < missing.size(); first += settings.batch) {
     const auto begin = missing.begin() + static_cast<std::ptrdiff_t>(first);
     const auto count = static_cast<std::ptrdiff_t>(std::min(settings.batch, missing.size() - first));
@@ -106,7 +106,7 @@ std::size_t embed_files(const clipon::Model& model, const Settings& settings, co
     clipon::BatchOptions options;
     options.status = &status;
     options.decode.apply_exif_orientation = settings.exif;
-    options.progress = [&](std::size_t done, std::size_t) { progress.show(first + done); };
+    options.progress = [&](std::size_t done, std::size_t) { progress.show(first + done, missing.size()); };
     clipon::StoredVectors vectors(type, model.embed_dim());
     vectors.append(model.embed_image_files(paths, options));
     for (std::size_t i = 0; i < portion.size(); ++i) {

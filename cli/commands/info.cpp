@@ -26,8 +26,6 @@ std::vector<std::string> names(const std::vector<clipon::Isa>& isas) {
 nlohmann::ordered_json describe(const clipon::Model& model, const Settings& settings) {
   const auto& info = model.info();
   const auto cpu = clipon::cpu_report();
-  char fingerprint[16];
-  std::snprintf(fingerprint, sizeof fingerprint, "%08x", info.fingerprint);
   return {{"model",
            {{"path", settings.model.empty() ? "(embedded)" : settings.model},
             {"name", info.name},
@@ -39,7 +37,7 @@ nlohmann::ordered_json describe(const clipon::Model& model, const Settings& sett
             {"parameters", info.parameters},
             {"stored_type", info.stored_type},
             {"file_bytes", info.file_bytes},
-            {"fingerprint", fingerprint},
+            {"fingerprint", clipon::hexadecimal(info.fingerprint)},
             {"format", info.strict ? "clipon" : "clip.cpp"},
             {"assumptions", info.assumptions},
             {"embed_dim", model.embed_dim()},

@@ -76,7 +76,7 @@ ExitCode run_search(const SearchOptions& options, const Settings& settings) {
   if (settings.json) {
     print_json(model, index, joined(options.query), found);
   } else if (options.html.empty()) {
-    for (const Found& f : found) std::printf("%7.4f  %s\n", static_cast<double>(f.cosine), f.path.c_str());
+    for (const Found& f : found) std::printf("%7.4f  %s\n", static_cast<double>(f.cosine), printable(f.path).c_str());
   }
   return ExitCode::success;
 }

@@ -160,7 +160,9 @@ clipon::Image read_item(const Item& item, const clipon::DecodeOptions& options) 
   }
   if (item.offset == 0) return clipon::Image::read(item.file, options);
   if (item.size > options.max_file_bytes) {
-    throw clipon::Error(clipon::ErrorCode::limit_exceeded, item.name + ": picture: too many bytes");
+    throw clipon::Error(clipon::ErrorCode::image_too_large, item.name + ": picture: expected at most " +
+                                                                std::to_string(options.max_file_bytes) +
+                                                                " bytes, found " + std::to_string(item.size));
   }
   const clipon::format::RegularFile file(item.file, "archive");
   if (::lseek(file.descriptor(), static_cast<off_t>(item.offset), SEEK_SET) < 0) file.fail("can't be read");

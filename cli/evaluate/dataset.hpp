@@ -38,7 +38,7 @@ Dataset open_dataset(const DatasetOptions& options);
 /// Each picture's label, as a number.
 std::vector<std::size_t> labels_of(std::span<const Item> items);
 
-/// Throws clipon::Error as Image::read does.
+/// Throws clipon::Error as Image::read does, and image_unsupported where the shard has no picture of this name.
 clipon::Image read_item(const Item& item, const clipon::DecodeOptions& options);
 
 }  // namespace cli

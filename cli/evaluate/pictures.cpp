@@ -47,7 +47,7 @@ EmbeddedItems embed_items(const clipon::Model& model, const Settings& settings, 
                           const std::function<void(std::size_t, const std::vector<Pixels>&)>& see) {
   EmbeddedItems all;
   all.rows.resize(static_cast<Eigen::Index>(items.size()), model.embed_dim());
-  Progress progress("pictures", items.size());
+  Progress progress("pictures");
   for (std::size_t first = 0; first < items.size(); first += settings.batch) {
     const auto portion = items.subspan(first, std::min(settings.batch, items.size() - first));
     std::vector<clipon::ItemStatus> status;
@@ -58,7 +58,7 @@ EmbeddedItems embed_items(const clipon::Model& model, const Settings& settings, 
     all.seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     all.status.insert(all.status.end(), status.begin(), status.end());
     if (see) see(first, pictures);
-    progress.show(first + portion.size());
+    progress.show(first + portion.size(), items.size());
   }
   return all;
 }

@@ -5,6 +5,7 @@
 
 #include "evaluate/csv.hpp"
 #include "evaluate/evaluation.hpp"
+#include "outputs.hpp"
 
 namespace cli {
 
@@ -23,8 +24,8 @@ ordered_json accuracy_json(const Accuracy& a) {
 }
 
 void print_accuracy(const std::string& name, const Accuracy& a) {
-  std::printf("  %-40s %6zu pictures  top-1 %6.2f %%  top-5 %6.2f %%", name.c_str(), a.pictures, percent(a.share1()),
-              percent(a.share5()));
+  std::printf("  %-40s %6zu pictures  top-1 %6.2f %%  top-5 %6.2f %%", printable(name).c_str(), a.pictures,
+              percent(a.share1()), percent(a.share5()));
 }
 
 }  // namespace
@@ -44,22 +45,23 @@ std::vector<std::pair<std::size_t, double>> label_rates(const Evaluation& e, std
 
 void print_table(const clipon::Model& model, const Evaluation& e) {
   const Metrics& m = e.metrics;
-  std::printf("%s: %zu pictures, %zu labels, %zu template%s; %s, %s on %s\n", e.source.c_str(), m.all.pictures,
-              e.data.labels.size(), e.templates.size(), e.templates.size() == 1 ? "" : "s", model.info().name.c_str(),
-              to_string(model.precision()), to_string(model.isa()));
+  std::printf("%s: %zu pictures, %zu labels, %zu template%s; %s, %s on %s\n", printable(e.source).c_str(),
+              m.all.pictures, e.data.labels.size(), e.templates.size(), e.templates.size() == 1 ? "" : "s",
+              printable(model.info().name).c_str(), to_string(model.precision()), to_string(model.isa()));
   std::printf("top-1 %.2f %%, top-5 %.2f %%, mean per class %.2f %%, calibration error %.3f; %.1f pictures/s\n",
               percent(m.all.share1()), percent(m.all.share5()), percent(m.mean_per_class), m.calibration_error,
               e.pictures_per_second());
   const auto confused = most_confused(m, 5);
   if (!confused.empty()) std::printf("most confused\n");
   for (const Confusion& c : confused) {
-    std::printf("  %4zu  %s -> %s\n", c.pictures, e.data.labels[c.label].c_str(), e.data.labels[c.predicted].c_str());
+    std::printf("  %4zu  %s -> %s\n", c.pictures, printable(e.data.labels[c.label]).c_str(),
+                printable(e.data.labels[c.predicted]).c_str());
   }
   if (e.data.groups.size() > 1) std::printf("groups, and the labels that they get most\n");
   for (std::size_t g = 0; g < e.data.groups.size() && e.data.groups.size() > 1; ++g) {
     print_accuracy(e.data.groups[g], m.groups[g]);
     for (const auto& [label, rate] : label_rates(e, g, 3)) {
-      std::printf("  %s %.1f %%", e.data.labels[label].c_str(), percent(rate));
+      std::printf("  %s %.1f %%", printable(e.data.labels[label]).c_str(), percent(rate));
     }
     std::printf("\n");
   }

@@ -69,7 +69,7 @@ std::string pax_path(std::string_view records) {
 std::vector<TarEntry> list_tar(const std::string& path) {
   const clipon::format::MappedFile file(path, true, "archive");
   const std::string_view bytes(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
-  const auto fail = [&](const char* why) {
+  const auto fail = [&] [[noreturn]] (const char* why) {
     throw clipon::Error(clipon::ErrorCode::bad_value, path + ": archive: " + why);
   };
   std::vector<TarEntry> entries;
@@ -94,9 +94,9 @@ std::vector<TarEntry> list_tar(const std::string& path) {
       long_name.clear();
     }
     at += (*size + kBlock - 1) / kBlock * kBlock;
-    if (at > bytes.size()) break;  // the padding of the last entry is missing
+    if (at > bytes.size()) break;
   }
-  return entries;
+  fail("it ends without the block of zeros that ends an archive");
 }
 
 }  // namespace cli

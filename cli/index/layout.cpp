@@ -1,7 +1,6 @@
 #include "index/layout.hpp"
 
 #include <clipon/core/utf8.hpp>
-#include <cstdio>
 #include <nlohmann/json.hpp>
 #include <vector>
 
@@ -17,7 +16,7 @@ using nlohmann::ordered_json;
 constexpr int kVersion = 1;
 constexpr std::uint64_t kMaxHeadBytes = 1 << 20;
 
-[[noreturn]] void reject(const std::string& path, const char* expected) {
+[[noreturn]] void reject(const std::string& path, const std::string& expected) {
   throw clipon::Error(clipon::ErrorCode::bad_value, path + ": index: expected " + expected);
 }
 
@@ -26,7 +25,9 @@ T value(const ordered_json& json, const char* key, const std::string& path) {
   try {
     return json.at(key).get<T>();
   } catch (const nlohmann::json::exception&) {
-    reject(path, key);
+    const std::string found =
+        json.contains(key) ? json.at(key).dump(-1, ' ', false, ordered_json::error_handler_t::replace) : "none";
+    reject(path, key + (" of the kind that clipon index writes, found " + found));
   }
 }
 
@@ -42,9 +43,8 @@ bool is_utf8(std::string_view text) {
 }  // namespace
 
 IndexHead head_of(const clipon::Model& model, clipon::DataType type) {
-  char fingerprint[16];
-  std::snprintf(fingerprint, sizeof fingerprint, "%08x", model.info().fingerprint);
-  return {model.info().name, fingerprint, to_string(model.precision()), type, model.embed_dim()};
+  return {model.info().name, clipon::hexadecimal(model.info().fingerprint), to_string(model.precision()), type,
+          model.embed_dim()};
 }
 
 IndexHead read_head(const std::string& path) {

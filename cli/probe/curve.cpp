@@ -103,14 +103,14 @@ ExitCode run_probe_curve(const ProbeCurveOptions& options, const Settings& setti
   const double zero_shot_accuracy = right / static_cast<double>(test.classes.size());
 
   std::vector<Run> runs;
-  Progress progress("runs", options.shots.size() * options.repeats);
+  Progress progress("runs");
   for (const std::size_t shots : options.shots) {
     for (std::size_t seed = 0; seed < options.repeats; ++seed) {
       const auto chosen = clipon::choose_shots(pool.classes, data.labels.size(), shots, seed);
       runs.push_back(measure(zero_shot, options, pool.part(chosen), test));
       runs.back().shots = shots;
       runs.back().seed = seed;
-      progress.show(runs.size());
+      progress.show(runs.size(), options.shots.size() * options.repeats);
     }
   }
   progress.hide();

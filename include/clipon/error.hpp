@@ -4,6 +4,7 @@
 // std::bad_alloc leaves the library.  The message names the thing, what was expected and what was found, on one line.
 #pragma once
 
+#include <cstdio>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -113,6 +114,20 @@ inline std::string one_line(std::string_view message) {
     }
   }
   return line;
+}
+
+/// A number for a message, of six significant digits: std::to_string has six decimals, and 0.000000 for a small one.
+inline std::string shown(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%g", value);
+  return text;
+}
+
+/// A fingerprint or checksum: eight digits, more only where the number has them.
+inline std::string hexadecimal(std::uint64_t value) {
+  char text[20];
+  std::snprintf(text, sizeof text, "%08llx", static_cast<unsigned long long>(value));
+  return text;
 }
 
 class Error : public std::runtime_error {

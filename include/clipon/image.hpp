@@ -1,7 +1,6 @@
 // Image: a picture in memory.  PUBLIC, layer 4.
 #pragma once
 
-#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -21,7 +20,8 @@ class Image {
  public:
   /// Reads and decodes a JPEG, PNG or BMP file; JPEG to the bytes that Pillow gives where clipon was built with
   /// libjpeg-turbo (CLIPON_WITH_TURBOJPEG, which CMake and meson define where they find it), else by stb_image.  Throws
-  /// Error io, image_unsupported, image_corrupt or image_too_large; the message begins with the path.
+  /// Error io, truncated (it became shorter meanwhile), image_unsupported, image_corrupt or image_too_large; the
+  /// message begins with the path.
   static Image read(const std::string& path, const DecodeOptions& options = {}) {
     const std::vector<std::byte> bytes =
         format::read_file(path, options.max_file_bytes, "picture", ErrorCode::image_too_large);

@@ -70,17 +70,13 @@ inline void fill_nan(float* row, index_t n) {
 
 CLIPON_BODY Model Model::load_from_memory(std::span<const std::byte> bytes, const LoadOptions& options) {
   const FloatingPointScope scope;
-  if (options.threads < 0 || options.threads > kMaxThreads) {
-    throw Error(ErrorCode::invalid_argument,
-                "threads: expected 0 to " + std::to_string(kMaxThreads) + ", found " + std::to_string(options.threads));
-  }
+  const int threads = kernels::thread_count(options.threads);
   AlignedBuffer<std::byte> aligned;  // tensors are read in place, as the numbers that they hold
   if (!bytes.empty() && reinterpret_cast<std::uintptr_t>(bytes.data()) % format::kTensorAlignment != 0) {
     aligned = AlignedBuffer<std::byte>(bytes.size());
     std::memcpy(aligned.data(), bytes.data(), bytes.size());
     bytes = {aligned.data(), aligned.size()};
   }
-  const int threads = options.threads > 0 ? options.threads : parallel::available_threads();
   const auto& table = kernels::select_table(options.isa, options.precision != Precision::f32);
   const kernels::Context context{&table, {threads}, options.profile};
   const format::Gguf file(bytes, options);

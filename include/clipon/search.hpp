@@ -11,7 +11,6 @@
 #include <cstring>
 #include <numeric>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "clipon/kernels/gemm.hpp"
@@ -72,10 +71,12 @@ class StoredVectors {
   void append_row(const float* row) {
     const std::size_t element = size_of(type_);
     const auto width = static_cast<std::size_t>(width_);
+    // bytes_ says how many rows there are, so it grows last: memory may run out
+    if (type_ == DataType::i8) scale_.resize(bytes_.size() / width + 1);
     bytes_.resize(bytes_.size() + width * element);
     std::byte* out = bytes_.data() + bytes_.size() - width * element;
     if (type_ == DataType::f32) std::memcpy(out, row, width * element);
-    if (type_ == DataType::i8) scale_.push_back(write_int8(row, out));
+    if (type_ == DataType::i8) scale_.back() = write_int8(row, out);
     for (std::size_t i = 0; i < width && type_ == DataType::f16; ++i) {
       const std::uint16_t half = float_to_f16(row[i]);
       std::memcpy(out + i * element, &half, element);
@@ -114,15 +115,14 @@ inline kernels::StoredMatrix checked_matrix(const VectorsView& v) {
 }
 
 inline kernels::Context search_context(const SearchOptions& options) {
-  const int threads = options.threads > 0 ? options.threads : parallel::available_threads();
-  return {&kernels::select_table(options.isa, false), {threads}};
+  return {&kernels::select_table(options.isa, false), {kernels::thread_count(options.threads)}};
 }
 
 }  // namespace detail
 
 /// The rows of greatest product with the query, best first; of equal ones the lower row.  Fewer than options.top where
 /// there are fewer (a row with a NaN is none).  The same whatever the number of threads.
-/// Throws Error invalid_argument for a query of another width.
+/// Throws Error invalid_argument for a query of another width and for threads outside 0..kMaxThreads.
 inline std::vector<Match> search(const VectorsView& vectors, const Vector& query, const SearchOptions& options = {}) {
   const kernels::StoredMatrix matrix = detail::checked_matrix(vectors);
   if (query.size() != vectors.width) {
@@ -144,7 +144,7 @@ inline std::vector<Match> search(const VectorsView& vectors, const Vector& query
     auto& best = found[static_cast<std::size_t>(p)];
     best.resize(static_cast<std::size_t>(job.k));
     job.heap = best.data();
-    if (job.k > 0) best.resize(static_cast<std::size_t>(context.kernels->dot_topk(job, 0)));
+    if (job.k > 0) best.resize(static_cast<std::size_t>(context.kernels->dot_topk(job)));
   });
   std::vector<kernels::Candidate> all;
   for (const auto& piece : found) all.insert(all.end(), piece.begin(), piece.end());

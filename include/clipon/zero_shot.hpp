@@ -6,7 +6,6 @@
 // zero_shot/calibration.hpp  RejectRule, RuleReport, auroc
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <initializer_list>
 #include <memory>
@@ -28,15 +27,15 @@ class Classifier {
   static constexpr std::size_t kUnknown = static_cast<std::size_t>(-1);
 
   /// Each label's prototype: its texts' unit vectors averaged, and that to unit length again.
-  /// Throws Error invalid_argument: no labels, an empty label, no templates, a template without {}.
+  /// Throws Error invalid_argument: no labels, an empty label, no templates, a template without {}, a
+  /// threshold or temperature that is not finite.
   Classifier(const Model& model, std::vector<Label> labels, ClassifyOptions options = {})
       : model_(model), options_(std::move(options)) {
     if (options_.multi_label && options_.background.empty()) options_.background = default_background();
     check_options();
     if (labels.empty()) fail("labels: expected at least one, found none");
-    prototypes_ = embed(labels, options_.background);
-    labels_ = std::move(labels);
-    update();
+    Matrix prototypes = embed(labels, options_.background);
+    set_prototypes(std::move(labels), std::move(prototypes));
   }
   Classifier(const Model& model, const std::vector<std::string>& labels, ClassifyOptions options = {})
       : Classifier(model, to_labels(labels), std::move(options)) {}
@@ -77,7 +76,11 @@ class Classifier {
   /// Those that follow move up.  Throws Error invalid_argument for a name that is not there, and if none would be left.
   void remove_labels(const std::vector<std::string>& names);
 
-  void set_reject(const RejectRules& rules) { options_.reject = rules; }
+  /// Throws Error invalid_argument for a threshold that is not finite.
+  void set_reject(const RejectRules& rules) {
+    check_rules(rules);
+    options_.reject = rules;
+  }
 
   /// Finds for each rule the lowest threshold at which the accepted answers are right with the wanted precision, and
   /// keeps that of the rule that accepts most (the others off).  truth [n]: each picture's label, or kUnknown; some
@@ -103,8 +106,9 @@ class Classifier {
     options.templates = std::move(templates);
     return options;
   }
+  static void check_rules(const RejectRules& rules);
   void check_options() const;
-  void update();  // names_ and packed_ from labels_ and prototypes_
+  void set_prototypes(std::vector<Label> labels, Matrix prototypes);  // all or nothing
   [[nodiscard]] Matrix embed(const std::vector<Label>& labels, const std::vector<std::string>& background) const;
   [[nodiscard]] bool accepts(const Ranking& ranking, std::size_t row) const;
 

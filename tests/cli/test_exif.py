@@ -95,10 +95,10 @@ def test_long_texts_are_cut_by_every_command_that_is_told_to(clipon: Command) ->
     (clipon.work / "data" / LONG[:200] / "b.png").symlink_to(house)
     assert clipon("index", house, "--index", clipon.work / "index").returncode == 0
     for line, code in (
-        (("classify", house, "--labels", LONG), 1),
-        (("evaluate", table), 1),
-        (("search", LONG, "--index", clipon.work / "index"), 1),
-        (("probe", "curve", clipon.work / "data", "--shots", 1, "--repeats", 1), 1),
+        (("classify", house, "--labels", LONG), 2),
+        (("evaluate", table), 2),
+        (("search", LONG, "--index", clipon.work / "index"), 2),
+        (("probe", "curve", clipon.work / "data", "--shots", 1, "--repeats", 1), 2),
         (("similarity", "--images", house, "--texts", texts), 3),
         (("tokenize", LONG), 3),
         (("tokenize", "--texts", texts), 3),

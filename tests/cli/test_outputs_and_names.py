@@ -116,18 +116,44 @@ def test_the_bar_is_gone_before_anything_is_printed(clipon: Command) -> None:
         for i in range(3):
             shutil.copy(SAMPLES / sample, folder / f"{i}.png")
     (clipon.work / "data/house/1.png").write_text("no picture")
-    data, out = clipon.work / "data", clipon.work / "out"
+    data, out, synonyms = clipon.work / "data", clipon.work / "out", clipon.work / "labels.txt"
+    synonyms.write_text("house\thome\tbuilding\npizza\tfood\n")
     for line, last in (
         (("index", data, "--index", out), "6 rows; 6 new"),
         (("embed", "--images", data, "-o", clipon.work / "e.npy"), "6 x "),
         (("evaluate", data), "house"),
         (("classify", data, "--labels", "house,pizza", "--templates", "ensemble"), "house"),
+        (("classify", data, "--labels", "house,pizza", "--multi-label"), "house"),
+        (("classify", data, "--labels-file", synonyms, "--background", "a thing"), "house"),
         (("probe", "curve", data, "--shots", "1", "--repeats", "2", "--holdout", "0.5"), "shots"),
     ):
         shown = on_a_terminal(clipon, "--batch", 2, *line)
         assert not [text for text in shown if "[#" in text], shown
         assert [text for text in shown if last in text], shown
         assert [text for text in shown if text.startswith("clipon: ") and "1.png" in text], shown
+
+
+def test_names_cannot_drive_a_terminal(clipon: Command) -> None:
+    labels = clipon.work / "labels.txt"
+    labels.write_text("ho\x1b[31muse\npizza\n")
+    picture = clipon.work / "a\x1b]0;b.png"
+    shutil.copy(SAMPLES / "house.png", picture)
+    line = ("classify", SAMPLES / "house.png", picture, "--labels-file", labels)
+    shown = on_a_terminal(clipon, *line)
+    assert not [text for text in shown if "\x1b" in text], shown
+    assert [text for text in shown if "a\\x1b]0;b.png" in text and "ho\\x1b[31muse" in text], shown
+    assert f"{picture}  " in clipon(*line).stdout  # a pipe gets names as they are
+
+
+def test_a_folder_that_cannot_be_walked_to_its_end_is_told(clipon: Command) -> None:
+    deep = clipon.work / "data" / "/".join("d" * 40)
+    deep.mkdir(parents=True)
+    shutil.copy(SAMPLES / "house.png", clipon.work / "data")
+    line = [str(part) for part in (clipon.program, "classify", clipon.work / "data", "--labels", "a,b")]
+    few = 'ulimit -n 20; exec "$@"'  # each folder of the walk takes a descriptor
+    done = subprocess.run(["sh", "-c", few, "sh", *line], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout) == (1, "")
+    one_line(done.stderr, f"{clipon.work / 'data'}: can't be walked: Too many open files")
 
 
 def test_hidden_files_and_folders_are_left_out_unless_named(clipon: Command) -> None:

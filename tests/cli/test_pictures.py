@@ -8,6 +8,7 @@ import pytest
 from conftest import GOLDEN, Command
 
 EXPECTED = np.load(GOLDEN / "pictures.npz")
+NAMELESS_SAMPLING = ("yuv_3_to_1.jpg", "yuv_uneven.jpg")  # stb_image decodes them where TurboJPEG 2 does not
 
 
 @pytest.mark.parametrize("name", sorted(EXPECTED.files))
@@ -21,7 +22,7 @@ def test_picture(name: str, clipon32: Command) -> None:
     found = np.load(clipon32.work / "out.npy")
     assert found.shape == EXPECTED[name].shape
     difference = np.abs(found.astype(int) - EXPECTED[name].astype(int))
-    if name.endswith(".jpg") and not clipon32.has_turbojpeg:
+    if name.endswith(".jpg") and (name in NAMELESS_SAMPLING or not clipon32.has_turbojpeg):
         assert difference.mean() <= 2.0  # stb_image's own inverse transform and chroma interpolation
     else:
         assert difference.max() == 0, (

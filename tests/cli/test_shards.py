@@ -190,10 +190,13 @@ def test_forms_of_archives(clipon: Command, form: str) -> None:
     name, prefix = (b"k.txt", LONG[:-2]) if key == LONG else (key + b".txt", b"")
     content = head(len(PIZZA)) + padded(PIZZA) + header(name, 5, prefix=prefix) + b"pizza"
     path = clipon.work / "0.tar"
-    for end in (b"", b"\0" * 507, b"\0" * (507 + 1024), b"\0" * (507 + 1024) + b"what follows the end"):
+    for end in (b"\0" * (507 + 512), b"\0" * (507 + 1024), b"\0" * (507 + 1024) + b"what follows the end"):
         path.write_bytes(content + end)
         assert labels_of(clipon, path) == [(key.decode(), "pizza", "")]
-    for broken in (content[:-1], content[:148] + b"7" + content[149:]):
+    ended = content + b"\0" * (507 + 1024)
+    # cut within the last entry, after it, between two, within a header; a wrong sum; no archive
+    cuts = (content[:-1], content, content + b"\0" * 507, content[:-517], content[:-200], b"")
+    for broken in (*cuts, ended[:148] + b"7" + ended[149:]):
         path.write_bytes(broken)
         done = clipon("evaluate", path)
         assert done.returncode == 1, done.stderr

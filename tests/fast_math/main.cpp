@@ -45,6 +45,12 @@ int main() {
   std::vector<float> pixels(static_cast<std::size_t>(3 * model.image_size() * model.image_size()), 0.5f);
   pixels[7] = std::numeric_limits<float>::quiet_NaN();
   refused("a pixel", clipon::ErrorCode::not_finite, [&] { (void)model.embed_pixels(pixels, 1); });
+  const float rows[] = {1.0f, std::numeric_limits<float>::quiet_NaN(), 2.0f, std::numeric_limits<float>::quiet_NaN()};
+  const auto found = clipon::search({rows, clipon::DataType::f32, 4, 1}, clipon::Vector::Ones(1));
+  if (found.size() != 2 || found[0].row != 2 || found[1].row != 0) {
+    std::printf("search: expected the two rows that are numbers, found %zu\n", found.size());
+    ++failed;
+  }
   std::printf("%d failed\n", failed);
   return failed == 0 ? 0 : 1;
 }

@@ -39,7 +39,7 @@ TEST_CASE("a written file has its keys and tensors, of sizes that need padding a
     CHECK(file.get<double>("f64") == 0.1);
     CHECK(file.get<bool>("yes"));
     CHECK_FALSE(file.get<bool>("no"));
-    CHECK(file.metadata().strings("words") == std::vector<std::string_view>{"a", "", "b c"});
+    CHECK(file.metadata().strings("words") == std::vector<std::string>{"a", "", "b c"});
     CHECK(file.metadata().numbers("counts") == std::vector<std::uint64_t>{7, 4'000'000'000u});
     format::Weights weights(file, {});
     CHECK(weights.get_vector("first", {1, 3}) == three);

@@ -46,6 +46,46 @@ def write_png_16(path: Path, values: np.ndarray, colour_type: int) -> None:
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + body)
 
 
+def write_jpeg_of_blocks(path: Path, values: np.ndarray, factors: list[tuple[int, int]]) -> None:
+    """Pillow samples colours in three ways only. Each block of 8 x 8 samples is its mean."""
+    height, width, _ = values.shape
+    across, down = (8 * max(factor[i] for factor in factors) for i in (0, 1))
+    columns, rows = -(-width // across), -(-height // down)
+    whole = np.pad(values, ((0, rows * down - height), (0, columns * across - width), (0, 0)), "edge")
+    samples = np.asarray(Image.fromarray(whole).convert("YCbCr")).astype(int)
+    bits, last = "", [0, 0, 0]
+    for row, column in np.ndindex(rows, columns):
+        unit = samples[row * down :, column * across :][:down, :across]
+        for c, (h, v) in enumerate(factors):
+            blocks = unit[:, :, c].reshape(v, down // v, h, across // h).mean((1, 3)).astype(int) - 128
+            for value in blocks.flat:
+                change, last[c] = int(value) - last[c], int(value)
+                size = abs(change).bit_length()
+                code = f"{change if change > 0 else change + 2**size - 1:0{size}b}" if size else ""
+                bits += f"{size:04b}{code}0"  # the size by four bits, the change, the end of the block by one
+    bits += "1" * (-len(bits) % 8)
+    scan = int(bits, 2).to_bytes(len(bits) // 8).replace(b"\xff", b"\xff\0")
+
+    def segment(marker: int, content: bytes) -> bytes:
+        return struct.pack(">BBH", 0xFF, marker, len(content) + 2) + content
+
+    frame = struct.pack(">BHHB", 8, height, width, 3)
+    for c, (h, v) in enumerate(factors):
+        frame += bytes((c + 1, h << 4 | v, 0))
+    sizes = b"\0" + bytes((0, 0, 0, 12)) + bytes(12) + bytes(range(12))  # table 0 of sizes: 12 codes of four bits
+    ends = b"\x10" + bytes((1,)) + bytes(15) + b"\0"  # table 0 of coefficients: the end, one bit
+    path.write_bytes(
+        b"\xff\xd8"
+        + segment(0xDB, b"\0" + bytes((8,)) * 64)  # a coefficient is a block's mean less 128
+        + segment(0xC0, frame)
+        + segment(0xC4, sizes)
+        + segment(0xC4, ends)
+        + segment(0xDA, bytes((3, 1, 0, 2, 0, 3, 0, 0, 63, 0)))
+        + scan
+        + b"\xff\xd9"
+    )
+
+
 def preprocess(picture: Image.Image) -> np.ndarray:
     width, height = picture.size
     short, long = min(width, height), max(width, height)
@@ -91,6 +131,8 @@ def main() -> None:
     images["rgb.png"].save(folder / "rgb_trns.png", transparency=(1, 2, 3))
     images["rgb.png"].save(folder / "interlaced_progressive.jpg", progressive=True, quality=60, subsampling=2)
     images["rgb.png"].save(folder / "yuv444.jpg", quality=95, subsampling=0)
+    write_jpeg_of_blocks(folder / "yuv_3_to_1.jpg", rgb, [(3, 1), (1, 1), (1, 1)])
+    write_jpeg_of_blocks(folder / "yuv_uneven.jpg", rgb, [(2, 2), (2, 1), (1, 1)])
     write_png_16(folder / "rgb_16.png", scene(33, 45, 3, 8).astype(np.uint16) * 256 + 77, 2)
     write_png_16(folder / "rgba_16.png", scene(45, 33, 4, 9).astype(np.uint16) * 256 + 99, 6)
     expected = {}

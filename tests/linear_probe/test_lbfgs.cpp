@@ -58,6 +58,18 @@ TEST_CASE("a minimum near the start or far from it is found, and a start that is
   }
 }
 
+TEST_CASE("what has no value has not converged") {
+  const auto nothing = [](const std::vector<double>&, std::vector<double>& gradient) {
+    gradient[0] = std::nan("");
+    return std::nan("");
+  };
+  std::vector<double> x = {1.0};
+  const LbfgsResult found = minimise_lbfgs(nothing, x, {});
+  CHECK_FALSE(found.converged);
+  CHECK(found.iterations == 0);
+  CHECK(x[0] == 1.0);
+}
+
 TEST_CASE("what falls for ever has not converged") {
   const auto slope = [](const std::vector<double>& x, std::vector<double>& gradient) {
     gradient[0] = -1.0;

@@ -177,7 +177,7 @@ TEST_CASE("examples that make no sense are refused") {
     return support::code_of([&] { (void)LinearProbe::train(model, data.rows, data.classes, kProbeLabels, options); });
   };
   ProbeOptions options;
-  for (const double c : {0.0, -1.0, std::nan("")}) {
+  for (const double c : {0.0, -1.0, std::nan(""), 1e-310}) {
     options.c = c;
     CHECK(refused(options) == ErrorCode::invalid_argument);
   }

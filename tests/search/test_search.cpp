@@ -84,6 +84,13 @@ TEST_CASE("search: no rows, fewer rows than asked for, a row that failed, argume
   }
   CHECK(support::code_of([&] { (void)search({nullptr, DataType::f32, 5, 8}, query); }) == ErrorCode::invalid_argument);
   CHECK(support::code_of([] { StoredVectors(DataType::bf16, 8); }) == ErrorCode::invalid_argument);
+  for (const int threads : {-1, kMaxThreads + 1}) {
+    SearchOptions how;
+    how.threads = threads;
+    const VectorsView view{rows.data(), DataType::f32, 5, 8};
+    CHECK(support::code_of([&] { (void)search(view, query, how); }) == ErrorCode::invalid_argument);
+    CHECK(support::code_of([&] { (void)duplicate_groups(view, 0.5f, how); }) == ErrorCode::invalid_argument);
+  }
   StoredVectors store(DataType::f32, 8);
   store.append(rows);
   const auto usable = kernels::usable_isas();

@@ -142,6 +142,13 @@ TEST_CASE("large logits do not overflow; no pairs, and pairs of two widths, are 
   const Matrix wide = Matrix::Ones(2, 8);
   CHECK(support::code_of([&] { (void)contrastive_loss(model, narrow, wide, 1.0f); }) == ErrorCode::invalid_argument);
   CHECK(support::code_of([&] { (void)contrastive_loss(model, wide, narrow, 1.0f); }) == ErrorCode::invalid_argument);
+  const Matrix none(2, 0);
+  CHECK(support::code_of([&] { (void)contrastive_loss(model, none, none, 1.0f); }) == ErrorCode::invalid_argument);
+  CHECK(support::code_of([&] { (void)contrastive_gradients(model, none, none, 1.0f); }) == ErrorCode::invalid_argument);
+  CHECK(support::code_of([&] { (void)similarity(model, none, none); }) == ErrorCode::invalid_argument);
+  CHECK(support::code_of([&] { (void)logits(model, none, none); }) == ErrorCode::invalid_argument);
+  const std::size_t pairs[] = {0, 1};
+  CHECK(support::code_of([&] { (void)recall_at(model, none, none, pairs, pairs); }) == ErrorCode::invalid_argument);
 }
 
 TEST_CASE("cosines of rows that lie apart, and of none") {

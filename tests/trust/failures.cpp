@@ -1,6 +1,9 @@
 // Allocations and reads that fail, each in turn: std::bad_alloc or a typed error, nothing lost, the next call right.
 #include <sys/resource.h>
 
+#include <algorithm>
+#include <clipon/search.hpp>
+#include <cstring>
 #include <fstream>
 #include <optional>
 #include <utility>
@@ -126,6 +129,67 @@ void check_allocations(const Settings& settings, std::vector<Section>& table) {
   section.check("load: the probe is unchanged", probe.unchanged());
 }
 
+// A change that memory runs out in: what was there is there still, and the change can be made again.
+void check_changes(std::vector<Section>& table) {
+  Section& section = table.emplace_back("runtime: memory runs out in a change");
+  const Probe probe(tiny_model().bytes(), 1);
+  clipon::ClassifyOptions options;
+  options.background = {"the"};
+  const clipon::Classifier base(probe.model(), std::vector<std::string>{"cat", "dog"}, options);
+  const auto same = [](const clipon::Classifier& a, const clipon::Classifier& b) {
+    const auto x = a.rank(a.prototypes());
+    const auto y = b.rank(b.prototypes());
+    return a.labels() == b.labels() && x.index == y.index && x.probability == y.probability;
+  };
+  const std::pair<const char*, std::function<void(clipon::Classifier&)>> changes[] = {
+      {"add_labels", [](clipon::Classifier& c) { c.add_labels({"bird"}); }},
+      {"remove_labels", [](clipon::Classifier& c) { c.remove_labels({"cat"}); }}};
+  for (const auto& [what, change] : changes) {
+    clipon::Classifier changed = base;
+    change(changed);
+    for (std::uint64_t n = 1;; ++n) {
+      clipon::Classifier failed = base;
+      bool refused = false;
+      memory::fail_at(n);
+      try {
+        change(failed);
+      } catch (const std::bad_alloc&) {
+        refused = true;
+      }
+      const bool last = memory::allocations() < n;
+      memory::fail_at(0);
+      if (last) break;
+      const std::string name = std::string(what) + ": allocation " + std::to_string(n);
+      section.check(name, same(failed, refused ? base : changed));
+      if (refused) change(failed);
+      section.check(name + ": made again", same(failed, changed));
+    }
+  }
+  const clipon::Matrix rows = base.prototypes();
+  for (const auto type : {clipon::DataType::f32, clipon::DataType::i8}) {
+    clipon::StoredVectors whole(type, rows.cols());
+    whole.append(rows);
+    for (std::uint64_t n = 1;; ++n) {
+      clipon::StoredVectors failed(type, rows.cols());
+      memory::fail_at(n);
+      try {
+        failed.append(rows);
+      } catch (const std::bad_alloc&) {
+      }
+      const bool last = memory::allocations() < n;
+      memory::fail_at(0);
+      if (last) break;
+      failed.append(rows.bottomRows(rows.rows() - failed.view().rows));
+      const auto x = failed.view();
+      const auto y = whole.view();
+      const auto bytes = static_cast<std::size_t>(y.rows * y.width) * size_of(type);
+      section.check("append: allocation " + std::to_string(n),
+                    x.rows == y.rows && std::memcmp(x.data, y.data, bytes) == 0 &&
+                        (x.scale == nullptr || std::equal(x.scale, x.scale + x.rows, y.scale)));
+    }
+  }
+}
+
 void check_reads(const Settings& settings, std::vector<Section>& table) {
   Section& section = table.emplace_back("runtime: reads that fail");
   const Bytes bytes = tiny_model().bytes();
@@ -167,6 +231,7 @@ void check_reads(const Settings& settings, std::vector<Section>& table) {
 
 void check_failures(const Settings& settings, std::vector<Section>& table) {
   check_allocations(settings, table);
+  check_changes(table);
   check_reads(settings, table);
 }
 

@@ -130,6 +130,8 @@ TEST_CASE("a classifier's file whose parts do not fit is refused, by the file's 
     std::string text = "{}";
     bool more = false;
     std::vector<std::string> labels = {"cat", "dog"};
+    double threshold = -3.0;
+    bool multi_label = false;
   };
   const auto load = [&](const Parts& parts) {
     const Matrix rows = model.embed_texts({"cat", "dog"});
@@ -144,8 +146,9 @@ TEST_CASE("a classifier's file whose parts do not fit is refused, by the file's 
     writer.strings("clipon.background", std::vector<std::string>(2 - parts.labels.size(), "something"));
     writer.u32("clipon.top", 0);
     writer.f64("clipon.temperature", 1.0);
-    for (const char* key : {"clipon.min_cosine", "clipon.min_margin", "clipon.min_background"}) writer.f64(key, -3.0);
-    writer.boolean("clipon.multi_label", false);
+    for (const char* key : {"clipon.min_cosine", "clipon.min_margin", "clipon.min_background"})
+      writer.f64(key, parts.threshold);
+    writer.boolean("clipon.multi_label", parts.multi_label);
     writer.f64("clipon.multi_label_threshold", 0.5);
     writer.boolean("clipon.truncate", false);
     const std::span<const float> values(rows.data(), static_cast<std::size_t>(rows.size()));
@@ -169,7 +172,9 @@ TEST_CASE("a classifier's file whose parts do not fit is refused, by the file's 
   CHECK(refused({{"kitten"}, {2, 0}, "{}", false}) == ErrorCode::bad_value);
   CHECK(refused({{"kitten"}, {1, 1}, "{}", false}) == ErrorCode::bad_value);
   CHECK(refused({{"kitten", "puppy"}, {1, 0}, "{}", false}) == ErrorCode::bad_value);
-  CHECK(refused({{"kitten"}, {1, 0}, "no place", false}) == ErrorCode::invalid_argument);
+  CHECK(refused({{"kitten"}, {1, 0}, "no place", false}) == ErrorCode::bad_value);
   CHECK(refused({{"kitten"}, {1, 0}, "{}", true}) == ErrorCode::bad_value);
   CHECK(refused({{}, {}, "{}", false, {}}) == ErrorCode::bad_value);
+  CHECK(refused({.threshold = std::nan("")}) == ErrorCode::bad_value);
+  CHECK(refused({.multi_label = true}) == ErrorCode::bad_value);  // labels weighed against no text
 }

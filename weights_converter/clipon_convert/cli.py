@@ -86,6 +86,8 @@ def convert(options: argparse.Namespace) -> tuple[Checkpoint, str]:
         raise ConversionError(f"{options.out}: expected the folder {options.out.parent} to write to, found none")
     if options.verify and importlib.util.find_spec("torch") is None:  # before minutes of conversion
         raise ConversionError("--verify: expected the package torch, found none: pip install torch")
+    if options.sha256 and options.source.is_dir():
+        raise ConversionError(f"--sha256: expected a file to check, found the folder {options.source}")
     if options.source.exists() and not options.source.is_dir():
         regular_size(options.source)
         check_sha256(options.source, options.sha256)

@@ -97,6 +97,15 @@ def test_sha256(source: Path, bpe: Path, tmp_path: Path) -> None:
     assert "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af" in done.stderr
 
 
+def test_sha256_of_a_folder_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    done = convert(folder, tmp_path / "out.gguf", "--sha256", "0" * 64)
+    assert done.returncode == 1
+    assert f"--sha256: expected a file to check, found the folder {folder}" in done.stderr
+
+
 def test_sha256_covers_the_whole_file(tmp_path: Path) -> None:
     path = tmp_path / "a.pt"
     path.write_bytes(bytes(1 << 20) + b"more than the block that is read at once")

@@ -14,7 +14,7 @@ namespace clipon::inline CLIPON_ABI {
 
 constexpr std::size_t kAlignment = 64;  // one cache line, one AVX-512 register, one row of an AMX tile
 
-/// The next multiple, for sizes of memory; what comes from a file goes through checked::round_up.
+/// The next multiple, for sizes in memory; what comes from a file goes through checked::round_up.
 template <class Size>
 constexpr Size whole(Size bytes, std::size_t multiple) {
   const auto step = static_cast<Size>(multiple);

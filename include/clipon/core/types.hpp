@@ -1,6 +1,5 @@
 // Number formats of weights and activations, and their conversions one value at a time.  Layer 0.
-// Used by format/ (what a tensor holds), kernels/reference.hpp and the tests; the fast conversions of whole rows are in
-// kernels/micro/convert.hpp.
+// Used wherever a number's format matters; the fast conversions of whole rows are in kernels/micro/convert.hpp.
 #pragma once
 
 #include <bit>
@@ -44,6 +43,11 @@ inline bool is_finite(std::span<const float> values) {
   bool finite = true;
   for (const float value : values) finite &= (std::bit_cast<std::uint32_t>(value) & exponent) != exponent;
   return finite;
+}
+
+/// By its bits, for the same reason.
+constexpr bool is_nan(float value) {
+  return (std::bit_cast<std::uint32_t>(value) & 0x7fffffffu) > 0x7f800000u;
 }
 
 // Round to nearest even, as VCVTNEPS2BF16 and PyTorch do; NaN stays a (quiet) NaN.

@@ -24,6 +24,9 @@ namespace clipon::inline CLIPON_ABI::format {
 /// How GGUF spells the types of tensor data that clipon reads.
 enum class TensorType : std::uint32_t { f32 = 0, f16 = 1, q8_0 = 8, i8 = 24, bf16 = 30 };
 
+constexpr std::size_t kQ8BlockValues = 32;
+constexpr std::size_t kQ8BlockBytes = 34;  // an f16 scale, then the values as signed bytes
+
 constexpr std::size_t kTensorAlignment = 8;  // the least of data within a file: enough for each of these types
 
 struct TensorInfo {
@@ -91,8 +94,8 @@ class Gguf {
   }
 
   void parse_tensors() {
-    if (tensor_count_ > cursor_.left() / 24)
-      fail(ErrorCode::truncated, "its tensor directory runs past its end");  // 24: the least entry
+    constexpr std::size_t least = 8 + 4 + 8 + 4 + 8;  // of an entry: no name, how many dimensions, one, type, offset
+    if (tensor_count_ > cursor_.left() / least) fail(ErrorCode::truncated, "its tensor directory runs past its end");
     tensors_.reserve(static_cast<std::size_t>(tensor_count_));
     for (std::uint64_t i = 0; i < tensor_count_; ++i) tensors_.push_back(read_tensor_info());
     const std::uint64_t alignment = has("general.alignment") ? get<std::uint64_t>("general.alignment") : 32;
@@ -123,8 +126,8 @@ class Gguf {
     for (std::uint32_t d = 0; d < dimensions; ++d) {
       const auto extent = cursor_.read<std::uint64_t>();
       if (extent < 1 || extent > (1ull << 31)) {
-        fail(ErrorCode::bad_shape,
-             "tensor '" + name + "': dimension " + std::to_string(d) + " is " + std::to_string(extent));
+        fail(ErrorCode::bad_shape, "tensor '" + name + "': dimension " + std::to_string(d) +
+                                       ": expected 1 to 2^31, found " + std::to_string(extent));
       }
       tensor.shape.insert(tensor.shape.begin(), static_cast<index_t>(extent));
     }
@@ -140,7 +143,7 @@ class Gguf {
     return tensor;
   }
 
-  // The bytes of a tensor by its shape and type; q8_0 has blocks of 32 values in 34 bytes along its last dimension.
+  // The bytes of a tensor by its shape and type; q8_0 has its blocks along its last dimension.
   static std::uint64_t data_size(const TensorInfo& tensor) {
     std::uint64_t elements = 1;
     for (const index_t extent : tensor.shape) {
@@ -149,14 +152,16 @@ class Gguf {
       elements = *product;
     }
     if (tensor.type == TensorType::q8_0) {
-      if (tensor.shape.back() % 32 != 0) {
-        fail(ErrorCode::bad_shape, "tensor '" + std::string(tensor.name) + "': q8_0 rows must be multiples of 32");
+      if (tensor.shape.back() % index_t{kQ8BlockValues} != 0) {
+        fail(ErrorCode::bad_shape, "tensor '" + std::string(tensor.name) + "': expected q8_0 rows of a multiple of " +
+                                       std::to_string(kQ8BlockValues) + ", found " +
+                                       std::to_string(tensor.shape.back()));
       }
-      elements = elements / 32;
+      elements = elements / kQ8BlockValues;
     }
     const std::uint64_t unit = tensor.type == TensorType::f32    ? 4
                                : tensor.type == TensorType::i8   ? 1
-                               : tensor.type == TensorType::q8_0 ? 34
+                               : tensor.type == TensorType::q8_0 ? kQ8BlockBytes
                                                                  : 2;
     const auto size = checked::multiply(elements, unit);
     if (!size) fail(ErrorCode::bad_shape, "tensor '" + std::string(tensor.name) + "': its size overflows");
@@ -180,8 +185,8 @@ class Gguf {
       const std::uint64_t size = data_size(tensor);
       const auto end = checked::add(tensor.offset, size);
       if (tensor.offset % alignment != 0) {
-        fail(ErrorCode::bad_offset,
-             "tensor '" + name + "': offset " + std::to_string(tensor.offset) + " is not aligned");
+        fail(ErrorCode::bad_offset, "tensor '" + name + "': expected an offset that is a multiple of " +
+                                        std::to_string(alignment) + ", found " + std::to_string(tensor.offset));
       }
       if (strict() ? tensor.offset != expected : tensor.offset < expected) {
         fail(ErrorCode::bad_offset, "tensor '" + name + "': expected offset " + std::to_string(expected) + ", found " +

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "clipon/core/aligned.hpp"
 #include "clipon/error.hpp"
 #include "clipon/format/crc32c.hpp"
 #include "clipon/format/write_file.hpp"
@@ -66,7 +67,7 @@ class GgufWriter {
     raw(type);
     raw(std::uint64_t{length});
   }
-  void pad() { body_.resize((body_.size() + 31) / 32 * 32); }
+  void pad() { body_.resize(whole(body_.size(), 32)); }
 
   [[nodiscard]] std::vector<std::byte> build() {
     std::vector<std::uint32_t> checksums;
@@ -86,7 +87,7 @@ class GgufWriter {
       for (std::size_t d = tensor.shape.size(); d-- > 0;) raw(tensor.shape[d]);  // the file's order is reversed
       raw(std::uint32_t{0});                                                     // f32
       raw(offset);
-      offset += (tensor.bytes.size() + 31) / 32 * 32;
+      offset += whole(tensor.bytes.size(), 32);
     }
     pad();
     for (const Tensor& tensor : tensors_) {

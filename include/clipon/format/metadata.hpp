@@ -76,7 +76,7 @@ class Metadata {
       throw Error(ErrorCode::missing_key, "metadata key '" + std::string(key) + "': expected it, found none");
     }
     const T* value = std::get_if<T>(&found->second);
-    if (value == nullptr) wrong_type(key);
+    if (value == nullptr) wrong_type(key, kKinds[Value(T{}).index()], kKinds[found->second.index()]);
     return *value;
   }
 
@@ -93,7 +93,7 @@ class Metadata {
         case ValueType::u64:
           return cursor.read<std::uint64_t>();
         default:
-          wrong_type(key);
+          wrong_type(key, "an array of unsigned numbers", "other elements");
       }
     });
   }
@@ -101,13 +101,13 @@ class Metadata {
     return elements<double>(key, [&](Cursor& cursor, ValueType type) -> double {
       if (type == ValueType::f32) return double{cursor.read<float>()};
       if (type == ValueType::f64) return cursor.read<double>();
-      wrong_type(key);
+      wrong_type(key, "an array of real numbers", "other elements");
     });
   }
-  [[nodiscard]] std::vector<std::string_view> strings(std::string_view key) const {
-    return elements<std::string_view>(key, [&](Cursor& cursor, ValueType type) {
-      if (type != ValueType::string) wrong_type(key);
-      return cursor.read_string();
+  [[nodiscard]] std::vector<std::string> strings(std::string_view key) const {
+    return elements<std::string>(key, [&](Cursor& cursor, ValueType type) {
+      if (type != ValueType::string) wrong_type(key, "an array of texts", "other elements");
+      return std::string(cursor.read_string());
     });
   }
   [[nodiscard]] std::size_t length(std::string_view key) const { return get<Array>(key).count; }
@@ -120,8 +120,13 @@ class Metadata {
                             [](const Entry& entry, std::string_view x) { return entry.first < x; });
   }
 
-  [[noreturn]] static void wrong_type(std::string_view key) {
-    throw Error(ErrorCode::bad_type, "metadata key '" + std::string(key) + "': it has another type than expected");
+  // in the order of Value's alternatives
+  static constexpr const char* kKinds[] = {
+      "true or false", "an unsigned number", "a signed number", "a real number", "a text", "an array"};
+
+  [[noreturn]] static void wrong_type(std::string_view key, const char* expected, const char* found) {
+    throw Error(ErrorCode::bad_type,
+                "metadata key '" + std::string(key) + "': expected " + expected + ", found " + found);
   }
 
   template <class T, class Read>

@@ -30,9 +30,6 @@ struct TensorView {
   index_t columns = 0;           // all others
 };
 
-constexpr std::size_t kQ8BlockValues = 32;
-constexpr std::size_t kQ8BlockBytes = 34;  // an f16 scale, then the values as signed bytes
-
 // An exponent of all ones means infinity or NaN.  Integer tests, which -ffast-math leaves alone.
 inline bool all_finite(const TensorInfo& tensor) {
   const auto scan = [&](auto exponent, std::size_t step) {

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "clipon/core/aligned.hpp"
 #include "clipon/core/types.hpp"
 #include "clipon/kernels/types.hpp"
 
@@ -44,7 +45,7 @@ class Coefficients {
     const double scale = static_cast<double>(axis.in) / static_cast<double>(axis.out);
     const double filter_scale = std::max(scale, 1.0);
     const double support = filter_support(interpolation) * filter_scale;
-    taps_ = (static_cast<index_t>(std::ceil(support)) * 2 + 1 + (grid - 1) + 3) / 4 * 4;
+    taps_ = whole(static_cast<index_t>(std::ceil(support)) * 2 + 1 + (grid - 1), 4);
     const auto size = static_cast<std::size_t>(axis.count * taps_);
     high_.resize(size);
     low_.resize(size);
@@ -72,7 +73,6 @@ class Coefficients {
   [[nodiscard]] index_t taps() const { return taps_; }
   [[nodiscard]] index_t first(index_t i) const { return first_[static_cast<std::size_t>(i)]; }
   [[nodiscard]] index_t used(index_t i) const { return used_[static_cast<std::size_t>(i)]; }
-  [[nodiscard]] const std::int32_t* firsts() const { return first_.data(); }
   [[nodiscard]] const std::int32_t* useds() const { return used_.data(); }
   [[nodiscard]] const std::int16_t* high(index_t i) const { return high_.data() + i * taps_; }
   [[nodiscard]] const std::int16_t* low(index_t i) const { return low_.data() + i * taps_; }

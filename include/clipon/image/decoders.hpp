@@ -12,10 +12,12 @@
 #include <cstring>
 #include <iterator>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 
+#include "clipon/core/aligned.hpp"
 #include "clipon/error.hpp"
 #include "clipon/image/decode.hpp"
 #include "clipon/image/jpeg.hpp"
@@ -164,6 +166,19 @@ inline Pixels decode_png(std::span<const std::byte> file, const DecodeOptions& o
   return decode_with_stb("PNG", file, layout, nearest, budget);
 }
 
+inline Pixels decode_jpeg_with_stb(std::span<const std::byte> file, const JpegHeader& header,
+                                   const DecodeOptions& options) {
+  if (header.components == 4) {
+    throw Error(
+        ErrorCode::image_unsupported,
+        "JPEG: CMYK needs a build with libjpeg-turbo (CLIPON_WITH_TURBOJPEG), and colours sampled in a usual way");
+  }
+  // decoded in whole units of up to 32 pixels a side, which is much for a picture one pixel wide
+  const std::uint64_t count = std::uint64_t{whole(header.width, 32)} * whole(header.height, 32);
+  const Layout layout = header.components == 1 ? Layout::gray : Layout::rgb;
+  return decode_with_stb("JPEG", file, layout, false, decoder_budget(count, file.size(), options));
+}
+
 inline Pixels decode_jpeg(std::span<const std::byte> file, const DecodeOptions& options) {
   const JpegHeader header = read_jpeg_header(file);
   check_limits("JPEG", header.width, header.height, options);
@@ -172,19 +187,13 @@ inline Pixels decode_jpeg(std::span<const std::byte> file, const DecodeOptions& 
                 "JPEG: expected 1, 3 or 4 components, found " + std::to_string(header.components));
   }
   check_jpeg_work(header, file.size(), options);
+  std::optional<Pixels> pixels;
 #if defined(CLIPON_WITH_TURBOJPEG)
-  Pixels pixels = decode_with_turbojpeg(file, header);
-#else
-  if (header.components == 4) {
-    throw Error(ErrorCode::image_unsupported, "JPEG: CMYK needs a build with libjpeg-turbo (CLIPON_WITH_TURBOJPEG)");
-  }
-  // decoded in whole units of up to 32 pixels a side, which is much for a picture one pixel wide
-  const std::uint64_t count = std::uint64_t{(header.width + 31) / 32 * 32} * ((header.height + 31) / 32 * 32);
-  Pixels pixels = decode_with_stb("JPEG", file, header.components == 1 ? Layout::gray : Layout::rgb, false,
-                                  decoder_budget(count, file.size(), options));
+  pixels = decode_with_turbojpeg(file, header);
 #endif
-  if (options.apply_exif_orientation) return upright(std::move(pixels), header.orientation);
-  return pixels;
+  if (!pixels) pixels = decode_jpeg_with_stb(file, header, options);
+  if (options.apply_exif_orientation) return upright(std::move(*pixels), header.orientation);
+  return std::move(*pixels);
 }
 
 /// Uncompressed bitmaps: 24 or 32 bits a pixel, or a palette.

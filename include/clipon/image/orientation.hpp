@@ -2,8 +2,6 @@
 // Exif 2.3, 4.6.4: the value says which edges of the scene row 0 and column 0 show.
 #pragma once
 
-#include <utility>
-
 #include "clipon/image/pixels.hpp"
 
 namespace clipon::inline CLIPON_ABI::image {

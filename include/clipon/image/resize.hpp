@@ -127,7 +127,7 @@ class SourceRows {
 
 /// Words from one pair of rows of so many bytes to the next: a whole number of cache lines.
 constexpr index_t pair_stride(index_t row_bytes) {
-  return (2 * row_bytes + kernels::ResizeRows::kPairTail + 31) / 32 * 32;
+  return whole(2 * row_bytes + kernels::ResizeRows::kPairTail, 32);
 }
 
 /// Four rows of n bytes as two pairs (kernels::ResizeRows).

@@ -28,7 +28,8 @@
 namespace clipon::inline CLIPON_ABI::detail::stb {
 
 /// What the decoder of this thread may still allocate.  stb_image's allocation hooks take no argument, so this is the
-/// one mutable variable of the library that is not a local; DecoderBudget scopes it to a call.
+/// library's one mutable variable that is no local (stb_image keeps its reason for failing in another, a thread's own
+/// too); DecoderBudget scopes it to a call.
 struct Allowance {
   std::uint64_t left = 0;
   bool exceeded = false;

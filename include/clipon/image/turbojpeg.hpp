@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <memory>
 #include <new>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -43,8 +44,14 @@ inline void check_turbojpeg(tjhandle decoder, int status) {
 
 constexpr std::uint32_t kLibjpegMaxSide = 65500;  // JPEG_MAX_DIMENSION of jmorecfg.h
 
-/// Throws Error image_corrupt, or image_unsupported above libjpeg's own limit.
-inline Pixels decode_with_turbojpeg(std::span<const std::byte> file, const JpegHeader& header) {
+// How colours are sampled, other than in the usual ways: libjpeg decodes it, TurboJPEG before 3.0 has no name for it.
+inline bool is_nameless_sampling(const std::string& message) {
+  return message.find("Could not determine subsampling type") != std::string::npos;
+}
+
+/// None where the installed TurboJPEG has no name for the picture's sampling.  Throws Error image_corrupt, or
+/// image_unsupported above libjpeg's own limit.
+inline std::optional<Pixels> decode_with_turbojpeg(std::span<const std::byte> file, const JpegHeader& header) {
   if (header.width > kLibjpegMaxSide || header.height > kLibjpegMaxSide) {
     throw Error(ErrorCode::image_unsupported,
                 "JPEG: libjpeg reads at most " + std::to_string(kLibjpegMaxSide) + " pixels a side");
@@ -58,8 +65,9 @@ inline Pixels decode_with_turbojpeg(std::span<const std::byte> file, const JpegH
   int height = 0;
   int subsampling = 0;
   int colours = 0;
-  check_turbojpeg(decoder.get(),
-                  tjDecompressHeader3(decoder.get(), bytes, size, &width, &height, &subsampling, &colours));
+  const int status = tjDecompressHeader3(decoder.get(), bytes, size, &width, &height, &subsampling, &colours);
+  if (status != 0 && is_nameless_sampling(tjGetErrorStr2(decoder.get()))) return std::nullopt;
+  check_turbojpeg(decoder.get(), status);
   if (static_cast<std::uint32_t>(width) != header.width || static_cast<std::uint32_t>(height) != header.height) {
     throw Error(ErrorCode::image_corrupt, "JPEG: it has two frames of different size");
   }

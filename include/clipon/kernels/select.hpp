@@ -9,6 +9,8 @@
 
 #include "clipon/error.hpp"
 #include "clipon/kernels/table.hpp"
+#include "clipon/options.hpp"
+#include "clipon/parallel/parallel_for.hpp"
 #include "clipon/simd/cpu.hpp"
 #if !defined(CLIPON_DISPATCH)
 #include "clipon/kernels/instantiate.hpp"
@@ -24,6 +26,16 @@ inline const KernelTable* built_table(Isa isa) {
   return isa == simd::compiled::isa ? &kernel_table<simd::compiled>() : nullptr;
 }
 #endif
+
+/// How many threads a caller gets who asks for so many, 0 being all that this process may use.  Throws Error
+/// invalid_argument.
+inline int thread_count(int asked) {
+  if (asked < 0 || asked > kMaxThreads) {
+    throw Error(ErrorCode::invalid_argument,
+                "threads: expected 0 to " + std::to_string(kMaxThreads) + ", found " + std::to_string(asked));
+  }
+  return asked > 0 ? asked : parallel::available_threads();
+}
 
 /// The instruction sets that this program holds and this CPU runs, lowest first.  Where AMX's `tiles` are wanted, it
 /// is among them only if the system grants them.

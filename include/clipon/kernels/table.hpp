@@ -43,7 +43,7 @@ struct KernelTable {
   void (*exponentials)(const float* x, index_t n, float scale, float shift, float* out);
   void (*best_of_row)(const float* x, index_t n, index_t k, float* values, std::int32_t* indices);
   void (*average_pool_2x2)(const void* in, DataType type, index_t height, index_t width, index_t channels, void* out);
-  index_t (*dot_topk)(const TopkRows& job, index_t found);
+  index_t (*dot_topk)(const TopkRows& job);
   void (*winograd_input)(const WinogradTiles& tiles, const void* maps, const WinogradRows& rows);
   void (*winograd_output)(const WinogradTiles& tiles, const float* sums, index_t position_stride, const float* bias,
                           bool pool, void* maps);

@@ -19,8 +19,10 @@ inline std::vector<std::size_t> choose_shots(std::span<const std::size_t> classe
                                              std::size_t shots, std::uint64_t seed) {
   std::vector<std::vector<std::size_t>> members(class_count);
   for (std::size_t i = 0; i < classes.size(); ++i) {
-    if (classes[i] >= class_count)
-      throw Error(ErrorCode::invalid_argument, "classes: expected indices below their count");
+    if (classes[i] >= class_count) {
+      throw Error(ErrorCode::invalid_argument, "classes: expected indices below " + std::to_string(class_count) +
+                                                   ", found " + std::to_string(classes[i]));
+    }
     members[classes[i]].push_back(i);
   }
   std::mt19937_64 engine(seed);

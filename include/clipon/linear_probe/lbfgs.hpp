@@ -10,13 +10,13 @@
 #include <vector>
 
 #include "clipon/core/config.hpp"
+#include "clipon/core/types.hpp"
 
 namespace clipon::inline CLIPON_ABI {
 
 struct LbfgsOptions {
   int max_iterations = 1000;
   double gradient_tolerance = 1e-6;  ///< stop when no element of the gradient is larger
-  std::size_t memory = 10;           ///< pairs of steps and gradient changes that are kept
 };
 
 struct LbfgsResult {
@@ -45,12 +45,10 @@ inline double greatest_magnitude(const Point& a) {
 /// The last steps and gradient changes, and the direction that they make of a gradient.
 class LbfgsMemory {
  public:
-  explicit LbfgsMemory(std::size_t most) : most_(most) {}
-
   void add(Point step, Point change) {
     const double curvature = dot(step, change);
     if (!(curvature > 0.0)) return;  // the pair would spoil positive definiteness
-    if (pairs_.size() == most_) pairs_.pop_front();
+    if (pairs_.size() == kMost) pairs_.pop_front();
     pairs_.push_back({std::move(step), std::move(change), curvature});
   }
   [[nodiscard]] bool empty() const { return pairs_.empty(); }
@@ -81,7 +79,7 @@ class LbfgsMemory {
     Point change;
     double curvature;
   };
-  std::size_t most_;
+  static constexpr std::size_t kMost = 10;  // as scikit-learn
   std::deque<Pair> pairs_;
 };
 
@@ -94,11 +92,12 @@ LbfgsResult minimise_lbfgs(const Function& function, std::vector<double>& x, con
   LbfgsResult result;
   Point gradient(x.size());
   result.value = function(x, gradient);
-  detail::LbfgsMemory memory(options.memory);
+  detail::LbfgsMemory memory;
   Point next(x.size());
   Point next_gradient(x.size());
   for (; result.iterations < options.max_iterations; ++result.iterations) {
     result.greatest_gradient = detail::greatest_magnitude(gradient);
+    if (!is_finite(result.value)) return result;  // nothing shows where to go
     if (result.greatest_gradient <= options.gradient_tolerance) {
       result.converged = true;
       return result;

@@ -70,7 +70,10 @@ CLIPON_BODY LinearProbe LinearProbe::train(const Model& model, const ConstMatrix
     throw Error(ErrorCode::invalid_argument, "embeddings: expected a width of " + std::to_string(model.embed_dim()) +
                                                  ", found " + std::to_string(embeddings.cols()));
   }
-  if (!(options.c > 0.0)) throw Error(ErrorCode::invalid_argument, "C: expected a number above 0");
+  if (!(options.c > 0.0) || !is_finite(1.0 / options.c)) {
+    throw Error(ErrorCode::invalid_argument,
+                "C: expected a number above 0 whose reciprocal is finite, found " + shown(options.c));
+  }
   Matrix weights = detail::start_weights(options.zero_shot, labels, embeddings.cols(), model.logit_scale());
   const detail::SeenClasses seen = detail::seen_classes(classes);
   for (std::size_t label = 0; options.zero_shot == nullptr && label < labels.size(); ++label) {
@@ -162,7 +165,7 @@ CLIPON_BODY void LinearProbe::save(const std::string& path) const {
 CLIPON_BODY LinearProbe LinearProbe::load(const Model& model, const std::string& path) {
   return detail::read_saved_file(model, path, "clipon.linear_probe", [&](const format::Gguf& file, auto& weights) {
     LinearProbe probe(model);
-    probe.labels_ = detail::strings_of(file, "clipon.labels");
+    probe.labels_ = file.metadata().strings("clipon.labels");
     probe.c_ = file.get<double>("clipon.c");
     if (probe.labels_.empty()) throw Error(ErrorCode::bad_value, "labels: expected at least one, found none");
     const auto rows = static_cast<index_t>(probe.labels_.size());

@@ -2,11 +2,9 @@
 // Layer 6; part of linear_probe.hpp.  Zhang et al. 2022, Tip-Adapter, equations 3 to 5 (the training-free form).
 #pragma once
 
-#include <cmath>
 #include <cstddef>
 #include <span>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "clipon/linear_probe/few_shot.hpp"

@@ -3,10 +3,8 @@
 #pragma once
 
 #include <array>
-#include <cstdio>
 #include <numeric>
 #include <string>
-#include <vector>
 
 #include "clipon/format/gguf.hpp"
 #include "clipon/image/preprocess.hpp"
@@ -67,13 +65,6 @@ constexpr float kLeastEpsilon = 1e-12f;  // the least in use; 0 would divide by 
 
 inline std::string text_value(const format::Gguf& file, const std::string& key, const std::string& otherwise) {
   return file.strict() || file.has(key) ? std::string(file.get<std::string_view>(key)) : otherwise;
-}
-
-// Six significant digits: std::to_string has six decimals, and 0.000000 for the least epsilon.
-inline std::string shown(double value) {
-  std::array<char, 32> text{};
-  std::snprintf(text.data(), text.size(), "%g", value);
-  return text.data();
 }
 
 /// `value` if it is finite and within [low, high].

@@ -105,14 +105,9 @@ inline FileInfo read_info(const format::Gguf& file, std::uint64_t file_bytes) {
   return info;
 }
 
-inline std::vector<std::string> strings(const format::Gguf& file, const char* key) {
-  const auto views = file.metadata().strings(key);
-  return {views.begin(), views.end()};
-}
-
 inline text::TokenizerConfig read_tokenizer_config(const format::Gguf& file, const TextConfig& config, FileInfo& info) {
   text::TokenizerConfig tokenizer;
-  tokenizer.tokens = strings(file, "tokenizer.ggml.tokens");
+  tokenizer.tokens = file.metadata().strings("tokenizer.ggml.tokens");
   tokenizer.context_length = config.context_length;
   if (!file.strict()) {
     tokenizer.merges = text::recover_merges(tokenizer.tokens);
@@ -127,7 +122,7 @@ inline text::TokenizerConfig read_tokenizer_config(const format::Gguf& file, con
     reject(ErrorCode::bad_value, "clipon.tokenizer.cleaning", "expected ftfy or basic, found '" + cleaning + "'");
   }
   tokenizer.cleaning = cleaning == "ftfy" ? text::Cleaning::ftfy : text::Cleaning::basic;
-  tokenizer.merges = strings(file, "clipon.tokenizer.merges");
+  tokenizer.merges = file.metadata().strings("clipon.tokenizer.merges");
   const auto last = static_cast<std::uint64_t>(config.vocabulary - 1);
   tokenizer.start_token_id = static_cast<std::int32_t>(file.number("clipon.tokenizer.start_token_id", 0, last));
   tokenizer.end_token_id = static_cast<std::int32_t>(file.number("clipon.tokenizer.end_token_id", 0, last));

@@ -43,7 +43,6 @@ class TextTransformer {
 
   [[nodiscard]] index_t embed_dim() const { return config_.embed_dim; }
   [[nodiscard]] index_t context_length() const { return config_.context_length; }
-  [[nodiscard]] index_t vocabulary() const { return config_.vocabulary; }
 
   /// Rows that text i of a batch takes in its pass: one where the text before it has them all, since the last block
   /// computes a row of each.

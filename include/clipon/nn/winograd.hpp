@@ -7,6 +7,7 @@
 #include <array>
 #include <vector>
 
+#include "clipon/core/aligned.hpp"
 #include "clipon/nn/map.hpp"
 #include "clipon/nn/operand.hpp"
 #include "clipon/tensor/scratch.hpp"
@@ -102,7 +103,7 @@ struct WinogradBlock {
 inline WinogradBlock winograd_block(const Winograd& conv, MapSize size, index_t first, index_t count,
                                     unsigned char* scratch) {
   // An odd number of cache lines from position to position, else all positions of a tile fall into one set of L1.
-  const auto stride_of = [&](index_t elements) { return (count * elements + 63) / 64 * 64 + 64; };
+  const auto stride_of = [&](index_t elements) { return whole(count * elements, 64) + 64; };
   const index_t positions = (conv.m + 2) * (conv.m + 2);
   WinogradBlock block;
   block.tiles = {conv.map_type(), conv.m, size.height, size.width, conv.inputs(), first, count};

@@ -1,4 +1,4 @@
-// parallel_for: run a body for 0..n-1 on some threads.  Layer 1; the only file that names OpenMP.
+// parallel_for: run a body for 0..n-1 on some threads.  Layer 1; the only file with OpenMP pragmas.
 //
 // Compiled with -fopenmp it is an OpenMP loop; with -DCLIPON_PARALLEL=threads it starts std::threads; otherwise the
 // calling thread does it all.  Inside a parallel region of the caller's own it runs on the calling thread, so an

@@ -51,7 +51,9 @@ inline void check_pairs(const ConstMatrixRef& images, const ConstMatrixRef& text
                                                  std::to_string(images.rows()) + " and " +
                                                  std::to_string(texts.rows()));
   }
-  if (!(scale > 0.0f)) throw Error(ErrorCode::invalid_argument, "logit scale: expected a number above 0");
+  if (!(scale > 0.0f)) {
+    throw Error(ErrorCode::invalid_argument, "logit scale: expected a number above 0, found " + shown(double{scale}));
+  }
 }
 
 /// Softmax over the logits of each row with all partners.

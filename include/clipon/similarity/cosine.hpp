@@ -15,9 +15,9 @@ namespace clipon::inline CLIPON_ABI {
 
 namespace detail {
 inline void check_same_width(const ConstMatrixRef& a, const ConstMatrixRef& b) {
-  if (a.cols() != b.cols()) {
-    throw Error(ErrorCode::invalid_argument, "embeddings: expected the same width, found " + std::to_string(a.cols()) +
-                                                 " and " + std::to_string(b.cols()));
+  if (a.cols() != b.cols() || a.cols() == 0) {
+    throw Error(ErrorCode::invalid_argument, "embeddings: expected the same width, above 0, found " +
+                                                 std::to_string(a.cols()) + " and " + std::to_string(b.cols()));
   }
 }
 

@@ -44,12 +44,10 @@ inline std::u32string remove_terminal_escapes(const std::u32string& s) {
   if (s.find(U'\033') == std::u32string::npos) return s;
   std::u32string out;
   out.reserve(s.size());
-  std::size_t scanned = 0;  // an escape without its end is looked through once, not once for each that nests in it
   for (std::size_t i = 0; i < s.size();) {
-    if (s[i] == U'\033' && i + 1 < s.size() && s[i + 1] == U'[' && i >= scanned) {
+    if (s[i] == U'\033' && i + 1 < s.size() && s[i + 1] == U'[') {
       std::size_t end = i + 2;
       while (end < s.size() && (s[end] == U';' || contains(kDecimalDigits, s[end]))) ++end;
-      scanned = end;
       if (end < s.size() && s[end] < 0x80 && is_letter(s[end])) {
         i = end + 1;
         continue;

@@ -6,6 +6,12 @@
 
 namespace clipon::inline CLIPON_ABI {
 
+CLIPON_BODY void Classifier::check_rules(const RejectRules& rules) {
+  for (const float threshold : {rules.min_cosine, rules.min_margin, rules.min_background}) {
+    if (!is_finite(double{threshold})) fail("reject: expected finite thresholds, found " + shown(double{threshold}));
+  }
+}
+
 CLIPON_BODY void Classifier::check_options() const {
   if (options_.templates.empty()) fail("templates: expected at least one, found none");
   for (const std::string& text : options_.templates) {
@@ -13,13 +19,19 @@ CLIPON_BODY void Classifier::check_options() const {
   }
   constexpr float least = 1e-6f;  // the model's scale, e^4.6 for OpenAI's, over it is a logit that stays finite
   if (!(options_.temperature >= least) || !is_finite(double{options_.temperature}))
-    fail("temperature: expected a finite number of at least 1e-6");
+    fail("temperature: expected a finite number of at least 1e-6, found " + shown(double{options_.temperature}));
+  if (options_.multi_label && options_.background.empty())
+    fail("multi-label: expected texts to weigh labels against, found none");
+  check_rules(options_.reject);
 }
 
-CLIPON_BODY void Classifier::update() {
-  names_.clear();
-  for (const Label& label : labels_) names_.push_back(label.name);
-  packed_ = std::make_shared<const detail::PackedPrototypes>(model_.context(), prototypes_);
+CLIPON_BODY void Classifier::set_prototypes(std::vector<Label> labels, Matrix prototypes) {
+  std::vector<std::string> names;
+  for (const Label& label : labels) names.push_back(label.name);
+  packed_ = std::make_shared<const detail::PackedPrototypes>(model_.context(), prototypes);
+  labels_ = std::move(labels);  // from here on nothing throws
+  names_ = std::move(names);
+  prototypes_ = std::move(prototypes);
 }
 
 CLIPON_BODY Matrix Classifier::embed(const std::vector<Label>& labels,
@@ -71,14 +83,14 @@ CLIPON_BODY Matrix Classifier::embed(const std::vector<Label>& labels,
 
 CLIPON_BODY void Classifier::add_labels(const std::vector<Label>& labels) {
   const Matrix more = embed(labels, {});
+  std::vector<Label> all_labels = labels_;
+  all_labels.insert(all_labels.end(), labels.begin(), labels.end());
   const auto before = static_cast<Eigen::Index>(labels_.size()) * prototypes_.cols();
   Matrix all(prototypes_.rows() + more.rows(), prototypes_.cols());
   float* end = std::copy_n(prototypes_.data(), before, all.data());
   end = std::copy_n(more.data(), more.size(), end);
   std::copy_n(prototypes_.data() + before, prototypes_.size() - before, end);
-  prototypes_ = std::move(all);
-  labels_.insert(labels_.end(), labels.begin(), labels.end());
-  update();
+  set_prototypes(std::move(all_labels), std::move(all));
 }
 
 CLIPON_BODY void Classifier::remove_labels(const std::vector<std::string>& names) {
@@ -97,10 +109,9 @@ CLIPON_BODY void Classifier::remove_labels(const std::vector<std::string>& names
     rows.insert(rows.end(), row, row + prototypes_.cols());
   }
   if (kept.empty()) fail("labels: expected to keep at least one, found all of them removed");
-  labels_ = std::move(kept);
-  prototypes_.resize(static_cast<Eigen::Index>(rows.size()) / prototypes_.cols(), prototypes_.cols());
-  std::copy(rows.begin(), rows.end(), prototypes_.data());
-  update();
+  Matrix prototypes(static_cast<Eigen::Index>(rows.size()) / prototypes_.cols(), prototypes_.cols());
+  std::copy(rows.begin(), rows.end(), prototypes.data());
+  set_prototypes(std::move(kept), std::move(prototypes));
 }
 
 CLIPON_BODY Ranking Classifier::rank(const ConstMatrixRef& embeddings, std::size_t top) const {

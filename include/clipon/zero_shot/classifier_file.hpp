@@ -40,37 +40,41 @@ CLIPON_BODY Classifier Classifier::load(const Model& model, const std::string& p
   return detail::read_saved_file(model, path, "clipon.classifier", [&](const format::Gguf& file, auto& weights) {
     Classifier out(model);
     const auto number = [&](const char* key) { return static_cast<float>(file.get<double>(key)); };
-    out.options_.templates = detail::strings_of(file, "clipon.templates");
-    out.options_.background = detail::strings_of(file, "clipon.background");
+    out.options_.templates = file.metadata().strings("clipon.templates");
+    out.options_.background = file.metadata().strings("clipon.background");
     out.options_.top = static_cast<std::size_t>(file.get<std::uint64_t>("clipon.top"));
     out.options_.temperature = number("clipon.temperature");
     out.options_.reject = {number("clipon.min_cosine"), number("clipon.min_margin"), number("clipon.min_background")};
     out.options_.multi_label = file.get<bool>("clipon.multi_label");
     out.options_.multi_label_threshold = number("clipon.multi_label_threshold");
     out.options_.tokenize.truncate = file.get<bool>("clipon.truncate");
-    out.check_options();
+    try {
+      out.check_options();
+    } catch (const Error& error) {  // an argument elsewhere, here a value of the file
+      throw Error(ErrorCode::bad_value, error.what());
+    }
 
-    out.labels_ = to_labels(detail::strings_of(file, "clipon.labels"));
-    const auto synonyms = detail::strings_of(file, "clipon.synonyms");
+    std::vector<Label> labels = to_labels(file.metadata().strings("clipon.labels"));
+    const auto synonyms = file.metadata().strings("clipon.synonyms");
     const auto counts = file.metadata().numbers("clipon.synonym_counts");
     std::size_t next = 0;
-    bool good = !out.labels_.empty() && counts.size() == out.labels_.size();
+    bool good = !labels.empty() && counts.size() == labels.size();
     for (std::size_t i = 0; good && i < counts.size(); ++i) {
       good = counts[i] <= synonyms.size() - next;
       if (!good) break;
-      out.labels_[i].synonyms.assign(synonyms.begin() + static_cast<std::ptrdiff_t>(next),
-                                     synonyms.begin() + static_cast<std::ptrdiff_t>(next + counts[i]));
+      labels[i].synonyms.assign(synonyms.begin() + static_cast<std::ptrdiff_t>(next),
+                                synonyms.begin() + static_cast<std::ptrdiff_t>(next + counts[i]));
       next += static_cast<std::size_t>(counts[i]);
     }
     if (!good || next != synonyms.size()) {
       throw Error(ErrorCode::bad_value, "labels: expected at least one, each with its count of synonyms");
     }
-    const auto rows = static_cast<index_t>(out.labels_.size() + out.options_.background.size());
+    const auto rows = static_cast<index_t>(labels.size() + out.options_.background.size());
     const std::vector<float> values = weights.get_vector("prototypes", {rows, model.embed_dim()});
     weights.finish();
-    out.prototypes_.resize(rows, model.embed_dim());
-    std::copy(values.begin(), values.end(), out.prototypes_.data());
-    out.update();
+    Matrix prototypes(rows, model.embed_dim());
+    std::copy(values.begin(), values.end(), prototypes.data());
+    out.set_prototypes(std::move(labels), std::move(prototypes));
     return out;
   });
 }

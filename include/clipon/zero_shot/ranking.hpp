@@ -152,7 +152,7 @@ constexpr index_t kFewPrototypes = 16;
 class PackedPrototypes {
  public:
   PackedPrototypes(const kernels::Context& context, const Matrix& prototypes)
-      : rows_(prototypes.rows()), depth_(prototypes.cols()), stride_((depth_ + 15) / 16 * 16) {
+      : rows_(prototypes.rows()), depth_(prototypes.cols()), stride_(whole(depth_, 16)) {
     if (!are_few()) {
       panels_ = pack_rows(context, prototypes);
       return;

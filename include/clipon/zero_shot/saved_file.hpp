@@ -2,7 +2,6 @@
 // Classifier::load and LinearProbe::load.
 #pragma once
 
-#include <cstdio>
 #include <string>
 #include <vector>
 
@@ -13,21 +12,9 @@
 
 namespace clipon::inline CLIPON_ABI::detail {
 
-inline std::string hexadecimal(std::uint64_t value) {
-  char text[20];
-  std::snprintf(text, sizeof text, "%08llx", static_cast<unsigned long long>(value));
-  return text;
-}
-
 inline void write_model_keys(format::GgufWriter& writer, const Model& model) {
   writer.u32("clipon.model_fingerprint", model.info().fingerprint);
   writer.string("clipon.model_name", model.info().name);
-}
-
-/// Strings of a metadata array, copied out of the file.
-inline std::vector<std::string> strings_of(const format::Gguf& file, const char* key) {
-  const auto views = file.metadata().strings(key);
-  return {views.begin(), views.end()};
 }
 
 /// body(file, weights) for the strict GGUF file at `path`, of this architecture, made with this model.  Throws Error of

@@ -83,39 +83,41 @@ inline void sift_up(Candidate* heap, index_t at, const Candidate& candidate) {
 }
 
 template <class Arch, DataType type>
-inline index_t dot_topk_of(const TopkRows& job, index_t found) {
+inline index_t dot_topk_of(const TopkRows& job) {
+  index_t found = 0;
   using Element = typename StoredRow<Arch, type>::Element;
   const index_t width = job.vectors.columns;
   const auto* row = static_cast<const Element*>(job.vectors.data) + job.first * width;
   for (index_t r = job.first; r < job.first + job.rows; ++r, row += width) {
     float dot = dot_row<Arch, type>(row, job.query, width);
     if (type == DataType::i8) dot *= job.vectors.scale[r];
+    if (is_nan(dot)) continue;
     const Candidate candidate{dot, r};
     if (found == job.k) {
       if (precedes(candidate, job.heap[0])) sift_down<Arch>(job.heap, found, 0, candidate);
-    } else if (dot == dot) {  // no NaN
+    } else {
       sift_up<Arch>(job.heap, found++, candidate);
     }
   }
   return found;
 }
 
-/// Adds the job's rows to a heap that holds `found` candidates; how many it holds then.
+/// Makes a heap of the job's best rows; how many it holds.
 template <class Arch>
-inline index_t dot_topk(const TopkRows& job, index_t found) {
+inline index_t dot_topk(const TopkRows& job) {
   switch (job.vectors.type) {
     case DataType::f32:
-      return dot_topk_of<Arch, DataType::f32>(job, found);
+      return dot_topk_of<Arch, DataType::f32>(job);
     case DataType::f16:
-      return dot_topk_of<Arch, DataType::f16>(job, found);
+      return dot_topk_of<Arch, DataType::f16>(job);
     case DataType::bf16:
-      return dot_topk_of<Arch, DataType::bf16>(job, found);
+      return dot_topk_of<Arch, DataType::bf16>(job);
     case DataType::i8:
-      return dot_topk_of<Arch, DataType::i8>(job, found);
+      return dot_topk_of<Arch, DataType::i8>(job);
     case DataType::i16:
       break;  // nothing is stored in it
   }
-  return found;
+  return 0;
 }
 
 }  // namespace clipon::inline CLIPON_ABI::kernels
