@@ -113,6 +113,20 @@ clipon::ClassifyOptions ClassifierOptions::classify_options(const Settings& sett
   return options;
 }
 
+void ClassifierOptions::check_decisions(bool is_multi_label, bool has_background) const {
+  const char* rule = min_cosine       ? "--min-cosine"
+                     : min_margin     ? "--min-margin"
+                     : min_background ? "--min-background"
+                                      : nullptr;
+  if (is_multi_label && rule != nullptr) {
+    throw UsageError(std::string(rule) + ": expected without --multi-label, whose --threshold decides");
+  }
+  if (min_background && !has_background) throw UsageError("--min-background: expected --background beside it");
+  if (!is_multi_label && threshold != ClassifierOptions().threshold) {
+    throw UsageError("--threshold: expected --multi-label beside it");
+  }
+}
+
 clipon::RejectRules ClassifierOptions::reject_rules(clipon::RejectRules rules) const {
   rules.min_cosine = min_cosine.value_or(rules.min_cosine);
   rules.min_margin = min_margin.value_or(rules.min_margin);

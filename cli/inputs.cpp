@@ -40,7 +40,7 @@ bool is_hidden(const fs::path& path) {
   return path.filename().string().starts_with('.');
 }
 
-std::vector<std::string> expand_pictures(const std::vector<std::string>& paths) {
+std::vector<std::string> expand_pictures(const std::vector<std::string>& paths, bool may_be_empty) {
   std::vector<std::string> pictures;
   for (const std::string& path : paths) {
     std::error_code error;
@@ -56,14 +56,16 @@ std::vector<std::string> expand_pictures(const std::vector<std::string>& paths) 
       if (is_hidden(entry->path())) {
         entry.disable_recursion_pending();
       } else if (!entry->is_symlink(error) && entry->is_directory(error) && !may_be_walked(entry->path().native())) {
-        std::fprintf(stderr, "%s: left out: %s\n", entry->path().c_str(), std::strerror(errno));
+        const char* why = std::strerror(errno);
+        std::fprintf(stderr, "clipon: %s: left out: %s\n", clipon::one_line(entry->path().native()).c_str(), why);
         entry.disable_recursion_pending();
       } else if (entry->is_regular_file(error) && is_named_like_a_picture(entry->path().string())) {
         found.push_back(entry->path().string());
       }
     }
     if (error) throw clipon::Error(clipon::ErrorCode::io, path + ": can't be walked: " + error.message());
-    if (found.empty()) throw UsageError(path + ": expected .jpg, .jpeg, .png or .bmp files in this folder, found none");
+    if (found.empty() && !may_be_empty)
+      throw UsageError(path + ": expected .jpg, .jpeg, .png or .bmp files in this folder, found none");
     std::sort(found.begin(), found.end());
     pictures.insert(pictures.end(), found.begin(), found.end());
   }

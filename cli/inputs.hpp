@@ -8,8 +8,8 @@
 namespace cli {
 
 /// Files as they are; folders walked, their .jpg, .jpeg, .png and .bmp files in the order of their paths, without
-/// hidden ones and hidden folders.  Throws UsageError when nothing is left.
-std::vector<std::string> expand_pictures(const std::vector<std::string>& paths);
+/// hidden ones and hidden folders.  Throws UsageError when nothing is left of a folder that may not be empty.
+std::vector<std::string> expand_pictures(const std::vector<std::string>& paths, bool may_be_empty = false);
 
 /// One text a line, or the strings of a .json array; empty lines of a text file are left out.
 std::vector<std::string> read_texts(const std::string& path);

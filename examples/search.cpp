@@ -12,7 +12,8 @@ int main(int argc, char** argv) try {
   const auto model = clipon::Model::load(argv[1]);
   std::vector<std::string> paths;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(argv[2])) {
-    if (entry.is_regular_file()) paths.push_back(entry.path().string());
+    std::error_code error;  // of a link that leads nowhere
+    if (entry.is_regular_file(error)) paths.push_back(entry.path().string());
   }
   std::vector<clipon::ItemStatus> status;  // what is no picture becomes a row that is never found
   clipon::BatchOptions options;

@@ -32,9 +32,12 @@ clipon::Classifier make_classifier(const ClassifyOptions& options, const Setting
       throw UsageError(std::string("classify: --classifier brings its own, so expected no ") + other);
     }
     auto classifier = clipon::Classifier::load(model, options.load);
+    const auto& saved = classifier.options();
+    options.classifier.check_decisions(saved.multi_label, !saved.background.empty());
     classifier.set_reject(options.classifier.reject_rules(classifier.options().reject));
     return classifier;
   }
+  options.classifier.check_decisions(options.classifier.multi_label, !options.classifier.background.empty());
   const auto labels = options.classifier.read_labels();
   clipon::ClassifyOptions how = options.classifier.classify_options(settings);
   Progress progress("texts");
@@ -108,7 +111,7 @@ void add_classify(CLI::App& app, const Settings& settings, Action& action) {
   options->classifier.add_prompts_to(*command);
   options->classifier.add_decisions_to(*command);
   command->add_option("--top", options->top, "Labels to show for each picture; 0: all")
-      ->check(CLI::NonNegativeNumber)
+      ->check(whole_number_from(0))
       ->capture_default_str();
   command->add_option("--classifier", options->load, "A classifier saved by --save, instead of labels");
   command->add_option("--save", options->save, "Write the classifier, for this model, to a file");

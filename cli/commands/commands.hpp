@@ -2,9 +2,11 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <charconv>
 #include <functional>
 #include <sstream>
 #include <string>
+#include <system_error>
 
 #include "settings.hpp"
 
@@ -23,6 +25,19 @@ inline CLI::Validator number_in(double low, double high) {
     return good ? std::string() : "expected a number from " + range + ", found " + text;
   };
   return {check, range.str(), ""};
+}
+
+/// Whole numbers, of any size that fits.
+inline CLI::Validator whole_number_from(std::size_t least) {
+  const std::string range = "a whole number of at least " + std::to_string(least);
+  const auto check = [=](const std::string& text) {
+    std::size_t number = 0;
+    const char* end = text.data() + text.size();
+    const auto read = std::from_chars(text.data(), end, number);  // CLI11 reads -1 as 2^64 - 1
+    const bool good = read.ec == std::errc() && read.ptr == end && number >= least;
+    return good ? std::string() : "expected " + range + ", found " + text;
+  };
+  return {check, "from " + std::to_string(least), ""};
 }
 
 void add_classify(CLI::App& app, const Settings& settings, Action& action);

@@ -43,12 +43,12 @@ std::string full_path(const std::string& path) {
 }
 
 // The pictures as they are now, sorted, each once.
-std::vector<IndexRow> look_at(const std::vector<std::string>& paths) {
+std::vector<IndexRow> look_at(const std::vector<std::string>& paths, bool may_be_empty) {
   for (const std::string& path : paths) {  // what was named must be there; what is found in a folder may go meanwhile
     if (::access(path.c_str(), F_OK) != 0) throw UsageError(path + ": " + std::strerror(errno));
   }
   std::vector<IndexRow> files;
-  for (const std::string& path : expand_pictures(paths)) {
+  for (const std::string& path : expand_pictures(paths, may_be_empty)) {
     IndexRow file;
     file.path = full_path(path);
     struct stat status = {};
@@ -122,7 +122,9 @@ std::size_t embed_files(const clipon::Model& model, const Settings& settings, co
 }
 
 ExitCode run_index(const IndexOptions& options, const Settings& settings) {
-  const auto files = look_at(options.pictures);
+  // a folder that has become empty is news to an index; without one it is a mistake
+  const bool is_known = ::access(IndexPaths(options.index).head.c_str(), F_OK) == 0;
+  const auto files = look_at(options.pictures, is_known);
   const clipon::Model model = load_model(settings);
   const auto type = options.type == "int8" ? clipon::DataType::i8 : clipon::DataType::f16;
   IndexWriter writer(options.index, head_of(model, type));

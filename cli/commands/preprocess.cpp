@@ -1,5 +1,7 @@
 // clipon preprocess: what the image tower sees of a picture.
 #include <cstdio>
+#include <iostream>
+#include <nlohmann/json.hpp>
 
 #include "commands/commands.hpp"
 #include "outputs.hpp"
@@ -20,6 +22,11 @@ ExitCode run_preprocess(const PreprocessOptions& options, const Settings& settin
   const clipon::Image image = clipon::Image::read(options.picture, decode);
   const auto size = model.image_size();
   write_npy(options.out, model.preprocess(image), {size, size, 3});
+  if (settings.json) {
+    std::cout << json_text(
+        {{"out", options.out}, {"shape", {size, size, 3}}, {"from", {image.height(), image.width()}}});
+    return ExitCode::success;
+  }
   std::printf("%s: %zd x %zd x 3 uint8 from %zd x %zd pixels\n", options.out.c_str(), size, size, image.width(),
               image.height());
   return ExitCode::success;

@@ -89,7 +89,7 @@ void add_search(CLI::App& app, const Settings& settings, Action& action) {
   command->add_option("query", options->query, "Words or a picture file; \"a.jpg + snow - people\"")->required();
   command->add_option("--index", options->index, "The folder of the index")->default_val("clipon-index");
   command->add_option("--top", options->top, "How many pictures to find; 0: all")
-      ->check(CLI::NonNegativeNumber)
+      ->check(whole_number_from(0))
       ->capture_default_str();
   command->add_option("--html", options->html, "Write a page with the pictures found instead of a table");
   command->callback([=, &settings, &action] { action = [=, &settings] { return run_search(*options, settings); }; });

@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 
 namespace cli {
 
@@ -21,7 +23,9 @@ std::uint64_t inode_of(const std::string& path) {
 
 std::string checked_folder(const std::string& folder) {
   if (::access(IndexPaths(folder).head.c_str(), F_OK) != 0) {
-    throw clipon::Error(clipon::ErrorCode::io, folder + ": expected an index, found none (clipon index makes one)");
+    const std::string why =
+        errno == ENOENT || errno == ENOTDIR ? "found none (clipon index makes one)" : std::strerror(errno);
+    throw clipon::Error(clipon::ErrorCode::io, folder + ": expected an index, " + why);
   }
   if (::access(IndexPaths(folder).replacing.c_str(), F_OK) == 0) {
     throw clipon::Error(clipon::ErrorCode::io,

@@ -57,6 +57,10 @@ Trained train(const ProbeTrainOptions& options, const clipon::Model& model, cons
 }
 
 ExitCode run_probe_train(const ProbeTrainOptions& options, const Settings& settings) {
+  const ClassifierOptions& prompts = options.classifier;
+  if (!options.zero_shot && (!prompts.templates.empty() || !prompts.template_set.empty())) {
+    throw UsageError("--template, --templates: expected --zero-shot beside them");
+  }
   const Dataset data = read_labelled(options.data);
   expect_writable(options.out);
   const clipon::Model model = load_model(settings);
@@ -112,9 +116,10 @@ void add_probe_train(CLI::App& probe, const Settings& settings, Action& action) 
       ->required();
   command->add_option("-o,--out", options->out, "The probe file")->required();
   auto* c = command->add_option("--c", options->c, "Inverse of the penalty; absent: chosen on validation pictures");
-  c->check(CLI::PositiveNumber);
+  c->check(number_in(1e-100, 1e100));
   command->add_option("--validation", options->validation, "Pictures that choose C")->excludes(c);
   command->add_option("--holdout", options->holdout, "Without --validation: the share of the data that chooses C")
+      ->excludes(c)
       ->check(number_in(0.01, 0.9))
       ->capture_default_str();
   command->add_flag("--zero-shot", options->zero_shot, "Start from, and stay near, the labels' texts");

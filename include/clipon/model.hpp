@@ -37,7 +37,7 @@ struct Prediction {
   bool chosen = false;  ///< the decision: the best label where no rule rejects it; multi-label: each that is likely
 };
 
-/// When the best label is not believed.  As set here, only where a background text is nearer.
+/// When the best label is not believed; not for multi_label.  As set here, only where a background text is nearer.
 struct RejectRules {
   float min_cosine = -2.0f;     ///< of the best label
   float min_margin = 0.0f;      ///< cosine of the best label above the second
@@ -100,6 +100,10 @@ class Model {
   }
   /// The same for picture files, decoded on the threads that embed them.
   [[nodiscard]] Matrix embed_image_files(std::span<const std::string> paths, const BatchOptions& options = {}) const;
+  [[nodiscard]] Matrix embed_image_files(std::initializer_list<std::string> paths,
+                                         const BatchOptions& options = {}) const {
+    return embed_image_files(std::span(paths.begin(), paths.size()), options);
+  }
 
   /// n texts -> [n, embed_dim], rows of unit length.  n may be 0.
   [[nodiscard]] Matrix embed_texts(std::span<const std::string> texts, const BatchOptions& options = {}) const {

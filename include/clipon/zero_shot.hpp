@@ -92,7 +92,8 @@ class Classifier {
     return calibrate(model_.embed_images(images), truth, precision);
   }
 
-  /// Labels, options and prototypes, with the model's fingerprint.  Throws Error io.
+  /// Labels, prototypes and options (of those of tokenizing only truncate), with the model's fingerprint.  Throws Error
+  /// io.
   void save(const std::string& path) const;
   /// Throws Error: what a broken model file gives, and bad_value if another model made it.
   static Classifier load(const Model& model, const std::string& path);

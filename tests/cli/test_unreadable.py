@@ -53,6 +53,29 @@ def test_a_folder_that_may_not_be_read_is_told_and_its_rows_stay(clipon: Command
     done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=60)
     locked.chmod(0o700)
     assert done.returncode == 0, done.stderr
-    assert done.stderr.splitlines() == [f"{locked}: left out: Permission denied"]
+    assert done.stderr.splitlines() == [f"clipon: {locked}: left out: Permission denied"]
     again = json.loads(done.stdout)
     assert (again["rows"], again["removed"]) == (before, 0)
+
+
+def test_an_index_that_may_not_be_read_is_not_said_to_be_missing(clipon: Command, pictures: Path) -> None:
+    index = clipon.work / "index"
+    assert clipon("index", pictures, "--index", index).returncode == 0
+    index.chmod(0)
+    line = [*as_plain_user(), clipon.program, "search", "pizza", "--index", index]
+    done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=60)
+    index.chmod(0o700)
+    assert done.returncode == 1
+    assert done.stderr == f"clipon: {index}: expected an index, Permission denied\n"
+
+
+def test_a_folder_that_has_become_empty_leaves_the_index(clipon: Command) -> None:
+    folder, index = clipon.work / "data", clipon.work / "index"
+    folder.mkdir()
+    picture = folder / "house.png"
+    picture.write_bytes((SAMPLES / "house.png").read_bytes())
+    assert clipon("index", folder, "--index", index).returncode == 0
+    picture.unlink()
+    found = summary(clipon("index", folder, "--index", index, "--json"))
+    assert (found["rows"], found["removed"]) == (0, 1)
+    assert clipon("index", folder, "--index", clipon.work / "other").returncode == 2

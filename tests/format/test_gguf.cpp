@@ -212,13 +212,12 @@ TEST_CASE("a lenient file's alignment is a power of two from 8 to 65536, 32 wher
   }
   for (const std::uint32_t alignment : {1u, 4u, 24u, 131072u}) {
     const std::string bytes = aligned(alignment, "a");
-    CHECK_THROWS_WITH_AS(
-        (void)format::Gguf(std::as_bytes(std::span(bytes)), {}),
-        ("model file: metadata key 'general.alignment': expected a power of two from 8 to 65536 (32 in a "
-         "clipon file), found " +
-         std::to_string(alignment))
-            .c_str(),
-        Error);
+    CHECK_THROWS_WITH_AS((void)format::Gguf(std::as_bytes(std::span(bytes)), {}),
+                         ("GGUF: metadata key 'general.alignment': expected a power of two from 8 to 65536 (32 in a "
+                          "clipon file), found " +
+                          std::to_string(alignment))
+                             .c_str(),
+                         Error);
   }
   const auto strict = sample().u32("general.alignment", 64).bytes();
   CHECK(support::code_of([&] { (void)parse(strict); }) == ErrorCode::bad_value);

@@ -107,6 +107,9 @@ TEST_CASE("a calibrated classifier keeps the precision on the pictures that it w
   CHECK(support::code_of([&] { (void)classifier.calibrate(rows, std::vector<std::size_t>(3), 0.9); }) ==
         ErrorCode::invalid_argument);
   CHECK(support::code_of([&] { (void)classifier.calibrate(rows, truth, 0.0); }) == ErrorCode::invalid_argument);
+  std::vector<std::size_t> beyond(truth.begin(), truth.end());
+  beyond.back() = classifier.labels().size();
+  CHECK(support::code_of([&] { (void)classifier.calibrate(rows, beyond, 0.9); }) == ErrorCode::invalid_argument);
 }
 
 TEST_CASE("calibrating leaves out pictures that failed") {

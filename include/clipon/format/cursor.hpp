@@ -13,7 +13,7 @@
 namespace clipon::inline CLIPON_ABI::format {
 
 [[noreturn]] inline void fail(ErrorCode code, const std::string& what) {
-  throw Error(code, "model file: " + what);
+  throw Error(code, "GGUF: " + what);
 }
 
 /// Little-endian, as the file and the machines that clipon runs on.

@@ -60,6 +60,13 @@ inline void check_examples(const ConstMatrixRef& embeddings, std::span<const std
   check_finite_rows(embeddings, "embedding");
 }
 
+inline void check_c(double c) {
+  if (!(c > 0.0) || !is_finite(1.0 / c)) {
+    throw Error(ErrorCode::invalid_argument,
+                "C: expected a number above 0 whose reciprocal is finite, found " + shown(c));
+  }
+}
+
 }  // namespace detail
 
 CLIPON_BODY LinearProbe LinearProbe::train(const Model& model, const ConstMatrixRef& embeddings,
@@ -70,10 +77,7 @@ CLIPON_BODY LinearProbe LinearProbe::train(const Model& model, const ConstMatrix
     throw Error(ErrorCode::invalid_argument, "embeddings: expected a width of " + std::to_string(model.embed_dim()) +
                                                  ", found " + std::to_string(embeddings.cols()));
   }
-  if (!(options.c > 0.0) || !is_finite(1.0 / options.c)) {
-    throw Error(ErrorCode::invalid_argument,
-                "C: expected a number above 0 whose reciprocal is finite, found " + shown(options.c));
-  }
+  detail::check_c(options.c);
   Matrix weights = detail::start_weights(options.zero_shot, labels, embeddings.cols(), model.logit_scale());
   const detail::SeenClasses seen = detail::seen_classes(classes);
   for (std::size_t label = 0; options.zero_shot == nullptr && label < labels.size(); ++label) {
@@ -89,13 +93,19 @@ CLIPON_BODY LinearProbe LinearProbe::train(const Model& model, const ConstMatrix
     const float* row = weights.data() + label * width;
     prior.insert(prior.end(), row, row + width);
   }
-  const detail::LogisticRegression regression(model.context(), embeddings, seen.examples, seen.classes.size(),
-                                              std::move(prior));
-  std::vector<double> point = regression.start();
   LbfgsOptions how;
   how.max_iterations = options.max_iterations;
   how.gradient_tolerance = options.gradient_tolerance;
-  const LbfgsResult result = regression.fit(options.c, point, how);
+  std::vector<double> point;
+  LbfgsResult result;
+  parallel::in_a_team(model.context().threads, [&](parallel::Threads team) {  // for thousands of short loops
+    kernels::Context context = model.context();
+    context.threads = team;
+    const detail::LogisticRegression regression(context, embeddings, seen.examples, seen.classes.size(),
+                                                std::move(prior));
+    point = regression.start();
+    result = regression.fit(options.c, point, how);
+  });
 
   LinearProbe probe(model);
   probe.labels_ = std::move(labels);
@@ -183,6 +193,7 @@ CLIPON_BODY double choose_c(const Model& model, const ConstMatrixRef& embeddings
                             const std::vector<std::string>& labels, const ProbeOptions& options,
                             std::vector<SweepStep>* tried) {
   detail::check_examples(validation, validation_classes, labels);
+  detail::check_c(options.c);
   constexpr int end = 8 * 6;       // 1e-6 to 1e6
   std::map<int, double> accuracy;  // by eighths of a decade
   const auto c_at = [](int eighths) { return std::pow(10.0, eighths / 8.0); };

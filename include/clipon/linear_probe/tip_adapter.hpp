@@ -35,6 +35,11 @@ class TipAdapter {
                   "shots: expected rows of " + std::to_string(classifier.prototypes().cols()) +
                       ", each with the index of one of " + std::to_string(classifier.labels().size()) + " labels");
     }
+    if (!is_finite(double{options.alpha}) || !is_finite(double{options.beta})) {
+      throw Error(ErrorCode::invalid_argument, "Tip-Adapter: expected a finite alpha and beta, found " +
+                                                   shown(double{options.alpha}) + " and " +
+                                                   shown(double{options.beta}));
+    }
     detail::check_finite_rows(shots, "shot");
   }
 

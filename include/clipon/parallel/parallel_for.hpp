@@ -149,7 +149,7 @@ void run_on_threads(index_t count, const Work& work) {
 
 // The same on OpenMP's threads where there are any; the system may grant fewer.
 template <class Work>
-void run_on_team(index_t count, const Work& work) {
+void run_on_team([[maybe_unused]] index_t count, const Work& work) {
   const auto in_scope = [&](index_t t) {
     const FloatingPointScope scope;
     work(t);

@@ -87,7 +87,7 @@ void for_each_product_block(const kernels::Context& context, const ConstMatrixRe
 }
 }  // namespace detail
 
-/// Cosines of unit rows: images [n, d], texts [m, d] -> [n, m], in -1..1.
+/// Cosines of unit rows: images [n, d], texts [m, d] -> [n, m], in -1..1 up to rounding.
 inline Matrix similarity(const Model& model, const ConstMatrixRef& images, const ConstMatrixRef& texts) {
   detail::check_same_width(images, texts);
   Matrix out(images.rows(), texts.rows());

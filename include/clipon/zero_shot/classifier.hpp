@@ -158,6 +158,12 @@ CLIPON_BODY std::vector<RuleReport> Classifier::calibrate(const ConstMatrixRef& 
     fail("calibrate: expected a label for each of " + std::to_string(embeddings.rows()) + " pictures, found " +
          std::to_string(truth.size()));
   }
+  for (const std::size_t one : truth) {
+    if (one >= labels_.size() && one != kUnknown) {
+      fail("calibrate: expected indices of " + std::to_string(labels_.size()) + " labels or kUnknown, found " +
+           std::to_string(one));
+    }
+  }
   if (!(precision > 0.0 && precision <= 1.0)) fail("precision: expected a share above 0, at most 1");
   const Ranking ranking = rank(embeddings, 1);
   std::vector<float> cosine;
