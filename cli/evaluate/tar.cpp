@@ -69,18 +69,18 @@ std::string pax_path(std::string_view records) {
 std::vector<TarEntry> list_tar(const std::string& path) {
   const clipon::format::MappedFile file(path, true, "archive");
   const std::string_view bytes(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
-  const auto fail = [&] [[noreturn]] (const char* why) {
-    throw clipon::Error(clipon::ErrorCode::bad_value, path + ": archive: " + why);
+  const auto fault = [&](const char* why) {
+    return clipon::Error(clipon::ErrorCode::bad_value, path + ": archive: " + why);
   };
   std::vector<TarEntry> entries;
   std::string long_name;
   for (std::uint64_t at = 0; bytes.size() - at >= kBlock;) {
     const Header header{bytes.substr(at, kBlock)};
     if (header.bytes.find_first_not_of('\0') == std::string_view::npos) return entries;
-    if (!header.sound()) fail("expected the header of a tar entry, found something else (is it compressed?)");
+    if (!header.sound()) throw fault("expected the header of a tar entry, found something else (is it compressed?)");
     const auto size = header.number(124, 12);
     at += kBlock;
-    if (!size || *size > bytes.size() - at) fail("it ends before its last entry does");
+    if (!size || *size > bytes.size() - at) throw fault("it ends before its last entry does");
     const auto content = bytes.substr(at, *size);
     const char type = header.bytes[156];
     if (type == 'L') {
@@ -96,7 +96,7 @@ std::vector<TarEntry> list_tar(const std::string& path) {
     at += (*size + kBlock - 1) / kBlock * kBlock;
     if (at > bytes.size()) break;
   }
-  fail("it ends without the block of zeros that ends an archive");
+  throw fault("it ends without the block of zeros that ends an archive");
 }
 
 }  // namespace cli
