@@ -27,6 +27,7 @@ CLIPON_BODY void Classifier::check_options() const {
 
 CLIPON_BODY void Classifier::set_prototypes(std::vector<Label> labels, Matrix prototypes) {
   std::vector<std::string> names;
+  names.reserve(labels.size());
   for (const Label& label : labels) names.push_back(label.name);
   packed_ = std::make_shared<const detail::PackedPrototypes>(model_.context(), prototypes);
   labels_ = std::move(labels);  // from here on nothing throws
