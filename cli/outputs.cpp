@@ -67,7 +67,8 @@ std::string json_text(const nlohmann::ordered_json& json, int indent) {
 }
 
 std::string printable(const std::string& text) {
-  return isatty(STDOUT_FILENO) != 0 ? clipon::one_line(text) : text;
+  static const bool on_a_terminal = isatty(STDOUT_FILENO) != 0;  // asked once: tables print many
+  return on_a_terminal ? clipon::one_line(text) : text;
 }
 
 std::size_t report_failures(const std::vector<std::string>& names, const std::vector<clipon::ItemStatus>& status) {

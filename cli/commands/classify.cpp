@@ -34,7 +34,7 @@ clipon::Classifier make_classifier(const ClassifyOptions& options, const Setting
     auto classifier = clipon::Classifier::load(model, options.load);
     const auto& saved = classifier.options();
     options.classifier.check_decisions(saved.multi_label, !saved.background.empty());
-    classifier.set_reject(options.classifier.reject_rules(classifier.options().reject));
+    classifier.set_reject(options.classifier.reject_rules(saved.reject));
     return classifier;
   }
   options.classifier.check_decisions(options.classifier.multi_label, !options.classifier.background.empty());

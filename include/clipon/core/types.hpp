@@ -53,7 +53,7 @@ constexpr bool is_nan(float value) {
 // Round to nearest even, as VCVTNEPS2BF16 and PyTorch do; NaN stays a (quiet) NaN.
 constexpr std::uint16_t float_to_bf16(float value) {
   const auto bits = std::bit_cast<std::uint32_t>(value);
-  if ((bits & 0x7fffffffu) > 0x7f800000u) return static_cast<std::uint16_t>((bits >> 16) | 0x40u);
+  if (is_nan(value)) return static_cast<std::uint16_t>((bits >> 16) | 0x40u);
   return static_cast<std::uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
 }
 
@@ -74,7 +74,7 @@ constexpr std::uint16_t float_to_f16(float value) {
   const auto sign = static_cast<std::uint16_t>((bits >> 16) & 0x8000u);
   const std::uint32_t magnitude = bits & 0x7fffffffu;
   const auto with_sign = [sign](std::uint32_t half) { return static_cast<std::uint16_t>(sign | half); };
-  if (magnitude > 0x7f800000u) return with_sign(0x7e00u);
+  if (is_nan(value)) return with_sign(0x7e00u);
   if (magnitude >= 0x477ff000u) return with_sign(0x7c00u);  // 65520, halfway to the next step, rounds up
   if (magnitude < 0x38800000u) {  // below 2^-14: adding 0.5 leaves multiples of 2^-24 in the lowest bits, rounded
     const float shifted = std::bit_cast<float>(magnitude) + 0.5f;

@@ -21,6 +21,15 @@ struct Context {
 
   /// The same on the calling thread alone; no rows in pairs, which have one such memory.
   [[nodiscard]] Context alone() const { return {kernels, {1}, profile, memory}; }
+  /// body(context) on this thread, with a team that stays for all of its loops.
+  template <class Body>
+  void in_a_team(const Body& body) const {
+    parallel::in_a_team(threads, [&](parallel::Threads team) {
+      Context own = *this;
+      own.threads = team;
+      body(own);
+    });
+  }
   /// One operator, timed until the end of the scope; times and calls are filled in.
   [[nodiscard]] ProfileSpan timed(const OperatorTime& operation) const { return {profile, threads.count, operation}; }
 };

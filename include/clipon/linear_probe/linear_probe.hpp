@@ -98,9 +98,7 @@ CLIPON_BODY LinearProbe LinearProbe::train(const Model& model, const ConstMatrix
   how.gradient_tolerance = options.gradient_tolerance;
   std::vector<double> point;
   LbfgsResult result;
-  parallel::in_a_team(model.context().threads, [&](parallel::Threads team) {  // for thousands of short loops
-    kernels::Context context = model.context();
-    context.threads = team;
+  model.context().in_a_team([&](const kernels::Context& context) {  // for thousands of short loops
     const detail::LogisticRegression regression(context, embeddings, seen.examples, seen.classes.size(),
                                                 std::move(prior));
     point = regression.start();

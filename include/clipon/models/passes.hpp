@@ -79,11 +79,7 @@ void for_each_pass(const kernels::Context& context, const Passes& all, const Bod
                            [&](index_t p) { body(alone, all.passes[static_cast<std::size_t>(p)]); });
   } else {
     for (const Pass& pass : all.passes) {
-      parallel::in_a_team(context.threads, [&](parallel::Threads team) {
-        kernels::Context own = context;
-        own.threads = team;
-        body(own, pass);
-      });
+      context.in_a_team([&](const kernels::Context& own) { body(own, pass); });
     }
   }
 }

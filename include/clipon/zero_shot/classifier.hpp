@@ -59,12 +59,13 @@ CLIPON_BODY Matrix Classifier::embed(const std::vector<Label>& labels,
   std::vector<ItemStatus> status;
   batch.status = &status;
   const Matrix embedded = model_.embed_texts(texts, batch);
-  std::size_t first = 0;
-  for (std::size_t i = 0; i < texts_of.size(); first += texts_of[i++]) {
-    const bool is_label = i < labels.size();
-    const std::string name = (is_label ? "labels[" : "background[") + std::to_string(is_label ? i : i - labels.size());
-    for (std::size_t way = first; way < first + texts_of[i]; ++way) {
-      if (!status[way].ok) throw Error(status[way].code, name + "]: " + status[way].message);
+  std::size_t text = 0;
+  for (std::size_t i = 0; i < texts_of.size(); ++i) {
+    for (const std::size_t end = text + texts_of[i]; text < end; ++text) {
+      if (status[text].ok) continue;
+      const std::string name =
+          i < labels.size() ? "labels[" + std::to_string(i) : "background[" + std::to_string(i - labels.size());
+      throw Error(status[text].code, name + "]: " + status[text].message);
     }
   }
   Matrix prototypes(static_cast<Eigen::Index>(texts_of.size()), model_.embed_dim());
