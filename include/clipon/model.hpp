@@ -143,11 +143,13 @@ class Model {
 
  private:
   struct Shared {
-    Shared(models::Parts parts, const kernels::Context& c, Precision p)
-        : built(std::move(parts)),
+    Shared(models::Parts parts, std::unique_ptr<parallel::Workers> w, const kernels::Context& c, Precision p)
+        : workers(std::move(w)),
+          built(std::move(parts)),
           context(c),
           precision(p),
           normalisation(built.preprocess.size, built.preprocess.mean, built.preprocess.std) {}
+    std::unique_ptr<parallel::Workers> workers;
     models::Parts built;
     kernels::Context context;
     Precision precision;

@@ -20,7 +20,7 @@
 
 #include "clipon/core/floating_point.hpp"
 #include "clipon/core/types.hpp"
-#include "clipon/parallel/team.hpp"
+#include "clipon/parallel/workers.hpp"
 
 #if defined(_OPENMP)
 #include <omp.h>
@@ -54,7 +54,8 @@ namespace clipon::inline CLIPON_ABI::parallel {
 /// How many threads a call may use; 1 means: on the calling thread.
 struct Threads {
   int count = 1;
-  Team* team = nullptr;  // that does the loops; null: each loop starts threads of its own
+  Team* team = nullptr;        // that does the loops; null: each loop has a team of its own
+  Workers* workers = nullptr;  // of whom a team is made; null: of OpenMP's threads, or new ones
 };
 
 /// The exception of the lowest index, whichever thread met one first; rethrown where the loop was called.  Nobody will
@@ -183,6 +184,12 @@ void parallel_for_on_threads(Threads threads, index_t n, const Body& body) {
   const auto work = [&](index_t t) { shares.run(t, body, failure); };
   if (threads.team != nullptr) {
     threads.team->run(wanted, work);
+  } else if (threads.workers != nullptr && threads.workers->are_here()) {
+    Team team;
+    threads.workers->run(team, wanted, [&] {
+      team.run(wanted, work);
+      team.dismiss();
+    });
   } else {
     run_on_team(wanted, work);
   }
@@ -201,15 +208,19 @@ void in_a_team(Threads threads, const Body& body) {
   if (threads.count <= 1 || threads.team != nullptr || inside_parallel_region()) return body(threads);
   Team team;
   std::exception_ptr failure;
-  run_on_team(threads.count, [&](index_t t) {
-    if (t > 0) return team.follow(t);
+  const auto lead = [&] {
     try {
       body(Threads{threads.count, &team});
     } catch (...) {
       failure = std::current_exception();
     }
     team.dismiss();
-  });
+  };
+  if (threads.workers != nullptr && threads.workers->are_here()) {
+    threads.workers->run(team, threads.count, lead);
+  } else {
+    run_on_team(threads.count, [&](index_t t) { t == 0 ? lead() : team.follow(t); });
+  }
   if (failure) std::rethrow_exception(failure);
 }
 

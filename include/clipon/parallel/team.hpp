@@ -15,6 +15,30 @@
 
 namespace clipon::inline CLIPON_ABI::parallel {
 
+inline void relax() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("isb");
+#endif
+}
+
+/// The first value that is wanted: spun for, then slept for.
+template <class IsWanted>
+int await(const std::atomic<int>& value, const IsWanted& is_wanted) {
+  constexpr int spins = 2000;  // 30 to 100 microseconds
+  int found = value.load();
+  for (int i = 0; i < spins && !is_wanted(found); ++i) {
+    relax();
+    found = value.load();
+  }
+  while (!is_wanted(found)) {
+    value.wait(found);
+    found = value.load();
+  }
+  return found;
+}
+
 /// One thread leads: it runs loops, and dismisses the others in the end, which follow meanwhile.
 class Team {
  public:
@@ -55,32 +79,8 @@ class Team {
 
  private:
   static constexpr int kDismissed = -2;
-  static constexpr int kSpins = 2000;  // 30 to 100 microseconds
 
   static bool is_open(int state) { return state % 2 == 1; }
-
-  static void relax() {
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    __asm__ volatile("isb");
-#endif
-  }
-
-  // The first value that is wanted.
-  template <class IsWanted>
-  static int await(const std::atomic<int>& value, const IsWanted& is_wanted) {
-    int found = value.load();
-    for (int i = 0; i < kSpins && !is_wanted(found); ++i) {
-      relax();
-      found = value.load();
-    }
-    while (!is_wanted(found)) {
-      value.wait(found);
-      found = value.load();
-    }
-    return found;
-  }
 
   alignas(64) std::atomic<int> state_{0};  // two a job; only the leader changes it.  On the same line what the job is
   void (*call_)(const void*, index_t) = nullptr;

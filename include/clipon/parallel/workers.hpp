@@ -1,0 +1,158 @@
+// Workers: a model's threads, asleep until a call takes some of them for its team.  Layer 1; used by parallel_for.hpp,
+// owned by a Model.
+//
+// OpenMP's threads spin for milliseconds between two regions, and a region ends only when all of its threads have run.
+// Where other work shares the cores, a call so waits for the system's time slice (8 ms), however short it is.  These
+// sleep, so that the system lets them run at once when they are woken, and a call does not wait for one that has not.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <new>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+#if defined(__unix__) || defined(__APPLE__)
+#include <unistd.h>
+#endif
+
+#include "clipon/core/floating_point.hpp"
+#include "clipon/parallel/team.hpp"
+
+namespace clipon::inline CLIPON_ABI::parallel {
+
+/// One of the threads: asleep, or in a team.
+class Worker {
+ public:
+  Worker() : thread_([this] { live(); }) {}
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+  ~Worker() {
+    order(kEnd);
+    thread_.join();
+  }
+
+  /// The leader's: this thread will be number `t` of the team.
+  void join(Team& team, index_t t) {
+    team_ = &team;
+    number_ = t;
+    order(kJoin);
+  }
+
+  /// The leader's, after the team was dismissed: it is not in the team any more, or never was.
+  void leave() {
+    int found = kJoin;
+    if (order_.compare_exchange_strong(found, kNone)) return;  // it has not even begun
+    await(order_, [](int now) { return now == kNone; });
+  }
+
+  Worker* next = nullptr;  // in a list of them
+
+ private:
+  enum Order { kNone, kJoin, kIsIn, kEnd };
+
+  void order(int what) {
+    order_.store(what);
+    order_.notify_all();
+  }
+
+  void live() {
+    for (;;) {
+      int found = await(order_, [](int now) { return now == kJoin || now == kEnd; });
+      if (found == kEnd) return;
+      if (!order_.compare_exchange_strong(found, kIsIn)) continue;  // the leader did without
+      {
+        const FloatingPointScope scope;
+        team_->follow(number_);
+      }
+      order(kNone);
+    }
+  }
+
+  alignas(64) std::atomic<int> order_{kNone};
+  Team* team_ = nullptr;
+  index_t number_ = 0;
+  std::thread thread_;  // last: it reads the others
+};
+
+class Workers {
+ public:
+  Workers() = default;
+  Workers(const Workers&) = delete;
+  Workers& operator=(const Workers&) = delete;
+  ~Workers() {
+    if (are_here()) return;
+    for (auto& worker : all_) (void)worker.release();  // fork copied the object, not the thread: nothing can be joined
+  }
+
+  /// False in a process that was forked from the one that made this.
+  [[nodiscard]] bool are_here() const { return process_ == process(); }
+
+  /// lead() on this thread, which must dismiss the team; `team.follow` on up to count - 1 of the workers.
+  template <class Lead>
+  void run(Team& team, index_t count, const Lead& lead) {
+    Worker* const mine = take(count - 1);
+    index_t t = 1;
+    for (Worker* w = mine; w != nullptr; w = w->next) w->join(team, t++);
+    {
+      const FloatingPointScope scope;
+      lead();
+    }
+    for (Worker* w = mine; w != nullptr; w = w->next) w->leave();
+    give_back(mine);
+  }
+
+ private:
+  static constexpr std::size_t kMost = 4096;  // for all calls that run at a time
+
+#if defined(__unix__) || defined(__APPLE__)
+  static pid_t process() { return ::getpid(); }
+#else
+  static int process() { return 0; }
+#endif
+
+  // Idle ones, and new ones where there are too few; a list, of fewer where the system grants no more threads.
+  Worker* take(index_t count) {
+    const std::lock_guard lock(mutex_);
+    Worker* list = nullptr;
+    for (index_t i = 0; i < count; ++i) {
+      Worker* one = idle_ != nullptr ? idle_ : start();
+      if (one == nullptr) break;
+      if (one == idle_) idle_ = idle_->next;
+      one->next = list;
+      list = one;
+    }
+    return list;
+  }
+
+  Worker* start() {
+    if (all_.size() >= kMost) return nullptr;
+    try {
+      all_.reserve(all_.size() + 1);
+      all_.push_back(std::make_unique<Worker>());
+      return all_.back().get();
+    } catch (const std::system_error&) {
+    } catch (const std::bad_alloc&) {
+    }
+    return nullptr;
+  }
+
+  void give_back(Worker* list) {
+    const std::lock_guard lock(mutex_);
+    while (list != nullptr) {
+      Worker* const next = list->next;
+      list->next = idle_;
+      idle_ = list;
+      list = next;
+    }
+  }
+
+  decltype(process()) process_ = process();
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<Worker>> all_;
+  Worker* idle_ = nullptr;  // a list of those that no call has
+};
+
+}  // namespace clipon::inline CLIPON_ABI::parallel
