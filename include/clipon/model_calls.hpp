@@ -78,14 +78,13 @@ CLIPON_BODY Model Model::load_from_memory(std::span<const std::byte> bytes, cons
     bytes = {aligned.data(), aligned.size()};
   }
   const auto& table = kernels::select_table(options.isa, options.precision != Precision::f32);
-  auto workers = std::make_unique<parallel::Workers>();
+  auto workers = parallel::make_workers();
   const kernels::Context context{&table, {threads, nullptr, workers.get()}, options.profile};
   const format::Gguf file(bytes, options);
   const Precision precision = models::select_precision(options.precision, *context.kernels, file);
   const DataType type = kernels::product_type(precision);
-  return Model(
-      std::make_shared<Shared>(models::build_parts(file, options, context, type, bytes.size()), std::move(workers),
-                               context, precision));
+  return Model(std::make_shared<Shared>(models::build_parts(file, options, context, type, bytes.size()),
+                                        std::move(workers), context, precision));
 }
 
 template <class Pictures>

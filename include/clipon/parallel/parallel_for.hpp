@@ -1,10 +1,10 @@
 // parallel_for: run a body for 0..n-1 on some threads.  Layer 1; the only file with OpenMP pragmas.
 //
-// Compiled with -fopenmp it is an OpenMP loop; with -DCLIPON_PARALLEL=threads it starts std::threads; otherwise the
-// calling thread does it all.  Inside a parallel region of the caller's own it runs on the calling thread, so an
-// application that parallelises over requests gets no nested teams.  In a process forked after a loop it starts
-// std::threads whatever it was compiled for: libgomp would wait for threads that fork did not copy.  in_a_team: the
-// threads start once for all loops of a call.
+// A model's loops run on its own threads (workers.hpp), those of calls without a model (search) on OpenMP's, or with
+// -DCLIPON_PARALLEL=threads on new std::threads; compiled without either, the calling thread does it all.  Inside a
+// parallel region of the caller's own it runs on the calling thread, so an application that parallelises over requests
+// gets no nested teams.  In a process forked after a loop it starts std::threads: fork copies neither a model's nor
+// libgomp's.  in_a_team: the same threads for all loops of a call.
 #pragma once
 
 #include <algorithm>
@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <exception>
 #include <limits>
+#include <memory>
 #include <mutex>
 #include <new>
 #include <system_error>
@@ -50,6 +51,16 @@ inline bool forked_after_parallel() {
 }  // namespace clipon::process
 
 namespace clipon::inline CLIPON_ABI::parallel {
+
+#if defined(_OPENMP) || defined(CLIPON_PARALLEL)
+inline std::unique_ptr<Workers> make_workers() {
+  return std::make_unique<Workers>();
+}
+#else
+inline std::unique_ptr<Workers> make_workers() {  // a program that asks for no threads gets none
+  return nullptr;
+}
+#endif
 
 /// How many threads a call may use; 1 means: on the calling thread.
 struct Threads {

@@ -14,12 +14,12 @@
 #include <thread>
 #include <vector>
 
+#include "clipon/core/floating_point.hpp"
+#include "clipon/parallel/team.hpp"
+
 #if defined(__unix__) || defined(__APPLE__)
 #include <unistd.h>
 #endif
-
-#include "clipon/core/floating_point.hpp"
-#include "clipon/parallel/team.hpp"
 
 namespace clipon::inline CLIPON_ABI::parallel {
 
@@ -108,9 +108,13 @@ class Workers {
   static constexpr std::size_t kMost = 4096;  // for all calls that run at a time
 
 #if defined(__unix__) || defined(__APPLE__)
-  static pid_t process() { return ::getpid(); }
+  static pid_t process() {
+    return ::getpid();
+  }
 #else
-  static int process() { return 0; }
+  static int process() {
+    return 0;
+  }
 #endif
 
   // Idle ones, and new ones where there are too few; a list, of fewer where the system grants no more threads.
@@ -130,9 +134,7 @@ class Workers {
   Worker* start() {
     if (all_.size() >= kMost) return nullptr;
     try {
-      all_.reserve(all_.size() + 1);
-      all_.push_back(std::make_unique<Worker>());
-      return all_.back().get();
+      return all_.emplace_back(std::make_unique<Worker>()).get();
     } catch (const std::system_error&) {
     } catch (const std::bad_alloc&) {
     }

@@ -1,0 +1,113 @@
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <clipon/parallel/parallel_for.hpp>
+#include <optional>
+#include <set>
+#include <stdexcept>
+#include <thread>
+#include <vector>
+
+#include "support.hpp"
+
+using clipon::index_t;
+using clipon::parallel::in_a_team;
+using clipon::parallel::parallel_for;
+using clipon::parallel::parallel_for_on_threads;
+using clipon::parallel::Threads;
+using clipon::parallel::Workers;
+
+namespace {
+
+// Whether each index of some loops is done once, written without atomics: the loops' ends order them.
+bool loops_are_right(Threads threads, int loops) {
+  bool right = true;
+  for (int loop = 0; loop < loops; ++loop) {
+    std::vector<int> times(50);
+    parallel_for(threads, 50, [&](index_t i) { ++times[static_cast<std::size_t>(i)]; });
+    right = right && times == std::vector<int>(50, 1);
+  }
+  return right;
+}
+
+}  // namespace
+
+TEST_CASE("a model's threads do the loops of many calls at a time, alone and in teams") {
+  Workers workers;
+  std::vector<std::thread> callers;
+  std::atomic<int> right{0};
+  for (int c = 0; c < 6; ++c) {
+    callers.emplace_back([&] {
+      const Threads threads{3, nullptr, &workers};
+      for (int call = 0; call < 40; ++call) {
+        right += loops_are_right(threads, 3) ? 1 : 0;
+        in_a_team(threads, [&](Threads team) { right += loops_are_right(team, 10) ? 1 : 0; });
+      }
+    });
+  }
+  for (std::thread& caller : callers) caller.join();
+  CHECK(right == 6 * 40 * 2);
+}
+
+TEST_CASE("a second call has the threads of the first, and those that a call does not need stay asleep") {
+  Workers workers;
+  const Threads threads{4, nullptr, &workers};
+  const auto ids_of_a_loop = [&] {
+    std::vector<std::thread::id> ids(4);
+    std::atomic<int> present{0};
+    parallel_for(threads, 4, [&](index_t i) {
+      ids[static_cast<std::size_t>(i)] = std::this_thread::get_id();
+      ++present;
+      for (int k = 0; k < 10000 && present < 4; ++k) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    });
+    return std::set<std::thread::id>(ids.begin(), ids.end());
+  };
+  const auto first = ids_of_a_loop();
+  CHECK(first.size() == 4);
+  CHECK(first.contains(std::this_thread::get_id()));
+  for (int i = 0; i < 20; ++i) CHECK(ids_of_a_loop() == first);
+  std::atomic<index_t> greatest{0};
+  parallel_for_on_threads(threads, 2, [&](index_t, index_t thread) {
+    for (index_t found = greatest; found < thread && !greatest.compare_exchange_weak(found, thread);) {
+    }
+  });
+  CHECK(greatest < 2);
+}
+
+TEST_CASE("what a loop on a model's threads throws comes to the caller, and the next loop works") {
+  Workers workers;
+  const Threads threads{2, nullptr, &workers};
+  for (int round = 0; round < 3; ++round) {
+    index_t thrown = -1;
+    try {
+      parallel_for(threads, 100, [](index_t i) {
+        if (i >= 40) throw i;
+      });
+    } catch (const index_t& i) {
+      thrown = i;
+    }
+    CHECK(thrown == 40);
+    CHECK_THROWS_AS(in_a_team(threads, [](Threads) { throw std::runtime_error("body"); }), std::runtime_error);
+    CHECK(loops_are_right(threads, 1));
+  }
+}
+
+#if !defined(__SANITIZE_THREAD__)  // which ends children that start threads
+TEST_CASE("a child that is forked after a loop has loops too, and may let the threads go") {
+  std::optional<Workers> workers(std::in_place);
+  REQUIRE(loops_are_right({3, nullptr, &*workers}, 2));
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const bool right = loops_are_right({3, nullptr, &*workers}, 2);
+    workers.reset();
+    ::_exit(right ? 0 : 1);
+  }
+  REQUIRE(child > 0);
+  int status = -1;
+  CHECK(::waitpid(child, &status, 0) == child);
+  CHECK(status == 0);
+  CHECK(loops_are_right({3, nullptr, &*workers}, 2));
+}
+#endif
