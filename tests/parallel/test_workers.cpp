@@ -96,10 +96,15 @@ TEST_CASE("what a loop on a model's threads throws comes to the caller, and the 
 
 #if !defined(__SANITIZE_THREAD__)  // which ends children that start threads
 TEST_CASE("a child that is forked after a loop has loops too, and may let the threads go") {
+#if defined(_OPENMP)
+#pragma omp parallel num_threads(3)  // the application's: of these threads too the child has none
+  std::this_thread::yield();
+#endif
   std::optional<Workers> workers(std::in_place);
   REQUIRE(loops_are_right({3, nullptr, &*workers}, 2));
   const pid_t child = ::fork();
   if (child == 0) {
+    ::alarm(60);  // a child that waits for threads which it has not
     const bool right = loops_are_right({3, nullptr, &*workers}, 2);
     workers.reset();
     ::_exit(right ? 0 : 1);

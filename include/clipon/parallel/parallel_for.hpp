@@ -162,19 +162,43 @@ void run_on_threads(index_t count, const Work& work) {
 // The same on OpenMP's threads where there are any; the system may grant fewer.
 template <class Work>
 void run_on_team([[maybe_unused]] index_t count, const Work& work) {
-  const auto in_scope = [&](index_t t) {
-    const FloatingPointScope scope;
-    work(t);
-  };
 #if defined(_OPENMP) && !defined(CLIPON_PARALLEL)
-  if (process::forked_after_parallel()) return run_on_threads(count, in_scope);
+  if (process::forked_after_parallel()) return run_on_threads(count, work);
 #pragma omp parallel num_threads(static_cast <int>(count))
-  in_scope(omp_get_thread_num());
+  work(omp_get_thread_num());
 #elif defined(CLIPON_PARALLEL)
-  run_on_threads(count, in_scope);
+  run_on_threads(count, work);
 #else
-  in_scope(0);
+  work(0);
 #endif
+}
+
+// lead() on this thread, which dismisses the team in the end; team.follow(t) on others, as many as there are of
+// count - 1.
+template <class Lead>
+void run_with_team(Threads threads, Team& team, const Lead& lead) {
+  const auto work = [&](index_t t) { t == 0 ? lead() : team.follow(t); };
+  if (threads.workers == nullptr) return run_on_team(threads.count, work);
+  if (threads.workers->are_here()) return threads.workers->run(team, threads.count, lead);
+  run_on_threads(threads.count, work);
+}
+
+/// body(threads) on this thread: those for its loops are a team that stays until it ends.
+template <class Body>
+void in_a_team(Threads threads, const Body& body) {
+  if (threads.count <= 1 || threads.team != nullptr || inside_parallel_region()) return body(threads);
+  Team team;
+  std::exception_ptr failure;
+  run_with_team(threads, team, [&] {
+    const FloatingPointScope scope;
+    try {
+      body(Threads{threads.count, &team});
+    } catch (...) {
+      failure = std::current_exception();
+    }
+    team.dismiss();
+  });
+  if (failure) std::rethrow_exception(failure);
 }
 
 /// body(i, thread) for i in [0, n), on at most `threads` threads, each index once, in no particular order; no two
@@ -182,7 +206,7 @@ void run_on_team([[maybe_unused]] index_t count, const Work& work) {
 /// of the lowest index is rethrown.
 template <class Body>
 void parallel_for_on_threads(Threads threads, index_t n, const Body& body) {
-  const index_t wanted = threads.count < n ? threads.count : n;
+  const int wanted = static_cast<int>(std::min<index_t>(threads.count, n));
   const bool free =
       threads.team == nullptr ? !inside_parallel_region() : threads.team->waits_for(std::this_thread::get_id());
   if (wanted <= 1 || !free) {
@@ -192,18 +216,8 @@ void parallel_for_on_threads(Threads threads, index_t n, const Body& body) {
   }
   FirstException failure;
   Shares shares(n, wanted);
-  const auto work = [&](index_t t) { shares.run(t, body, failure); };
-  if (threads.team != nullptr) {
-    threads.team->run(wanted, work);
-  } else if (threads.workers != nullptr && threads.workers->are_here()) {
-    Team team;
-    threads.workers->run(team, wanted, [&] {
-      team.run(wanted, work);
-      team.dismiss();
-    });
-  } else {
-    run_on_team(wanted, work);
-  }
+  in_a_team({wanted, threads.team, threads.workers},
+            [&](Threads own) { own.team->run(wanted, [&](index_t t) { shares.run(t, body, failure); }); });
   failure.rethrow();
 }
 
@@ -211,28 +225,6 @@ void parallel_for_on_threads(Threads threads, index_t n, const Body& body) {
 template <class Body>
 void parallel_for(Threads threads, index_t n, const Body& body) {
   parallel_for_on_threads(threads, n, [&](index_t i, index_t) { body(i); });
-}
-
-/// body(threads) on this thread: those for its loops are a team that stays until it ends.
-template <class Body>
-void in_a_team(Threads threads, const Body& body) {
-  if (threads.count <= 1 || threads.team != nullptr || inside_parallel_region()) return body(threads);
-  Team team;
-  std::exception_ptr failure;
-  const auto lead = [&] {
-    try {
-      body(Threads{threads.count, &team});
-    } catch (...) {
-      failure = std::current_exception();
-    }
-    team.dismiss();
-  };
-  if (threads.workers != nullptr && threads.workers->are_here()) {
-    threads.workers->run(team, threads.count, lead);
-  } else {
-    run_on_team(threads.count, [&](index_t t) { t == 0 ? lead() : team.follow(t); });
-  }
-  if (failure) std::rethrow_exception(failure);
 }
 
 /// body(first, count) for rows 0..n-1 in ranges, one a thread, of at least `least` rows: fewer are not worth a thread.

@@ -11,6 +11,7 @@
 #include <memory>
 #include <thread>
 
+#include "clipon/core/floating_point.hpp"
 #include "clipon/core/types.hpp"
 
 namespace clipon::inline CLIPON_ABI::parallel {
@@ -67,6 +68,7 @@ class Team {
 
   /// What any other thread does, of number t >= 1, until it is dismissed.
   void follow(index_t t) {
+    const FloatingPointScope scope;
     for (int seen = 0; seen != kDismissed;) {
       seen = await(state_, [&](int state) { return state != seen; });
       if (!is_open(seen)) continue;

@@ -14,7 +14,7 @@
 #include <thread>
 #include <vector>
 
-#include "clipon/core/floating_point.hpp"
+#include "clipon/core/types.hpp"
 #include "clipon/parallel/team.hpp"
 
 #if defined(__unix__) || defined(__APPLE__)
@@ -63,10 +63,7 @@ class Worker {
       int found = await(order_, [](int now) { return now == kJoin || now == kEnd; });
       if (found == kEnd) return;
       if (!order_.compare_exchange_strong(found, kIsIn)) continue;  // the leader did without
-      {
-        const FloatingPointScope scope;
-        team_->follow(number_);
-      }
+      team_->follow(number_);
       order(kNone);
     }
   }
@@ -96,10 +93,7 @@ class Workers {
     Worker* const mine = take(count - 1);
     index_t t = 1;
     for (Worker* w = mine; w != nullptr; w = w->next) w->join(team, t++);
-    {
-      const FloatingPointScope scope;
-      lead();
-    }
+    lead();
     for (Worker* w = mine; w != nullptr; w = w->next) w->leave();
     give_back(mine);
   }
