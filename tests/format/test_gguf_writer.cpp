@@ -49,3 +49,14 @@ TEST_CASE("a written file has its keys and tensors, of sizes that need padding a
   }
   std::remove(path.c_str());
 }
+
+TEST_CASE("what a reader would refuse is not written") {
+  format::GgufWriter writer("clipon.test");
+  const LoadOptions limits;
+  const std::vector<std::string> long_word = {std::string(limits.max_string_bytes + 1, 'a')};
+  const std::vector<std::uint32_t> long_array(limits.max_array_length + 1);
+  CHECK_NOTHROW(writer.string("longest", std::string(limits.max_string_bytes, 'a')));
+  CHECK(support::code_of([&] { writer.string("longer", long_word[0]); }) == ErrorCode::limit_exceeded);
+  CHECK(support::code_of([&] { writer.strings("words", long_word); }) == ErrorCode::limit_exceeded);
+  CHECK(support::code_of([&] { writer.numbers("counts", long_array); }) == ErrorCode::limit_exceeded);
+}

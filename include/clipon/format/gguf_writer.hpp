@@ -10,9 +10,11 @@
 #include "clipon/error.hpp"
 #include "clipon/format/crc32c.hpp"
 #include "clipon/format/write_file.hpp"
+#include "clipon/options.hpp"
 
 namespace clipon::inline CLIPON_ABI::format {
 
+/// Strings and arrays longer than LoadOptions allows by default throw Error limit_exceeded: a reader would refuse them.
 class GgufWriter {
  public:
   explicit GgufWriter(const std::string& architecture) {
@@ -52,7 +54,13 @@ class GgufWriter {
     const auto* bytes = reinterpret_cast<const std::byte*>(&value);
     body_.insert(body_.end(), bytes, bytes + sizeof value);
   }
+  static void check(const char* what, std::size_t found, std::size_t most) {
+    if (found <= most) return;
+    throw Error(ErrorCode::limit_exceeded, std::string(what) + " to write: expected at most " + std::to_string(most) +
+                                               ", found " + std::to_string(found));
+  }
   void text(const std::string& value) {
+    check("bytes of a string", value.size(), limits_.max_string_bytes);
     raw(std::uint64_t{value.size()});
     const auto* bytes = reinterpret_cast<const std::byte*>(value.data());
     body_.insert(body_.end(), bytes, bytes + value.size());
@@ -63,6 +71,7 @@ class GgufWriter {
     raw(type);
   }
   void array(const std::string& name, std::uint32_t type, std::size_t length) {
+    check("elements of an array", length, limits_.max_array_length);
     key(name, 9);
     raw(type);
     raw(std::uint64_t{length});
@@ -97,6 +106,7 @@ class GgufWriter {
     return std::move(body_);
   }
 
+  LoadOptions limits_;
   std::vector<std::byte> body_;
   std::uint64_t keys_ = 0;
   std::vector<Tensor> tensors_;
