@@ -43,6 +43,8 @@ trust: packages-test venv
 	@cmake --build build/release -j $(JOBS) --target clipon_trust
 	build/release/tests/clipon_trust $(TRUST)
 
+# A child of a program with threads starts threads, which TSan ends unless it is told not to.
+tsan: export TSAN_OPTIONS = die_after_fork=0
 asan ubsan tsan ndebug clang: packages-ci venv
 	@mkdir -p build
 	@$(call CONFIGURE,$@)

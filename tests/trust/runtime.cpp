@@ -295,9 +295,7 @@ void check_runtime(const Settings& settings, std::vector<Section>& table) {
   check_threads(settings, table);
   check_loading_while_used(settings, table);
   check_failures(settings, table);
-#if !defined(__SANITIZE_THREAD__)  // which ends children that start threads
   check_forks(settings, table);
-#endif
 #if defined(__x86_64__)
   check_floating_point(table);
 #endif
