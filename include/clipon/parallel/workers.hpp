@@ -24,7 +24,7 @@
 namespace clipon::inline CLIPON_ABI::parallel {
 
 /// One of the threads: asleep, or in a team.
-class Worker {
+class alignas(64) Worker {
  public:
   Worker() : thread_([this] { live(); }) {}
   Worker(const Worker&) = delete;
@@ -51,7 +51,10 @@ class Worker {
   Worker* next = nullptr;  // in a list of them
 
  private:
-  enum Order { kNone, kJoin, kIsIn, kEnd };
+  static constexpr int kNone = 0;
+  static constexpr int kJoin = 1;
+  static constexpr int kIsIn = 2;
+  static constexpr int kEnd = 3;
 
   void order(int what) {
     order_.store(what);
@@ -68,7 +71,7 @@ class Worker {
     }
   }
 
-  alignas(64) std::atomic<int> order_{kNone};
+  std::atomic<int> order_{kNone};
   Team* team_ = nullptr;
   index_t number_ = 0;
   std::thread thread_;  // last: it reads the others
