@@ -34,7 +34,7 @@ _NAMES: dict[tuple[object, ...], str] = {
 
 def shape_of(weights: Mapping[str, Array], name: str, dimensions: int) -> tuple[int, ...]:
     if name not in weights:
-        raise ConversionError(f"weight '{name}': expected one of {dimensions} dimensions, found none")
+        raise ConversionError(f"weight '{name}': expected it, with {dimensions} dimensions, found no such weight")
     shape = weights[name].shape
     if len(shape) != dimensions:
         raise ConversionError(f"weight '{name}': expected {dimensions} dimensions, found shape {list(shape)}")

@@ -78,3 +78,4 @@ class Checkpoint:
     vocabulary: Vocabulary | None = None
     name: str = ""
     description: dict[str, str] = field(default_factory=dict)  # general.license, clipon.training_data, ...
+    assumed: str = ""  # what the source does not say and might be otherwise

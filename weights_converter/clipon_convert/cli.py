@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import importlib.util
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from clipon_convert.checkpoint import Checkpoint
 from clipon_convert.dtypes import DTYPES
 from clipon_convert.errors import ConversionError
 from clipon_convert.files import is_present, regular_size
-from clipon_convert.hashes import expected_sha256
+from clipon_convert.hashes import PUBLISHED, expected_sha256
 from clipon_convert.sources import clip_cpp, huggingface, open_clip, openai
 from clipon_convert.writer import write
 
@@ -23,7 +24,7 @@ DESCRIPTION = """Turns a CLIP checkpoint into a clipon model (GGUF).
 SOURCE is one of
   ViT-B-32.pt          OpenAI's download, or a torch.save(state_dict) with their parameter names
   model.safetensors    OpenAI's parameter names
-  FOLDER               a Hugging Face CLIPModel: config.json, model.safetensors, tokenizer files
+  FOLDER               a Hugging Face CLIPModel: config.json, model.safetensors, tokenizer files; or an OpenCLIP one
   open_clip_model.*    an OpenCLIP checkpoint with its open_clip_config.json beside it
   model.gguf           clip.cpp's file"""
 
@@ -49,11 +50,12 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def check_sha256(path: Path, given: str | None) -> None:
-    """Against --sha256, else against OpenAI's published hash where the path carries it or the file has their name."""
+def check_sha256(path: Path, given: str | None) -> bool:
+    """Against --sha256, else against OpenAI's published hash where the path carries it or the file has their name.
+    Whether it is one of OpenAI's."""
     expected = given.lower() if given else expected_sha256(path)
     if expected is None:
-        return
+        return False
     with path.open("rb") as file:
         digest = hashlib.sha256()
         while block := file.read(1 << 20):
@@ -61,37 +63,64 @@ def check_sha256(path: Path, given: str | None) -> None:
     if digest.hexdigest() != expected:
         hint = "" if given else " (rename it if it is not OpenAI's download)"
         raise ConversionError(f"{path}: expected SHA-256 {expected}, found {digest.hexdigest()}{hint}")
+    return expected in PUBLISHED.values()
 
 
-def read_source(source: Path, bpe: Path | None) -> tuple[Checkpoint, str]:
+def read_folder(folder: Path, bpe: Path | None) -> tuple[Checkpoint, str]:
+    if is_present(folder / "config.json"):
+        return huggingface.read(folder, bpe), "Hugging Face CLIPModel"
+    if is_present(folder / open_clip.CONFIG_NAME):
+        weights = next((folder / name for name in open_clip.WEIGHTS if is_present(folder / name)), None)
+        if weights is None:
+            raise ConversionError(f"{folder}: expected {' or '.join(open_clip.WEIGHTS)}, found neither")
+        return open_clip.read(weights, bpe), "OpenCLIP checkpoint"
+    raise ConversionError(f"{folder}: expected a config.json (Hugging Face) or {open_clip.CONFIG_NAME}, found neither")
+
+
+def read_source(source: Path, bpe: Path | None, is_openais: bool = False) -> tuple[Checkpoint, str]:
     """The checkpoint and the name of its kind."""
     if not source.exists():
         raise ConversionError(f"{source}: no such file or folder")
     if source.is_dir():
-        if not is_present(source / "config.json"):
-            raise ConversionError(f"{source}: expected a Hugging Face folder with a config.json, found none")
-        return huggingface.read(source, bpe), "Hugging Face CLIPModel"
+        return read_folder(source, bpe)
     if source.suffix == ".gguf":
         return clip_cpp.read(source, bpe), "clip.cpp GGUF"
-    if is_present(source.with_name(open_clip.CONFIG_NAME)):
+    if not is_openais and is_present(source.with_name(open_clip.CONFIG_NAME)):
         return open_clip.read(source, bpe), "OpenCLIP checkpoint"
-    return openai.read(source, bpe), "OpenAI parameter names"
+    if source.name in open_clip.WEIGHTS:
+        raise ConversionError(f"{source}: expected OpenCLIP's {open_clip.CONFIG_NAME} beside it, found none")
+    checkpoint = openai.read(source, bpe)
+    if is_openais:
+        checkpoint.description, checkpoint.assumed = dict(openai.DESCRIPTION), ""
+    return checkpoint, "OpenAI parameter names"
 
 
-def convert(options: argparse.Namespace) -> tuple[Checkpoint, str]:
-    """The checkpoint and the type that its matrices were written in."""
+def check_paths(options: argparse.Namespace) -> None:
+    """What minutes of conversion need not go before."""
     if options.out.exists() and not options.out.is_file():  # a device or folder must not be replaced
         raise ConversionError(f"{options.out}: expected a file to write to, found something else of that name")
     if not options.out.parent.is_dir():
         raise ConversionError(f"{options.out}: expected the folder {options.out.parent} to write to, found none")
-    if options.verify and importlib.util.find_spec("torch") is None:  # before minutes of conversion
+    if options.source.exists() and options.out.exists() and options.out.samefile(options.source):
+        raise ConversionError(f"{options.out}: expected another file than the source to write to, found the source")
+    if options.verify and importlib.util.find_spec("torch") is None:
         raise ConversionError("--verify: expected the package torch, found none: pip install torch")
+    if options.verify and shutil.which(options.clipon) is None:
+        raise ConversionError(f"--verify: no command '{options.clipon}'; build clipon and name it with --clipon PATH")
     if options.sha256 and options.source.is_dir():
         raise ConversionError(f"--sha256: expected a file to check, found the folder {options.source}")
+
+
+def convert(options: argparse.Namespace) -> tuple[Checkpoint, str]:
+    """The checkpoint and the type that its matrices were written in."""
+    check_paths(options)
+    is_openais = False
     if options.source.exists() and not options.source.is_dir():
         regular_size(options.source)
-        check_sha256(options.source, options.sha256)
-    checkpoint, kind = read_source(options.source, options.bpe)
+        is_openais = check_sha256(options.source, options.sha256)
+    checkpoint, kind = read_source(options.source, options.bpe, is_openais)
+    if checkpoint.assumed and not options.quiet:
+        print(f"{options.source}: nothing says otherwise, so assumed: {checkpoint.assumed}", file=sys.stderr)
     checkpoint.name = options.name or checkpoint.name
     checkpoint.description["clipon.source"] = f"{options.source.name} ({kind})"
     given = {

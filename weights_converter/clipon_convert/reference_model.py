@@ -114,5 +114,6 @@ class ReferenceModel:
         x = self.layer_norm(
             "ln_final", self.transformer("transformer", x, config, causal=True), config.layer_norm_epsilon
         )
-        pooled = x[torch.arange(len(ids)), ids.argmax(1)]  # the end token has the highest id
+        ends = (ids == self.checkpoint.vocabulary.end_token_id).int().argmax(1)  # the first of each text
+        pooled = x[torch.arange(len(ids)), ends]
         return (pooled @ self.w["text_projection"]).float().numpy()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -36,15 +35,12 @@ def _worst(found: np.ndarray, expected: np.ndarray) -> float:
 
 def verify(checkpoint: Checkpoint, model: Path, clipon: str, dtype: str) -> int:
     """Prints the error of both towers; 0 if they are as small as the type allows."""
-    command = shutil.which(clipon)
-    if command is None:
-        raise ConversionError(f"--verify: no command '{clipon}'; build clipon and name it with --clipon PATH")
     reference = ReferenceModel(checkpoint)
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
 
         def run(*arguments: object) -> str:
-            line = [command, "--model", model, *arguments]
+            line = [clipon, "--model", model, *arguments]
             done = subprocess.run([str(part) for part in line], capture_output=True, text=True, check=False)
             if done.returncode != 0:
                 raise ConversionError(f"--verify: clipon failed: {done.stderr.strip()}")

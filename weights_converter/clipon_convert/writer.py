@@ -17,6 +17,7 @@ from tqdm import tqdm
 from clipon_convert.checkpoint import Checkpoint, ModifiedResNetConfig, TransformerConfig, Vocabulary
 from clipon_convert.dtypes import Stored, store
 from clipon_convert.errors import ConversionError
+from clipon_convert.limits import check
 from clipon_convert.tensors import TensorList
 
 FORMAT_VERSION = 1
@@ -131,6 +132,7 @@ def replaced_when_complete(out: Path) -> Iterator[Path]:
 
 def write(checkpoint: Checkpoint, out: Path, dtype: str, progress: bool = True) -> None:
     """Raises ConversionError, or OSError when the disk is full; leaves `out` as it was then."""
+    check(checkpoint)
     if "logit_scale" not in checkpoint.weights:
         raise ConversionError("weight 'logit_scale': expected one number, found none")
     stored: list[Stored] = []

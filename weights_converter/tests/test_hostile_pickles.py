@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from clipon_convert.errors import ConversionError
-from clipon_convert.sources.torch_archive import read_torch_archive
+from clipon_convert.sources.weights_file import read_weights
 from conftest import convert
 
 STORAGE = b"(S'storage'\nctorch\nFloatStorage\nS'0'\nS'cpu'\nI%d\ntQ"  # a persistent id, protocol 0's spelling
@@ -46,7 +46,7 @@ def tensor(elements: int, offset: int, shape: tuple[int, ...], strides: tuple[in
 
 def test_a_sound_archive_reads(tmp_path: Path) -> None:
     data = np.arange(6, dtype="<f4").tobytes()
-    weights, stored = read_torch_archive(torch_file(tmp_path / "sound.pt", tensor(6, 2, (2, 2), (2, 1)), {"0": data}))
+    weights, stored = read_weights(torch_file(tmp_path / "sound.pt", tensor(6, 2, (2, 2), (2, 1)), {"0": data}))
     assert weights["w"].tolist() == [[2, 3], [4, 5]]
     assert stored == "f32"
 
@@ -79,7 +79,7 @@ def test_tensors_that_lie(
 ) -> None:
     data = np.arange(6, dtype="<f4").tobytes()
     with pytest.raises(ConversionError):
-        read_torch_archive(torch_file(tmp_path / "bad.pt", tensor(elements, offset, shape, strides), {"0": data}))
+        read_weights(torch_file(tmp_path / "bad.pt", tensor(elements, offset, shape, strides), {"0": data}))
 
 
 def test_tensors_up_to_their_storage(tmp_path: Path) -> None:
@@ -92,20 +92,20 @@ def test_tensors_up_to_their_storage(tmp_path: Path) -> None:
         ((2, 0), (2**39, 1), [[], []]),
     ):
         path = torch_file(tmp_path / "whole.pt", tensor(6, 0, shape, strides), data)
-        assert read_torch_archive(path)[0]["w"].tolist() == expected
+        assert read_weights(path)[0]["w"].tolist() == expected
 
 
 def test_state_can_not_change_a_checked_tensor(tmp_path: Path) -> None:
     sound = tensor(6, 0, (2,), (1,))
     payload = sound[:-2] + b"(dS'offset'\nI-1000000\nsb" + b"s."  # BUILD on the tensor
     with pytest.raises(ConversionError, match="change a TensorReference"):
-        read_torch_archive(torch_file(tmp_path / "state.pt", payload, {"0": bytes(24)}))
+        read_weights(torch_file(tmp_path / "state.pt", payload, {"0": bytes(24)}))
 
 
 def test_a_vast_memo_index_takes_no_memory(tmp_path: Path) -> None:
     payload = b"\x80\x02}r" + struct.pack("<I", 2**32 - 1) + b"."  # LONG_BINPUT
     with pytest.raises(ConversionError, match="found none"):
-        read_torch_archive(torch_file(tmp_path / "memo.pt", payload, {}))
+        read_weights(torch_file(tmp_path / "memo.pt", payload, {}))
 
 
 def test_many_storages(tmp_path: Path) -> None:
@@ -115,14 +115,14 @@ def test_many_storages(tmp_path: Path) -> None:
         one = tensor(6, 0, (2,), (1,)).replace(b"S'0'", b"S'%d'" % i)
         payload += b"S'%s'\n" % name.encode() + one[len(b"(dS'w'\n") : -1]
     path = torch_file(tmp_path / "many.pt", payload + b".", {str(i): bytes(24) for i in range(50)})
-    assert len(read_torch_archive(path)[0]) == 50
+    assert len(read_weights(path)[0]) == 50
 
 
 def test_ordered_dictionaries_with_metadata_read(tmp_path: Path) -> None:
     inner = pickle.dumps(OrderedDict(), 0)[:-1]
     payload = inner + b"(dS'_metadata'\n(dsb" + b"."
     with pytest.raises(ConversionError, match="found none"):
-        read_torch_archive(torch_file(tmp_path / "empty.pt", payload, {}))
+        read_weights(torch_file(tmp_path / "empty.pt", payload, {}))
 
 
 def doubled(times: int) -> bytes:
@@ -191,7 +191,7 @@ def test_tuples_that_share_their_halves(tmp_path: Path, bpe: Path, payload: byte
 )
 def test_keys_that_weights_have_no_need_of(tmp_path: Path, key: bytes, why: str) -> None:
     with pytest.raises(ConversionError, match=why):
-        read_torch_archive(torch_file(tmp_path / "key.pt", b"\x80\x02}" + key + b"Ns.", {}))
+        read_weights(torch_file(tmp_path / "key.pt", b"\x80\x02}" + key + b"Ns.", {}))
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ def test_keys_that_weights_have_no_need_of(tmp_path: Path, key: bytes, why: str)
 )
 def test_calls_that_copy_or_reserve_at_will(tmp_path: Path, payload: bytes, why: str) -> None:
     with pytest.raises(ConversionError, match=why):
-        read_torch_archive(torch_file(tmp_path / "call.pt", b"\x80\x05" + payload, {}))
+        read_weights(torch_file(tmp_path / "call.pt", b"\x80\x05" + payload, {}))
 
 
 def test_a_deep_tree_of_long_names(tmp_path: Path, bpe: Path) -> None:
@@ -232,13 +232,13 @@ def names_of_one_tensor(names: int, elements: int) -> bytes:
 def test_names_of_one_tensor(tmp_path: Path) -> None:
     storages = {"0": bytes(40_000)}
     tied = torch_file(tmp_path / "tied.pt", names_of_one_tensor(2, 10_000), storages)
-    assert set(read_torch_archive(tied)[0]) == {"w0", "w1"}
+    assert set(read_weights(tied)[0]) == {"w0", "w1"}
     four = torch_file(tmp_path / "four.pt", names_of_one_tensor(4, 10_000), storages)
-    assert len(read_torch_archive(four)[0]) == 4
+    assert len(read_weights(four)[0]) == 4
     with pytest.raises(ConversionError, match="share storages"):
-        read_torch_archive(torch_file(tmp_path / "shared.pt", names_of_one_tensor(5, 10_000), storages))
+        read_weights(torch_file(tmp_path / "shared.pt", names_of_one_tensor(5, 10_000), storages))
     with pytest.raises(ConversionError, match="at most 65536 tensors"):
-        read_torch_archive(torch_file(tmp_path / "many.pt", names_of_one_tensor(70_000, 1), {"0": bytes(4)}))
+        read_weights(torch_file(tmp_path / "many.pt", names_of_one_tensor(70_000, 1), {"0": bytes(4)}))
 
 
 @pytest.mark.parametrize(
@@ -247,29 +247,29 @@ def test_names_of_one_tensor(tmp_path: Path) -> None:
 def test_storages_of_other_marks_names_and_sizes(tmp_path: Path, mark: str, key: str, elements: int) -> None:
     payload = b"(S'%s'\nctorch\nFloatStorage\nS'%s'\nS'cpu'\nI%d\ntQ." % (mark.encode(), key.encode(), elements)
     with pytest.raises(ConversionError, match="a storage with a short name and a size"):
-        read_torch_archive(torch_file(tmp_path / "storage.pt", payload, {}))
+        read_weights(torch_file(tmp_path / "storage.pt", payload, {}))
 
 
 @pytest.mark.parametrize("name", ["torch.storage", "torch", "__main__"])
 def test_only_script_modules_are_made_up(tmp_path: Path, name: str) -> None:
     path = torch_file(tmp_path / "class.pt", b"c%s\nLinear\n)\x81." % name.encode(), {})
     with pytest.raises(ConversionError, match=f"it wants to call {name}.Linear"):
-        read_torch_archive(path)
+        read_weights(path)
 
 
 def test_a_dictionary_that_holds_itself(tmp_path: Path) -> None:
     path = torch_file(tmp_path / "circle.pt", b"\x80\x02}q\0X\x04\0\0\0selfh\0s.", {})
     with pytest.raises(ConversionError, match=f"{path}: expected weights, found none"):
-        read_torch_archive(path)
+        read_weights(path)
 
 
 def test_broken_pickles_are_told_with_their_file(tmp_path: Path) -> None:
     path = torch_file(tmp_path / "broken.pt", b"\x80\x02(", {})
     with pytest.raises(ConversionError, match=rf"{path}: data\.pkl is broken"):
-        read_torch_archive(path)
+        read_weights(path)
     path = torch_file(tmp_path / "missing.pt", tensor(6, 0, (2,), (1,)), {})
     with pytest.raises(ConversionError, match=f"{path}: expected 'archive/data/0' in the archive, found none"):
-        read_torch_archive(path)
+        read_weights(path)
 
 
 def test_pickles_of_many_megabytes(tmp_path: Path) -> None:
@@ -277,10 +277,10 @@ def test_pickles_of_many_megabytes(tmp_path: Path) -> None:
     for size, data in ((16 << 20, {"0": bytes(4)}), ((16 << 20) + 1, {"0": bytes(4)})):
         path = torch_file(tmp_path / "long.pt", sound + bytes(size - len(sound)), data)
         if size == 16 << 20:
-            assert read_torch_archive(path)[0]["w"].tolist() == [0]
+            assert read_weights(path)[0]["w"].tolist() == [0]
         else:
             with pytest.raises(ConversionError, match="uncompressed member of at most 16777216 bytes"):
-                read_torch_archive(path)
+                read_weights(path)
 
 
 def test_byte_order(tmp_path: Path) -> None:
@@ -288,19 +288,19 @@ def test_byte_order(tmp_path: Path) -> None:
         path = torch_file(tmp_path / "order.pt", tensor(1, 0, (1,), (1,)), {"0": bytes(4)})
         with zipfile.ZipFile(path, "a") as file:
             file.writestr(f"{prefix}byteorder", order)
-        assert read_torch_archive(path)[0]["w"].tolist() == [0]
+        assert read_weights(path)[0]["w"].tolist() == [0]
     path = torch_file(tmp_path / "big.pt", tensor(1, 0, (1,), (1,)), {"0": bytes(4)})
     with zipfile.ZipFile(path, "a") as file:
         file.writestr("archive/byteorder", b"big")
     with pytest.raises(ConversionError, match=f"{path}: expected little-endian weights"):
-        read_torch_archive(path)
+        read_weights(path)
 
 
 def test_pickles_further_down_are_other_files(tmp_path: Path) -> None:
     path = torch_file(tmp_path / "two.pt", tensor(1, 0, (1,), (1,)), {"0": bytes(4)})
     with zipfile.ZipFile(path, "a") as file:
         file.writestr("archive/extra/data.pkl", b"")
-    assert read_torch_archive(path)[0]["w"].tolist() == [0]
+    assert read_weights(path)[0]["w"].tolist() == [0]
 
 
 @pytest.mark.parametrize(
@@ -315,7 +315,7 @@ def test_directories_of_zips_that_lie(tmp_path: Path, at: int, value: bytes) -> 
             content[entry + at + i] = byte
     path.write_bytes(content)
     with pytest.raises(ConversionError, match=f"{path}: not a ZIP archive"):
-        read_torch_archive(path)
+        read_weights(path)
 
 
 def test_storages_that_overlap(tmp_path: Path) -> None:
@@ -339,4 +339,4 @@ def test_storages_that_overlap(tmp_path: Path) -> None:
         file.filelist.append(member)
         file.NameToInfo[member.filename] = member
     with pytest.raises(ConversionError, match="its storages are larger than the file"):
-        read_torch_archive(path)
+        read_weights(path)

@@ -61,7 +61,11 @@ def test_safetensors_that_lie(tmp_path: Path, bpe: Path, content: bytes) -> None
     before = set(os.listdir(tmp_path))
     done = convert(source, tmp_path / "out.gguf", "--bpe", bpe)
     assert done.returncode == 1
-    why = "weight 'a': expected f16, bf16, f32 or f64, found BOOL" if b"BOOL" in content else "not a safetensors file"
+    why = (
+        "weight 'a': expected one of F64, F32, F16, BF16, I64, I32, found BOOL"
+        if b"BOOL" in content
+        else "not a safetensors file"
+    )
     assert done.stderr.startswith(f"clipon_convert: {source}: {why}"), done.stderr
     assert done.stderr.count("\n") == 1, done.stderr
     assert set(os.listdir(tmp_path)) == before
@@ -198,6 +202,7 @@ def test_texts_are_utf_8(tmp_path: Path) -> None:
         "[" * 100_000,
         '{"model_type": "clip", "text_config": 3}',
         '{"model_type": "clip", "text_config": []}',
+        '{"model_type": "clip", "vision_config_dict": []}',
     ],
 )
 def test_configs_of_other_types(tmp_path: Path, bpe: Path, config: str) -> None:
@@ -289,18 +294,24 @@ KINDS = ["a pipe", "a device", "a folder", "none"]
         "config.json",
         "model.safetensors",
         "model.safetensors.index.json",
+        "pytorch_model.bin",
+        "pytorch_model.bin.index.json",
         "shard.safetensors",
         "vocab.json",
         "merges.txt",
         "tokenizer.json",
         "preprocessor_config.json",
+        "processor_config.json",
+        "vocab.txt",
     ],
 )
 def test_folders_of_pipes_and_devices(tmp_path: Path, weights: dict[str, np.ndarray], name: str, kind: str) -> None:
     folder = huggingface_folder(weights, tmp_path / "folder")
     if name == "shard.safetensors":
         (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": name}}))
-    if name == "tokenizer.json":
+    if name.endswith(".index.json") or name in ("shard.safetensors", "pytorch_model.bin"):
+        (folder / "model.safetensors").unlink()
+    if name in ("tokenizer.json", "vocab.txt"):
         (folder / "vocab.json").unlink()
     not_a_file(folder / name, kind)
     done = convert(folder, tmp_path / "out.gguf")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file, save_file
 
 from clipon_convert.checkpoint import (
@@ -38,19 +39,82 @@ def test_huggingface(converted: Path, weights: dict[str, np.ndarray], tmp_path: 
     assert field(out, "tokenizer.ggml.tokens") == field(converted, "tokenizer.ggml.tokens")
 
 
-def test_huggingface_folders_of_torch_pickles(weights: dict[str, np.ndarray], tmp_path: Path) -> None:
-    folder = huggingface_folder(weights, tmp_path / "hf")
+def test_huggingface_folders_of_torch_pickles(converted: Path, weights: dict[str, np.ndarray], tmp_path: Path) -> None:
+    """In transformers' order: a file before its shards, safetensors before pickles."""
+    folder, out = huggingface_folder(weights, tmp_path / "hf"), tmp_path / "out.gguf"
+    whole = {name: torch.from_numpy(w.copy()) for name, w in load_file(folder / "model.safetensors").items()}
     (folder / "model.safetensors").unlink()
+    done = convert(folder, out)
+    assert done.returncode == 1
+    assert f"{folder}: expected the weights, model.safetensors or pytorch_model.bin, found neither" in done.stderr
+    names = sorted(whole)
+    shards = {f"pytorch_model-{i}.bin": {name: whole[name] for name in names[i::2]} for i in range(2)}
+    for file, part in shards.items():
+        torch.save(part, folder / file)
+    index = {"weight_map": {name: file for file, part in shards.items() for name in part}}
+    (folder / "pytorch_model.bin.index.json").write_text(json.dumps(index))
+    assert convert(folder, out).returncode == 0
+    assert_same_tensors(out, converted)
+    other = {name: 2 * values for name, values in whole.items()}
+    torch.save(other, folder / "pytorch_model.bin")
+    assert convert(folder, out).returncode == 0
+    assert field(out, "clipon.logit_scale") == pytest.approx(2 * np.log(100.0))
+    save_file({name: w.numpy() for name, w in whole.items()}, folder / "model.safetensors")
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": "stale.safetensors"}}))
+    assert convert(folder, out).returncode == 0
+    assert_same_tensors(out, converted)
+
+
+def test_processors_of_transformers_5(weights: dict[str, np.ndarray], tmp_path: Path) -> None:
+    """One file for tokenizer and pictures; the picture's own goes before it."""
+    folder, out = huggingface_folder(weights, tmp_path / "hf"), tmp_path / "out.gguf"
+    processor = {
+        "image_processor_type": "CLIPImageProcessor",
+        "image_mean": [0.5, 0.4, 0.3],
+        "resample": 2,
+        "rescale_factor": 0.00392156862745098,
+        "crop_size": {"height": 32, "width": 32},
+        "size": {"shortest_edge": 32},
+    }
+    change(folder / "processor_config.json", {"image_processor": processor, "processor_class": "CLIPProcessor"})
+    assert convert(folder, out).returncode == 0
+    assert field(out, "clip.vision.image_mean") == pytest.approx([0.5, 0.4, 0.3])
+    assert field(out, "clipon.preprocess.interpolation") == "bilinear"
+    change(folder / "preprocessor_config.json", {"image_mean": [0.1, 0.2, 0.3]})
+    assert convert(folder, out).returncode == 0
+    assert field(out, "clip.vision.image_mean") == pytest.approx([0.1, 0.2, 0.3])
+    assert field(out, "clipon.preprocess.interpolation") == "bicubic"
+
+
+def test_null_is_the_default_and_twins_go_first(weights: dict[str, np.ndarray], tmp_path: Path) -> None:
+    """transformers' CLIPConfig: text_config_dict, where it is not null, is all that counts."""
+    folder, out = huggingface_folder(weights, tmp_path / "hf"), tmp_path / "out.gguf"
+    path = folder / "config.json"
+    config = json.loads(path.read_text())
+    twin = {**config["text_config"], "hidden_act": "gelu", "layer_norm_eps": None, "eos_token_id": None}
+    config |= {"text_config_dict": twin, "vision_config_dict": None}
+    path.write_text(json.dumps(config))
+    (folder / "preprocessor_config.json").write_text('{"image_mean": null, "size": null, "do_rescale": null}')
+    done = convert(folder, out)
+    assert done.returncode == 0, done.stderr
+    assert [field(out, f"clipon.{tower}.activation") for tower in ("text", "vision")] == ["gelu", "quick_gelu"]
+    assert field(out, "clip.text.attention.layer_norm_epsilon") == pytest.approx(1e-5)
+    path.write_text(json.dumps({**config, "text_config": None, "text_config_dict": None}))
+    done = convert(folder, out)
+    assert done.returncode == 1
+    assert "'token_embedding.weight': expected shape [49408, 512], found [520, 64]" in done.stderr
+
+
+@pytest.mark.parametrize("other", ["vocab.txt", None])
+def test_openais_merges_are_no_guess(weights: dict[str, np.ndarray], tmp_path: Path, other: str | None) -> None:
+    folder = huggingface_folder(weights, tmp_path / "hf")
+    (folder / "vocab.json").unlink()
+    if other:
+        (folder / other).write_text("[PAD]")
+        change(folder / "config.json", {"vocab_size": 49408}, "text_config")
     done = convert(folder, tmp_path / "out.gguf")
     assert done.returncode == 1
-    assert f"{folder / 'model.safetensors'}: expected the weights, found no such file" in done.stderr
-    for name in ("pytorch_model.bin.index.json", "pytorch_model.bin"):
-        (folder / name).write_bytes(b"")
-        done = convert(folder, tmp_path / "out.gguf")
-        assert done.returncode == 1
-        assert f"expected the weights, found only {name}" in done.stderr
-        assert "save_pretrained" in done.stderr
-        assert done.stderr.count("\n") == 1
+    assert f"found {other or 'none, and 520 tokens'}" in done.stderr
 
 
 def test_huggingface_tokenizer_json_and_gelu(weights: dict[str, np.ndarray], tmp_path: Path) -> None:
@@ -121,6 +185,35 @@ def test_huggingface_defaults_are_those_of_vit_b_32(weights: dict[str, np.ndarra
         ("config.json", ("text_config",), {"intermediate_size": 128}, "expected shape [128, 64], found [256, 64]"),
         ("config.json", ("vision_config",), {"image_size": 64}, "expected shape [17, 64], found [5, 64]"),
         ("preprocessor_config.json", (), {"resample": 1}, "preprocessor_config.json: resample: expected 2"),
+        (
+            "config.json",
+            ("text_config",),
+            {"num_attention_heads": 3},
+            "attention heads: expected a divisor of the width",
+        ),
+        (
+            "config.json",
+            ("vision_config",),
+            {"num_attention_heads": 0},
+            "attention heads: expected a whole number from 1",
+        ),
+        (
+            "config.json",
+            ("vision_config",),
+            {"layer_norm_eps": 0},
+            "epsilon of LayerNorm: expected a number from 1e-12",
+        ),
+        ("config.json", ("vision_config",), {"patch_size": 12}, "patch size: expected a divisor of the image size 32"),
+        ("preprocessor_config.json", (), {"image_mean": [0.5]}, "mean of the pixels: expected 3 numbers, found 1"),
+        ("preprocessor_config.json", (), {"image_std": [0, 1, 1]}, "std of the pixels: expected a number from 0.001"),
+        ("preprocessor_config.json", (), {"image_processor_type": "ViTImageProcessor"}, "found 'ViTImageProcessor'"),
+        ("preprocessor_config.json", (), {"feature_extractor_type": "Other"}, "expected one of ['CLIPImageProcessor'"),
+        ("preprocessor_config.json", (), {"do_normalize": False}, "do_normalize: expected true, found False"),
+        ("preprocessor_config.json", (), {"do_resize": False}, "do_resize: expected true"),
+        ("preprocessor_config.json", (), {"do_center_crop": False}, "do_center_crop: expected true"),
+        ("preprocessor_config.json", (), {"rescale_factor": 0.00784}, "rescale_factor: expected 1/255, found 0.00784"),
+        ("preprocessor_config.json", (), {"crop_size": 16}, "crop_size: expected 32, the tower's, found 16"),
+        ("preprocessor_config.json", (), {"size": {"longest_edge": 32}}, "expected shortest_edge, or height and width"),
         ("preprocessor_config.json", (), {"size": 64}, "preprocessor_config.json: size: expected 32"),
         ("preprocessor_config.json", (), {"size": {"height": 32, "width": 64}}, "size: expected 32"),
         ("vocab.json", (), {"gap": VOCABULARY + 1}, "ids from 0 without a gap"),

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import save_file
 
 from conftest import (
     VOCABULARY,
@@ -15,6 +16,7 @@ from conftest import (
     change,
     convert,
     field,
+    make_resnet_weights,
 )
 
 
@@ -42,6 +44,18 @@ def test_open_clip(converted: Path, source: Path, bpe: Path, tmp_path: Path) -> 
         ("model_cfg.text_cfg", "no_causal_mask", True),
         ("model_cfg.text_cfg", "hf_model_name", "roberta"),
         ("model_cfg.text_cfg", "pad_id", 1),
+        ("model_cfg.text_cfg", "hf_tokenizer_name", "bert-base-uncased"),
+        ("model_cfg.text_cfg", "width", 128),
+        ("model_cfg.text_cfg", "layers", 7),
+        ("model_cfg.text_cfg", "context_length", 77),
+        ("model_cfg.text_cfg", "vocab_size", 49408),
+        ("model_cfg.vision_cfg", "image_size", 40),
+        ("model_cfg.vision_cfg", "patch_size", 32),
+        ("model_cfg.vision_cfg", "layers", 12),
+        ("model_cfg.vision_cfg", "width", 768),
+        ("model_cfg.vision_cfg", "heads", 4),
+        ("model_cfg.vision_cfg", "act_kwargs", {"approximate": "tanh"}),
+        ("model_cfg", "embed_dim", 512),
         ("model_cfg", "custom_text", True),
         ("model_cfg", "multimodal_cfg", {}),
         ("preprocess_cfg", "size", [32, 64]),
@@ -55,6 +69,45 @@ def test_open_clip(converted: Path, source: Path, bpe: Path, tmp_path: Path) -> 
         assert done.returncode == 1
         assert f"open_clip_config.json: {where.removeprefix('model_cfg.')}.{key}" in done.stderr
         assert not (tmp_path / "refused.gguf").exists()
+    silent = {"act_kwargs": {}, "norm_kwargs": None, "timm_model_name": None, "image_size": [32, 32]}
+    config["model_cfg"]["vision_cfg"] |= silent
+    config["model_cfg"]["text_cfg"] |= {"heads": None, "proj_type": "linear", "hf_tokenizer_name": None}
+    (source.parent / "open_clip_config.json").write_text(json.dumps(config))
+    done = convert(source, out, "--bpe", bpe)
+    assert done.returncode == 0, done.stderr
+    assert field(out, "clip.text.attention.head_count") == 8  # open_clip's CLIPTextCfg
+
+
+def test_open_clip_resnets(bpe: Path, tmp_path: Path) -> None:
+    source, out = tmp_path / "a.safetensors", tmp_path / "a.gguf"
+    save_file(make_resnet_weights(), source)
+    vision = {"image_size": 32, "layers": [1, 2, 1, 1], "width": 4, "head_width": 32, "patch_size": None}
+    model = {"embed_dim": 24, "quick_gelu": True, "vision_cfg": vision, "text_cfg": {"heads": 1}}
+    (tmp_path / "open_clip_config.json").write_text(json.dumps(model))
+    done = convert(source, out, "--bpe", bpe)
+    assert done.returncode == 0, done.stderr
+    assert field(out, "clip.vision.attention.head_count") == 4  # 32 x 4 channels
+    change(tmp_path / "open_clip_config.json", {"layers": [3, 4, 6, 3]}, "vision_cfg")
+    assert "vision_cfg.layers is [3, 4, 6, 3], but the weights are" in convert(source, out, "--bpe", bpe).stderr
+
+
+def test_open_clip_folders(converted: Path, weights: dict[str, np.ndarray], bpe: Path, tmp_path: Path) -> None:
+    folder, out = tmp_path / "folder", tmp_path / "out.gguf"
+    folder.mkdir()
+    save_file(weights, folder / "open_clip_model.safetensors")
+    done = convert(folder / "open_clip_model.safetensors", out, "--bpe", bpe)
+    assert done.returncode == 1
+    assert "expected OpenCLIP's open_clip_config.json beside it, found none" in done.stderr
+    model = {"quick_gelu": True, "text_cfg": {"heads": 1}, "vision_cfg": {}}
+    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": model}))
+    for source in (folder, folder / "open_clip_model.safetensors"):
+        done = convert(source, out, "--bpe", bpe)
+        assert done.returncode == 0, done.stderr
+        assert_same_tensors(out, converted)
+    (folder / "open_clip_model.safetensors").unlink()
+    done = convert(folder, out, "--bpe", bpe)
+    assert done.returncode == 1
+    assert f"{folder}: expected open_clip_model.safetensors or " in done.stderr
 
 
 @pytest.mark.parametrize("nested_config", [False, True])

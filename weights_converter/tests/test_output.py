@@ -22,7 +22,7 @@ from clipon_convert import __version__, cli
 from clipon_convert.cli import check_sha256
 from clipon_convert.errors import ConversionError
 from clipon_convert.hashes import PUBLISHED
-from clipon_convert.sources.torch_archive import read_torch_archive
+from clipon_convert.sources.weights_file import read_weights
 from clipon_convert.writer import replaced_when_complete
 from conftest import convert, make_weights
 
@@ -111,7 +111,7 @@ def test_sha256_covers_the_whole_file(tmp_path: Path) -> None:
     path.write_bytes(bytes(1 << 20) + b"more than the block that is read at once")
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     for given in (None, digest, digest.upper()):
-        check_sha256(path, given)
+        assert not check_sha256(path, given)
     last_digit_wrong = digest[:-1] + ("0" if digest[-1] != "0" else "1")
     with pytest.raises(ConversionError) as refused:
         check_sha256(path, last_digit_wrong)
@@ -258,22 +258,22 @@ def test_pickles_that_run_code_are_refused(tmp_path: Path, bpe: Path, protocol: 
 )
 def test_other_pickles_are_refused(tmp_path: Path, payload: bytes) -> None:
     with pytest.raises(ConversionError):
-        read_torch_archive(archive(tmp_path / "odd.pt", payload))
+        read_weights(archive(tmp_path / "odd.pt", payload))
 
 
 def test_zip_tricks_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConversionError, match="uncompressed"):  # a bomb needs compression
-        read_torch_archive(archive(tmp_path / "bomb.pt", b"\x80\x02}." + bytes(1000), zipfile.ZIP_DEFLATED))
+        read_weights(archive(tmp_path / "bomb.pt", b"\x80\x02}." + bytes(1000), zipfile.ZIP_DEFLATED))
     two = tmp_path / "two.pt"
     with zipfile.ZipFile(two, "w") as file:
         file.writestr("a/data.pkl", b"\x80\x02}.")
         file.writestr("b/data.pkl", b"\x80\x02}.")
     with pytest.raises(ConversionError, match=r"one data\.pkl"):
-        read_torch_archive(two)
+        read_weights(two)
     plain = tmp_path / "plain.pt"
     plain.write_bytes(pickle.dumps({}))
     with pytest.raises(ConversionError, match="ZIP"):
-        read_torch_archive(plain)
+        read_weights(plain)
 
 
 def without(package: str, *arguments: object) -> subprocess.CompletedProcess[str]:
@@ -294,9 +294,13 @@ def test_what_is_missing_is_said_before_anything_is_written(source: Path, tmp_pa
     done = convert(source, source / "a.gguf")
     assert done.returncode == 1
     assert f"expected the folder {source} to write to" in done.stderr
+    done = convert(source, tmp_path / "a.gguf", "--verify", "--clipon", tmp_path / "none")
+    assert done.returncode == 1
+    assert f"no command '{tmp_path / 'none'}'; build clipon and name it" in done.stderr
+    assert not (tmp_path / "a.gguf").exists()
     for missing, why in (
         (tmp_path / "none.pt", "no such file or folder"),
-        (tmp_path, "expected a Hugging Face folder with a config.json, found none"),
+        (tmp_path, "expected a config.json (Hugging Face) or open_clip_config.json, found neither"),
     ):
         done = convert(missing, tmp_path / "a.gguf")
         assert (done.returncode, done.stderr) == (1, f"clipon_convert: {missing}: {why}\n")

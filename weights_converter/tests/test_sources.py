@@ -11,6 +11,7 @@ import torch
 from safetensors.numpy import save_file
 
 from clipon_convert.dtypes import most_stored
+from clipon_convert.errors import ConversionError
 from clipon_convert.sources.names import HUGGINGFACE, to_openai
 from conftest import (
     MERGES,
@@ -83,11 +84,41 @@ def test_a_config_beside_an_archive_is_not_its_own(weights: dict[str, np.ndarray
     assert field(out, "clip.vision.attention.head_count") == 1
 
 
-def test_names_that_only_begin_like_known_ones_and_thirds_of_attentions_stay() -> None:
+def test_names_that_only_begin_like_known_ones_stay() -> None:
     values = np.zeros((2, 2), np.float32)
-    names = ["logit_scale.more", "text_model.encoder.layers.0.self_attn.q_proj.weight"]
-    renamed = to_openai(dict.fromkeys(names, values), HUGGINGFACE)
-    assert list(renamed) == ["logit_scale.more", "transformer.resblocks.0.attn.q.weight"]
+    assert list(to_openai({"logit_scale.more": values}, HUGGINGFACE)) == ["logit_scale.more"]
+
+
+@pytest.mark.parametrize("shapes", [{"q": (2, 2)}, {"k": (2, 2), "v": (2, 2)}, {"q": (4, 2), "k": (1, 2), "v": (1, 2)}])
+def test_thirds_of_attentions_are_of_one_shape(shapes: dict[str, tuple[int, int]]) -> None:
+    attention = "text_model.encoder.layers.0.self_attn"
+    weights = {f"{attention}.{part}_proj.weight": np.zeros(shape, np.float32) for part, shape in shapes.items()}
+    with pytest.raises(ConversionError, match=rf"weight '{attention}\.[qk]_proj\.weight': expected q, k and v of one"):
+        to_openai(weights, HUGGINGFACE)
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("text_model.encoder.layers.0.mlp.fc1.weight", "these are Hugging Face's names: convert the folder"),
+        ("_orig_mod.token_embedding.weight", "such as 'token_embedding.weight', found '_orig_mod.token_embedding"),
+    ],
+)
+def test_files_of_other_names(tmp_path: Path, bpe: Path, name: str, why: str) -> None:
+    source = tmp_path / "a.safetensors"
+    save_file({name: np.zeros((2, 2), np.float32)}, source)
+    done = convert(source, tmp_path / "a.gguf", "--bpe", bpe)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"clipon_convert: {source}: expected weights under OpenAI's names")
+    assert why in done.stderr
+
+
+def test_the_source_is_not_written_over(source: Path, bpe: Path) -> None:
+    before = source.read_bytes()
+    done = convert(source, source.parent / "." / source.name, "--bpe", bpe)
+    assert done.returncode == 1
+    assert "expected another file than the source to write to, found the source" in done.stderr
+    assert source.read_bytes() == before
 
 
 def test_merges_given_go_before_those_beside(source: Path, bpe: Path, tmp_path: Path) -> None:
@@ -100,30 +131,30 @@ def test_merges_given_go_before_those_beside(source: Path, bpe: Path, tmp_path: 
 def test_safetensors_round_trip_of_bf16(tmp_path: Path) -> None:
     from safetensors.torch import save_file as save_torch
 
-    from clipon_convert.sources.safetensors_file import read_safetensors
+    from clipon_convert.sources.weights_file import read_weights
 
     values = torch.randn(64, dtype=torch.bfloat16)
     save_torch({"x": values}, tmp_path / "b.safetensors")
-    found, stored = read_safetensors(tmp_path / "b.safetensors")
+    found, stored = read_weights(tmp_path / "b.safetensors")
     assert stored == "bf16"
     np.testing.assert_array_equal(found["x"], values.float().numpy())
 
 
 def test_safetensors_types(tmp_path: Path) -> None:
-    from clipon_convert.sources.safetensors_file import read_safetensors
+    from clipon_convert.sources.weights_file import read_weights
 
     path, values = tmp_path / "a.safetensors", np.array([1 / 3, -1e-30])
     save_file({"x": values, "y": np.arange(40), "z": values[:1].astype(np.float16)}, path)
-    weights, stored = read_safetensors(path)
+    weights, stored = read_weights(path)
     assert stored == "f32"
     assert weights["x"].dtype == np.float32
     np.testing.assert_array_equal(weights["x"], values.astype(np.float32))
     np.testing.assert_array_equal(weights["y"], np.arange(40))
     small = {str(i): np.ones(2, np.float32) for i in range(5)}
     save_file({**small, "x": np.ones(11, np.float16)}, path)
-    assert read_safetensors(path)[1] == "f16"  # of most elements, not of most tensors
+    assert read_weights(path)[1] == "f16"  # of most elements, not of most tensors
     save_file({"y": np.arange(3)}, path)
-    assert read_safetensors(path)[1] == "f32"
+    assert read_weights(path)[1] == "f32"
 
 
 def test_of_two_types_with_as_many_elements_it_is_always_the_same() -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from gguf import GGUFReader
 
-from clipon_convert.sources.torch_archive import read_torch_archive
+from clipon_convert import cli
+from clipon_convert.hashes import PUBLISHED
+from clipon_convert.sources.weights_file import read_weights
 from conftest import (
     assert_same_tensors,
     convert,
@@ -29,14 +33,33 @@ def test_state_dict(
     assert done.returncode == 0, done.stderr
     name = {torch.float32: 0, torch.float16: 1, torch.bfloat16: 32}[dtype]
     assert field(out, "general.file_type") == name
-    assert field(out, "general.license") == "MIT"
-    assert field(out, "general.source.url") == "https://github.com/openai/CLIP"
+    assert not {"general.license", "general.source.url", "clipon.training_data"} & set(GGUFReader(out).fields)
     assert field(out, "clipon.source") == "state.pt (OpenAI parameter names)"
     if dtype == torch.float32:
         assert_same_tensors(out, converted)
     assert convert(source, out, "--bpe", bpe, "--license", "CC0-1.0").returncode == 0
     assert field(out, "general.license") == "CC0-1.0"
+
+
+def test_only_published_files_are_called_openais(
+    source: Path, bpe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever config of others' lies beside them; what nobody says of other files is said to be assumed."""
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    out = tmp_path / "out.gguf"
+    arguments = [str(part) for part in (source, out, "--bpe", bpe)]
+    assert cli.main(arguments) == 0
+    assert "so assumed: QuickGELU, attention heads of 64 channels" in capsys.readouterr().err
+    assert GGUFReader(out).get_field("general.license") is None
+    monkeypatch.setitem(PUBLISHED, source.name, hashlib.sha256(source.read_bytes()).hexdigest())
+    (tmp_path / "open_clip_config.json").write_text('{"quick_gelu": false}')
+    assert cli.main(arguments) == 0
+    assert "assumed" not in capsys.readouterr().err
+    assert field(out, "general.license") == "MIT"
     assert field(out, "general.source.url") == "https://github.com/openai/CLIP"
+    assert field(out, "clipon.text.activation") == "quick_gelu"
+    assert cli.main([*arguments, "--license", "CC0-1.0", "--quiet"]) == 0
+    assert field(out, "general.license") == "CC0-1.0"
 
 
 @pytest.mark.parametrize("protocol", [2, 4, 5])
@@ -48,7 +71,7 @@ def test_training_checkpoints(tmp_path: Path, protocol: int) -> None:
     optimizer.step()
     state = {"epoch": 1, "state_dict": model.state_dict(), "optimizer": optimizer.state_dict(), "best": model[0].weight}
     torch.save(state, tmp_path / "epoch_1.pt", pickle_protocol=protocol)
-    found, _ = read_torch_archive(tmp_path / "epoch_1.pt")
+    found, _ = read_weights(tmp_path / "epoch_1.pt")
     assert set(found) == set(model.state_dict())
     np.testing.assert_array_equal(found["0.weight"], model[0].weight.detach().numpy())
 
@@ -73,7 +96,7 @@ def test_storage_types(tmp_path: Path, dtype: torch.dtype, stored: str) -> None:
     values = torch.arange(12).reshape(3, 4).T.to(dtype)
     path = tmp_path / "a.pt"
     torch.save({"x": values, "none": torch.zeros(0, 3), "parameter": torch.nn.Parameter(torch.ones(2).half())}, path)
-    weights, found = read_torch_archive(path)
+    weights, found = read_weights(path)
     assert found == stored
     np.testing.assert_array_equal(weights["x"], values.float().numpy() if dtype.is_floating_point else values.numpy())
     if dtype.is_floating_point:

@@ -1,4 +1,4 @@
-"""clip.cpp's GGUF files, and clipon's own: unpacked to OpenAI's names. Merges are recovered from the vocabulary."""
+"""clip.cpp's GGUF files, unpacked to OpenAI's names. Merges are recovered from the vocabulary."""
 
 from __future__ import annotations
 

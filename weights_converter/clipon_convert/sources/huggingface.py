@@ -1,7 +1,8 @@
-"""A Hugging Face CLIPModel folder: config.json, model.safetensors, tokenizer files, preprocessor_config.json."""
+"""A Hugging Face CLIPModel folder: config.json, weights, tokenizer files, what the processor does to pictures."""
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from clipon_convert.dtypes import most_stored
 from clipon_convert.errors import ConversionError
 from clipon_convert.files import is_present, read_json
 from clipon_convert.sources.names import HUGGINGFACE, to_openai
-from clipon_convert.sources.safetensors_file import read_counted
+from clipon_convert.sources.weights_file import read_counted
 
 _ACTIVATIONS = {
     "quick_gelu": "quick_gelu",
@@ -31,63 +32,97 @@ _ACTIVATIONS = {
     "gelu_fast": "gelu_tanh",
 }
 _RESAMPLE = {2: "bilinear", 3: "bicubic"}  # PIL.Image.Resampling
-_TORCH_WEIGHTS = ("pytorch_model.bin", "pytorch_model.bin.index.json")  # what older folders on the hub hold
+_WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # and their shards; transformers' order
+_PROCESSORS = ("CLIPImageProcessor", "CLIPImageProcessorFast", "CLIPImageProcessorPil", "CLIPFeatureExtractor")
+_OTHER_TOKENIZERS = ("vocab.txt", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model")
+OPENAI_VOCABULARY = 49408
 ARGMAX_EOS = 2  # configs made before transformers 4.30 say 2 and mean the position of the largest id
 
 
-def _transformer(config: dict[str, Any], width: int, layers: int, heads: int) -> TransformerConfig:
-    activation = config.get("hidden_act", "quick_gelu")
+def _get(config: dict[str, Any], key: str, otherwise: Any) -> Any:  # noqa: ANN401 (JSON is of many types)
+    """Null means the default, as absence does."""
+    value = config.get(key)
+    return otherwise if value is None else value
+
+
+def _tower(path: Path, config: dict[str, Any], tower: str) -> dict[str, Any]:
+    """Old configs say it twice, and the twin is what counts (transformers' CLIPConfig)."""
+    twin = config.get(f"{tower}_config_dict")
+    found = _get(config, f"{tower}_config", {}) if twin is None else twin
+    if not isinstance(found, dict):
+        raise ConversionError(f"{path}: {tower}_config: expected an object, found {found!r}")
+    return found
+
+
+def _transformer(config: dict[str, Any], defaults: TransformerConfig) -> TransformerConfig:
+    activation = _get(config, "hidden_act", defaults.activation)
     if activation not in _ACTIVATIONS:
         raise ConversionError(f"config.json: hidden_act: expected one of {sorted(_ACTIVATIONS)}, found '{activation}'")
-    width = config.get("hidden_size", width)
     return TransformerConfig(
-        width=width,
-        layers=config.get("num_hidden_layers", layers),
-        heads=config.get("num_attention_heads", heads),
-        feed_forward=config.get("intermediate_size", 4 * width),
-        layer_norm_epsilon=config.get("layer_norm_eps", 1e-5),
+        width=_get(config, "hidden_size", defaults.width),
+        layers=_get(config, "num_hidden_layers", defaults.layers),
+        heads=_get(config, "num_attention_heads", defaults.heads),
+        feed_forward=_get(config, "intermediate_size", defaults.feed_forward),
+        layer_norm_epsilon=_get(config, "layer_norm_eps", defaults.layer_norm_epsilon),
         activation=_ACTIVATIONS[activation],
     )
 
 
-def _preprocessing(folder: Path, image_size: int) -> Preprocessing:
+def _processor(folder: Path) -> tuple[Path, dict[str, Any]]:
+    """Of its own file, or, since transformers 5, in the processor's; empty where there is neither."""
     path = folder / "preprocessor_config.json"
+    if is_present(path):
+        return path, read_json(path)
+    path = folder / "processor_config.json"
+    return path, _get(read_json(path), "image_processor", {}) if is_present(path) else {}
+
+
+def _check_steps(path: Path, config: dict[str, Any], image_size: int) -> None:
+    """That it resizes, crops, scales to 0..1 and normalises, as every CLIP's does."""
+    kind = _get(config, "image_processor_type", config.get("feature_extractor_type"))
+    if kind is not None and kind not in _PROCESSORS:
+        raise ConversionError(f"{path}: image_processor_type: expected one of {list(_PROCESSORS)}, found '{kind}'")
+    for step in ("do_resize", "do_center_crop", "do_rescale", "do_normalize"):
+        if not _get(config, step, True):
+            raise ConversionError(f"{path}: {step}: expected true, found {config[step]}")
+    factor = _get(config, "rescale_factor", 1 / 255)
+    if not math.isclose(factor, 1 / 255, rel_tol=1e-6):
+        raise ConversionError(f"{path}: rescale_factor: expected 1/255, found {factor}")
+    crop = _get(config, "crop_size", image_size)
+    if any(edge != image_size for edge in (crop.values() if isinstance(crop, dict) else [crop])):
+        raise ConversionError(f"{path}: crop_size: expected {image_size}, the tower's, found {crop}")
+
+
+def _preprocessing(folder: Path, image_size: int) -> Preprocessing:
+    path, config = _processor(folder)
+    _check_steps(path, config, image_size)
     result = Preprocessing()
-    if not is_present(path):
-        return result
-    config = read_json(path)
-    result.mean = tuple(config.get("image_mean", result.mean))
-    result.std = tuple(config.get("image_std", result.std))
-    resample = config.get("resample", 3)
+    result.mean = tuple(_get(config, "image_mean", result.mean))
+    result.std = tuple(_get(config, "image_std", result.std))
+    resample = _get(config, "resample", 3)
     if resample not in _RESAMPLE:
         raise ConversionError(f"{path}: resample: expected 2 (bilinear) or 3 (bicubic), found {resample}")
     result.interpolation = _RESAMPLE[resample]
-    size = config.get("size", image_size)
-    edges = size.values() if isinstance(size, dict) else [size]
-    if isinstance(size, dict) and "shortest_edge" not in size:
+    size = _get(config, "size", image_size)
+    if isinstance(size, dict) and set(size) == {"height", "width"}:
         result.resize_mode = "squash"
-    if any(edge != image_size for edge in edges):
+    elif isinstance(size, dict) and set(size) != {"shortest_edge"}:
+        raise ConversionError(f"{path}: size: expected shortest_edge, or height and width, found {sorted(size)}")
+    if any(edge != image_size for edge in (size.values() if isinstance(size, dict) else [size])):
         raise ConversionError(f"{path}: size: expected {image_size}, the tower's, found {size}")
     return result
 
 
-def _single_file(folder: Path) -> Path:
-    path = folder / "model.safetensors"
-    if is_present(path):
-        return path
-    found = next((name for name in _TORCH_WEIGHTS if is_present(folder / name)), None)
-    if found is None:
-        raise ConversionError(f"{path}: expected the weights, found no such file")
-    raise ConversionError(
-        f"{path}: expected the weights, found only {found}; have transformers write them once more: python -c "
-        "\"from transformers import CLIPModel; CLIPModel.from_pretrained('FOLDER').save_pretrained('FOLDER')\""
-    )
-
-
 def _files(folder: Path) -> list[Path]:
-    index = folder / "model.safetensors.index.json"
-    if not is_present(index):
-        return [_single_file(folder)]
+    for name in _WEIGHTS:
+        if is_present(folder / name):
+            return [folder / name]
+        if is_present(folder / f"{name}.index.json"):
+            return _shards(folder, folder / f"{name}.index.json")
+    raise ConversionError(f"{folder}: expected the weights, {' or '.join(_WEIGHTS)}, found neither")
+
+
+def _shards(folder: Path, index: Path) -> list[Path]:
     names = sorted(set(read_json(index)["weight_map"].values()))
     for name in names:
         if Path(name).name != name:
@@ -105,33 +140,52 @@ def _weights(folder: Path) -> tuple[dict[str, Array], str]:
     return weights, most_stored(elements)
 
 
-def _vocabulary(folder: Path, config: dict[str, Any], bpe: Path | None) -> Vocabulary:
-    size = config.get("vocab_size", 49408)
+def _tokenizer(folder: Path, size: int, bpe: Path | None) -> Vocabulary:
     found = vocabulary.read_huggingface(folder) if bpe is None else None
-    result = found or vocabulary.read_merges_file(bpe or vocabulary.find_openai_merges(), size)
-    end = config.get("eos_token_id", ARGMAX_EOS)
-    if end not in (ARGMAX_EOS, result.end_token_id):
-        raise ConversionError(f"config.json: eos_token_id is {end}, but the vocabulary ends with {result.end_token_id}")
+    if found is not None:
+        return found
+    other = next((name for name in _OTHER_TOKENIZERS if is_present(folder / name)), None)
+    if bpe is None and (other or size != OPENAI_VOCABULARY):
+        raise ConversionError(
+            f"{folder}: expected vocab.json and merges.txt, or tokenizer.json, or --bpe, found "
+            + (other or f"none, and {size} tokens, so not OpenAI's vocabulary")
+        )
+    return vocabulary.read_merges_file(bpe or vocabulary.find_openai_merges(), size)
+
+
+def _vocabulary(folder: Path, config: dict[str, Any], size: int, bpe: Path | None) -> Vocabulary:
+    result = _tokenizer(folder, size, bpe)
+    end = _get(config, "eos_token_id", ARGMAX_EOS)
+    means = size - 1 if end == ARGMAX_EOS else end
+    if len(result.tokens) == size and means != result.end_token_id:  # another count is refused when it is written
+        raise ConversionError(
+            f"config.json: eos_token_id is {end}"
+            + (f", which means the largest id, {means}" if end == ARGMAX_EOS else "")
+            + f", but {vocabulary.END} of the vocabulary is {result.end_token_id}"
+        )
     return result
 
 
 def read(folder: Path, bpe: Path | None) -> Checkpoint:
-    config = read_json(folder / "config.json")
+    path = folder / "config.json"
+    config = read_json(path)
+    if not isinstance(config, dict):
+        raise ConversionError(f"{path}: expected an object, found {config!r}")
     if config.get("model_type") != "clip":
-        raise ConversionError(
-            f"{folder / 'config.json'}: expected model_type 'clip', found '{config.get('model_type')}'"
-        )
-    text_config, vision_config = config.get("text_config", {}), config.get("vision_config", {})
+        raise ConversionError(f"{path}: expected model_type 'clip', found '{config.get('model_type')}'")
+    text_config, vision_config = _tower(path, config, "text"), _tower(path, config, "vision")
     source, stored_type = _weights(folder)
     weights = to_openai({n: w for n, w in source.items() if not n.endswith("position_ids")}, HUGGINGFACE)
     text = TextConfig(
-        _transformer(text_config, 512, 12, 8),
-        text_config.get("max_position_embeddings", 77),
-        text_config.get("vocab_size", 49408),
+        _transformer(text_config, TransformerConfig(512, 12, 8, 2048)),
+        _get(text_config, "max_position_embeddings", 77),
+        _get(text_config, "vocab_size", OPENAI_VOCABULARY),
     )
-    image_size = vision_config.get("image_size", 224)
+    image_size = _get(vision_config, "image_size", 224)
     vision = VisionTransformerConfig(
-        _transformer(vision_config, 768, 12, 12), image_size, vision_config.get("patch_size", 32)
+        _transformer(vision_config, TransformerConfig(768, 12, 12, 3072)),
+        image_size,
+        _get(vision_config, "patch_size", 32),
     )
     return Checkpoint(
         weights,
@@ -140,6 +194,6 @@ def read(folder: Path, bpe: Path | None) -> Checkpoint:
         vision,
         stored_type,
         preprocessing=_preprocessing(folder, image_size),
-        vocabulary=_vocabulary(folder, text_config, bpe),
+        vocabulary=_vocabulary(folder, text_config, text.vocabulary, bpe),
         name=name_of(vision),
     )

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from clipon_convert.checkpoint import Array
+from clipon_convert.errors import ConversionError
 
 # (pattern, OpenAI's name, transposed there); {0} is the block's number
 Rules = Sequence[tuple[str, str, bool]]
@@ -78,26 +79,33 @@ CLIP_CPP: Rules = [
 ]
 
 
-def _stack_attention(weights: dict[str, Array]) -> None:
-    """attn.q, attn.k and attn.v become OpenAI's attn.in_proj."""
-    for name in [n for n in weights if n.endswith((".attn.q.weight", ".attn.q.bias"))]:
-        kind = name.rsplit(".", 1)[1]
-        stem = name.removesuffix(f"q.{kind}")
+def _stack_attention(weights: dict[str, Array], source: dict[str, str]) -> None:
+    """attn.q, attn.k and attn.v become OpenAI's attn.in_proj. `source`: what the source calls each."""
+    for name in [n for n in weights if re.search(r"\.attn\.[qkv]\.(weight|bias)$", n)]:
+        if name not in weights:
+            continue  # stacked already
+        stem, kind = name.removesuffix("weight").removesuffix("bias")[:-2], name.rsplit(".", 1)[1]
         parts = [f"{stem}{part}.{kind}" for part in "qkv"]
-        if all(part in weights for part in parts):
-            weights[f"{stem}in_proj_{kind}"] = np.concatenate([weights.pop(part) for part in parts])
+        shapes = [list(weights[part].shape) if part in weights else None for part in parts]
+        if any(shape is None or shape != shapes[0] for shape in shapes):
+            raise ConversionError(f"weight '{source[name]}': expected q, k and v of one shape, found {shapes}")
+        weights[f"{stem}in_proj_{kind}"] = np.concatenate([weights.pop(part) for part in parts])
 
 
 def to_openai(weights: dict[str, Array], rules: Rules) -> dict[str, Array]:
     """Renames what the rules know; other names stay, and are refused later as weights without a place."""
     compiled = [(re.compile(pattern), target, transposed) for pattern, target, transposed in rules]
     renamed: dict[str, Array] = {}
+    source: dict[str, str] = {}
     for name, values in weights.items():
         for pattern, target, transposed in compiled:
             if match := pattern.fullmatch(name):
-                renamed[target.format(*match.groups())] = values.T if transposed else values
+                new = target.format(*match.groups())
+                renamed[new] = values.T if transposed else values
+                source[new] = name
                 break
         else:
             renamed[name] = values
-    _stack_attention(renamed)
+            source[name] = name
+    _stack_attention(renamed, source)
     return renamed

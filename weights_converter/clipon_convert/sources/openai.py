@@ -14,8 +14,7 @@ from clipon_convert.architecture import infer_text, infer_vision, name_of, shape
 from clipon_convert.checkpoint import Array, Checkpoint, ModifiedResNetConfig, Vocabulary
 from clipon_convert.errors import ConversionError
 from clipon_convert.files import is_present, read_json
-from clipon_convert.sources.safetensors_file import read_safetensors
-from clipon_convert.sources.torch_archive import read_torch_archive
+from clipon_convert.sources.weights_file import read_weights
 
 OPENAI_URL = "https://github.com/openai/CLIP"
 OPENAI_LICENSE = "MIT"
@@ -23,6 +22,25 @@ OPENAI_TRAINING_DATA = (
     "WIT: 400 million pairs of pictures and texts from the public internet (Radford et al. 2021, section 2.2); "
     "not released. The model repeats the biases of that data (section 7)."
 )
+DESCRIPTION = {
+    "general.license": OPENAI_LICENSE,
+    "general.source.url": OPENAI_URL,
+    "clipon.training_data": OPENAI_TRAINING_DATA,
+}
+ASSUMED = "QuickGELU, attention heads of 64 channels, OpenAI's mean and std of the pixels"
+
+
+def check_names(path: Path, weights: dict[str, Array]) -> None:
+    if "token_embedding.weight" in weights:
+        return
+    hint = ""
+    if any(name.startswith(("text_model.", "vision_model.")) for name in weights):
+        hint = "; these are Hugging Face's names: convert the folder that the file is in"
+    raise ConversionError(
+        f"{path}: expected weights under OpenAI's names, such as 'token_embedding.weight', found "
+        + ", ".join(f"'{name}'" for name in sorted(weights)[:3])
+        + hint
+    )
 
 
 def from_weights(weights: dict[str, Array], stored_type: str) -> Checkpoint:
@@ -72,7 +90,8 @@ def read_vocabulary(path: Path, size: int, bpe: Path | None) -> Vocabulary:
 
 def read(path: Path, bpe: Path | None) -> Checkpoint:
     is_safetensors = path.suffix == ".safetensors"
-    weights, stored_type = read_safetensors(path) if is_safetensors else read_torch_archive(path)
+    weights, stored_type = read_weights(path)
+    check_names(path, weights)
     checkpoint = from_weights(weights, stored_type)
     config = _config_beside(path) if is_safetensors else {}
     _apply(config, checkpoint)
@@ -80,10 +99,5 @@ def read(path: Path, bpe: Path | None) -> Checkpoint:
     for key, ours in (("sot", checkpoint.vocabulary.start_token_id), ("eot", checkpoint.vocabulary.end_token_id)):
         if config.get(key, ours) != ours:
             raise ConversionError(f"config.json: '{key}' is {config[key]}, but the vocabulary puts it at {ours}")
-    if not is_safetensors:
-        checkpoint.description = {
-            "general.license": OPENAI_LICENSE,
-            "general.source.url": OPENAI_URL,
-            "clipon.training_data": OPENAI_TRAINING_DATA,
-        }
+    checkpoint.assumed = "" if config else ASSUMED
     return checkpoint

@@ -9,18 +9,12 @@ import numpy as np
 from safetensors import SafetensorError, deserialize
 
 from clipon_convert.checkpoint import Array
-from clipon_convert.dtypes import from_bf16, most_stored
+from clipon_convert.dtypes import from_bf16
 from clipon_convert.errors import ConversionError
 from clipon_convert.files import read_bytes
 
 _NUMPY = {"F64": np.float64, "F32": np.float32, "F16": np.float16, "BF16": np.uint16, "I64": np.int64, "I32": np.int32}
 _STORED = {"F32": "f32", "F16": "f16", "BF16": "bf16", "F64": "f32"}
-
-
-def read_safetensors(path: Path) -> tuple[dict[str, Array], str]:
-    """The weights and the type that most of their elements are stored in."""
-    weights, elements = read_counted(path)
-    return weights, most_stored(elements)
 
 
 def read_counted(path: Path) -> tuple[dict[str, Array], Counter[str]]:
@@ -34,7 +28,7 @@ def read_counted(path: Path) -> tuple[dict[str, Array], Counter[str]]:
     for name, entry in entries:
         kind = entry["dtype"]
         if kind not in _NUMPY:
-            raise ConversionError(f"{path}: weight '{name}': expected f16, bf16, f32 or f64, found {kind}")
+            raise ConversionError(f"{path}: weight '{name}': expected one of {', '.join(_NUMPY)}, found {kind}")
         values: Array = np.frombuffer(entry["data"], dtype=_NUMPY[kind]).reshape(entry["shape"])
         if kind == "BF16":
             values = from_bf16(values)

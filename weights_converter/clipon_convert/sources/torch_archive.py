@@ -21,7 +21,7 @@ from typing import IO, Any, ClassVar
 import numpy as np
 
 from clipon_convert.checkpoint import Array
-from clipon_convert.dtypes import from_bf16, most_stored
+from clipon_convert.dtypes import from_bf16
 from clipon_convert.errors import ConversionError
 from clipon_convert.files import regular_size
 
@@ -311,8 +311,8 @@ def collect(root: object) -> dict[str, TensorReference]:
     return found
 
 
-def read_torch_archive(path: Path) -> tuple[dict[str, Array], str]:
-    """The weights and the type that most of their elements are stored in. Training checkpoints are looked into:
+def read_counted(path: Path) -> tuple[dict[str, Array], Counter[str]]:
+    """The weights, and how many elements are stored in each type. Training checkpoints are looked into:
     {"state_dict": {...}}, and names that start with "module."."""
     regular_size(path)
     try:
@@ -336,4 +336,4 @@ def read_torch_archive(path: Path) -> tuple[dict[str, Array], str]:
             weights[name.removeprefix("module.")] = archive.read(reference)
             if reference.storage.type.stored:
                 elements[reference.storage.type.stored] += math.prod(reference.shape)
-        return weights, most_stored(elements)
+        return weights, elements
