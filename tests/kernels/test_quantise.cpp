@@ -57,12 +57,12 @@ TEST_CASE("quantise: bf16 is the nearest, bytes are within half a step, zero is 
   });
 }
 
-TEST_CASE("a row too small to have a scale becomes zeros") {
+TEST_CASE("a row too small to have a scale becomes zeros, and no other") {
   support::for_each_isa([](const KernelTable& table) {
     const index_t n = 37;
     const index_t stride = padded_depth(DataType::i8, n);
     std::vector<float> x(static_cast<std::size_t>(n));
-    for (index_t i = 0; i < n; ++i) x[static_cast<std::size_t>(i)] = i % 2 == 0 ? 1e-29f : -1e-29f;
+    for (index_t i = 0; i < n; ++i) x[static_cast<std::size_t>(i)] = i % 2 == 0 ? 1e-37f : -1e-37f;  // scale: 7.8e-40
     for (const DataType type : {DataType::i8, DataType::i16}) {
       std::vector<unsigned char> found(static_cast<std::size_t>(stride) * size_of(type), 9);
       RowScale scale{1.0f, 1.0f, 1};
@@ -70,6 +70,11 @@ TEST_CASE("a row too small to have a scale becomes zeros") {
       CHECK(scale.scale == 0.0f);
       CHECK(scale.zero == 0.0f);
       CHECK(found == std::vector<unsigned char>(found.size(), 0));
+      std::vector<float> larger = x;
+      for (float& value : larger) value *= 100.0f;
+      table.quantise({larger.data(), n}, 1, n, {found.data(), stride, type, &scale});
+      CHECK(scale.scale == doctest::Approx(2e-35 / 255));
+      CHECK(found != std::vector<unsigned char>(found.size(), 0));
     }
   });
 }

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <filesystem>
 #include <thread>
 
@@ -106,6 +107,8 @@ void check_forks(const Settings& settings, std::vector<Section>& table) {
   Section& section = table.emplace_back("runtime: fork after a parallel call");
   const Probe probe(tiny_model().bytes(), 4);
   section.check("the parent has threads", probe.unchanged());
+  // A thread that is being born may hold a lock of AddressSanitizer's, which the child would wait for.
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));
   const int forks = settings.full ? 100 : 20;
   for (int i = 0; i < forks; ++i) {
     const pid_t child = ::fork();

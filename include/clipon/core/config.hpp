@@ -64,17 +64,24 @@
 #define CLIPON_ABI_MODE scalar
 #endif
 
-// Which library parallel_for stands on (parallel/parallel_for.hpp): OpenMP, or std::thread with
-// -DCLIPON_PARALLEL=threads, or the calling thread alone.
-#define CLIPON_PARALLEL_threads 1
+// What threads there are (parallel/parallel_for.hpp), -DCLIPON_PARALLEL=: openmp, threads (std::thread) or serial, the
+// calling thread alone.  By default openmp where the compiler has it on, else serial.
+#if !defined(CLIPON_PARALLEL) && defined(_OPENMP)
+#define CLIPON_PARALLEL openmp
+#elif !defined(CLIPON_PARALLEL)
+#define CLIPON_PARALLEL serial
+#endif
+#define CLIPON_PARALLEL_IS_openmp 1
+#define CLIPON_PARALLEL_IS_threads 2
+#define CLIPON_PARALLEL_IS_serial 3
 #define CLIPON_DETAIL_CONCAT_(a, b) a##b
 #define CLIPON_DETAIL_CONCAT(a, b) CLIPON_DETAIL_CONCAT_(a, b)
-#if defined(CLIPON_PARALLEL) && CLIPON_DETAIL_CONCAT(CLIPON_PARALLEL_, CLIPON_PARALLEL) == 1
-#define CLIPON_ABI_PARALLEL threads
-#elif defined(_OPENMP)
-#define CLIPON_ABI_PARALLEL openmp
-#else
-#define CLIPON_ABI_PARALLEL serial
+#define CLIPON_PARALLEL_IS CLIPON_DETAIL_CONCAT(CLIPON_PARALLEL_IS_, CLIPON_PARALLEL)
+#if CLIPON_PARALLEL_IS == CLIPON_PARALLEL_IS_openmp && !defined(_OPENMP)
+#error "clipon: CLIPON_PARALLEL=openmp needs -fopenmp"
+#elif CLIPON_PARALLEL_IS != CLIPON_PARALLEL_IS_openmp && CLIPON_PARALLEL_IS != CLIPON_PARALLEL_IS_threads && \
+    CLIPON_PARALLEL_IS != CLIPON_PARALLEL_IS_serial
+#error "clipon: CLIPON_PARALLEL: expected openmp, threads or serial"
 #endif
 
 #if defined(CLIPON_DISPATCH)  // the per-ISA units never see parallel_for: one name for all of them
@@ -83,7 +90,7 @@
 #define CLIPON_DETAIL_ABI_(version, mode, parallel) version##_##mode##_##parallel
 #endif
 #define CLIPON_DETAIL_ABI(version, mode, parallel) CLIPON_DETAIL_ABI_(version, mode, parallel)
-#define CLIPON_ABI CLIPON_DETAIL_ABI(v0_1, CLIPON_ABI_MODE, CLIPON_ABI_PARALLEL)
+#define CLIPON_ABI CLIPON_DETAIL_ABI(v0_1, CLIPON_ABI_MODE, CLIPON_PARALLEL)
 
 // The bodies of Model's and Classifier's calls, of LinearProbe's and of the decoders are most of what a unit that calls
 // them compiles.  With clipon::dispatch one unit of its library has them (cmake/bodies.cpp), and the headers only

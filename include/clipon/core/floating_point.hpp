@@ -1,5 +1,5 @@
 // The floating-point environment of a call: clipon's own while it computes, the caller's before and after.  Layer 0;
-// used by Model's calls and by the threads of parallel_for.
+// used by Model's calls, by what computes between loops, and by the threads of parallel_for.
 #pragma once
 
 #if defined(__x86_64__)

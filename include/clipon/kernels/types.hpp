@@ -1,4 +1,4 @@
-// What goes through the table of kernels: plain structs and enums without code.  Layer 2.
+// What goes through the table of kernels: structs and enums, and what both sides must do alike.  Layer 2.
 // Both sides of the table include this: the per-ISA units and the drivers above them.
 #pragma once
 
@@ -31,12 +31,12 @@ struct Operand {
   const RowScale* scales = nullptr;  // [rows] of integers
 
   /// What starts at (row, column).
-  [[nodiscard]] Operand from(index_t row, index_t column) const {
+  [[nodiscard]] CLIPON_ALWAYS_INLINE Operand from(index_t row, index_t column) const {
     const auto* start =
         static_cast<const unsigned char*>(data) + (row * stride + column) * static_cast<index_t>(size_of(type));
     return {start, stride, type, scales == nullptr ? nullptr : scales + row};
   }
-  [[nodiscard]] Operand from_row(index_t row) const { return from(row, 0); }
+  [[nodiscard]] CLIPON_ALWAYS_INLINE Operand from_row(index_t row) const { return from(row, 0); }
 };
 
 /// Elements of K in 32 bits, which one instruction takes a row of.
@@ -60,12 +60,12 @@ struct OperandRows {
   DataType type = DataType::f32;
   RowScale* scales = nullptr;
 
-  [[nodiscard]] Operand read() const { return {data, stride, type, scales}; }
-  [[nodiscard]] OperandRows from(index_t row, index_t column) const {
+  [[nodiscard]] CLIPON_ALWAYS_INLINE Operand read() const { return {data, stride, type, scales}; }
+  [[nodiscard]] CLIPON_ALWAYS_INLINE OperandRows from(index_t row, index_t column) const {
     auto* start = static_cast<unsigned char*>(data) + (row * stride + column) * static_cast<index_t>(size_of(type));
     return {start, stride, type, scales == nullptr ? nullptr : scales + row};
   }
-  [[nodiscard]] OperandRows from_row(index_t row) const { return from(row, 0); }
+  [[nodiscard]] CLIPON_ALWAYS_INLINE OperandRows from_row(index_t row) const { return from(row, 0); }
 };
 
 /// What happens to a sum before it is stored: out = activation(sum + bias + residual).
@@ -188,8 +188,12 @@ struct AttentionHead {
   float* scratch = nullptr;  // attention_scratch(keys, head_width) floats
 
   /// How many keys a query sees.
-  [[nodiscard]] index_t seen(index_t query) const { return causal ? keys - queries + query + 1 : keys; }
-  [[nodiscard]] index_t key_row(index_t key) const { return key_rows == nullptr ? key : key_rows[key]; }
+  [[nodiscard]] CLIPON_ALWAYS_INLINE index_t seen(index_t query) const {
+    return causal ? keys - queries + query + 1 : keys;
+  }
+  [[nodiscard]] CLIPON_ALWAYS_INLINE index_t key_row(index_t key) const {
+    return key_rows == nullptr ? key : key_rows[key];
+  }
 };
 
 /// LayerNorm of rows: (x - mean) / sqrt(variance + epsilon) * gain + bias.

@@ -72,6 +72,7 @@ inline void check_c(double c) {
 CLIPON_BODY LinearProbe LinearProbe::train(const Model& model, const ConstMatrixRef& embeddings,
                                            std::span<const std::size_t> classes, std::vector<std::string> labels,
                                            const ProbeOptions& options) {
+  const FloatingPointScope scope;
   detail::check_examples(embeddings, classes, labels);
   if (embeddings.cols() != model.embed_dim()) {
     throw Error(ErrorCode::invalid_argument, "embeddings: expected a width of " + std::to_string(model.embed_dim()) +

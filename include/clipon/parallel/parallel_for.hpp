@@ -52,7 +52,7 @@ inline bool forked_after_parallel() {
 
 namespace clipon::inline CLIPON_ABI::parallel {
 
-#if defined(_OPENMP) || defined(CLIPON_PARALLEL)
+#if CLIPON_PARALLEL_IS != CLIPON_PARALLEL_IS_serial
 inline std::unique_ptr<Workers> make_workers() {
   return std::make_unique<Workers>();
 }
@@ -110,7 +110,9 @@ struct Split {
   Split(index_t size, index_t team) : n(size), count(std::clamp<index_t>(team, 1, std::max(size, index_t{1}))) {}
   Split(index_t size, Threads threads) : Split(size, threads.count) {}
   [[nodiscard]] index_t first(index_t share) const { return share * n / count; }
-  [[nodiscard]] index_t of(index_t i) const { return ((i + 1) * count - 1) / n; }  // the share s: first(s) <= i
+  [[nodiscard]] index_t of(index_t i) const {
+    return ((i + 1) * count - 1) / n;
+  }  // the last share s with first(s) <= i
 
   index_t n;
   index_t count;
@@ -162,11 +164,11 @@ void run_on_threads(index_t count, const Work& work) {
 // The same on OpenMP's threads where there are any; the system may grant fewer.
 template <class Work>
 void run_on_team([[maybe_unused]] index_t count, const Work& work) {
-#if defined(_OPENMP) && !defined(CLIPON_PARALLEL)
+#if CLIPON_PARALLEL_IS == CLIPON_PARALLEL_IS_openmp
   if (process::forked_after_parallel()) return run_on_threads(count, work);
 #pragma omp parallel num_threads(static_cast <int>(count))
   work(omp_get_thread_num());
-#elif defined(CLIPON_PARALLEL)
+#elif CLIPON_PARALLEL_IS == CLIPON_PARALLEL_IS_threads
   run_on_threads(count, work);
 #else
   work(0);
@@ -186,11 +188,11 @@ void run_with_team(Threads threads, Team& team, const Lead& lead) {
 /// body(threads) on this thread: those for its loops are a team that stays until it ends.
 template <class Body>
 void in_a_team(Threads threads, const Body& body) {
+  const FloatingPointScope scope;  // what is between the loops must not depend on the caller's settings
   if (threads.count <= 1 || threads.team != nullptr || inside_parallel_region()) return body(threads);
   Team team;
   std::exception_ptr failure;
   run_with_team(threads, team, [&] {
-    const FloatingPointScope scope;
     try {
       body(Threads{threads.count, &team});
     } catch (...) {
@@ -230,10 +232,10 @@ void parallel_for(Threads threads, index_t n, const Body& body) {
 /// body(first, count) for rows 0..n-1 in ranges, one a thread, of at least `least` rows: fewer are not worth a thread.
 template <class Body>
 void parallel_ranges(Threads threads, index_t n, index_t least, const Body& body) {
-  const index_t ranges = std::clamp<index_t>(n / least, 1, threads.count);
-  parallel_for(threads, ranges, [&](index_t i) {
-    const index_t first = i * n / ranges;
-    body(first, (i + 1) * n / ranges - first);
+  const Split ranges(n, std::min<index_t>(n / least, threads.count));
+  parallel_for(threads, ranges.count, [&](index_t i) {
+    const index_t first = ranges.first(i);
+    body(first, ranges.first(i + 1) - first);
   });
 }
 
@@ -248,8 +250,8 @@ inline int available_threads() {
   long long period = 0;
   if (std::FILE* file = std::fopen("/sys/fs/cgroup/cpu.max", "re")) {
     if (std::fscanf(file, "%lld %lld", &quota, &period) == 2 && quota > 0 && period > 0) {
-      const auto allowed = static_cast<int>((quota + period - 1) / period);
-      if (allowed < count) count = allowed;
+      const long long allowed = quota / period + (quota % period > 0 ? 1 : 0);
+      if (allowed < count) count = static_cast<int>(allowed);
     }
     std::fclose(file);
   }

@@ -3,7 +3,8 @@
 //
 // OpenMP's threads spin for milliseconds between two regions, and a region ends only when all of its threads have run.
 // Where other work shares the cores, a call so waits for the system's time slice (8 ms), however short it is.  These
-// sleep, so that the system lets them run at once when they are woken, and a call does not wait for one that has not.
+// sleep, so that the system lets them run soon when they are woken, and a call does not wait for one that has not
+// begun.
 #pragma once
 
 #include <atomic>
@@ -12,7 +13,7 @@
 #include <new>
 #include <system_error>
 #include <thread>
-#include <vector>
+#include <utility>
 
 #include "clipon/core/types.hpp"
 #include "clipon/parallel/team.hpp"
@@ -35,24 +36,25 @@ class alignas(64) Worker {
   }
 
   /// The leader's: this thread will be number `t` of the team.
-  void join(Team& team, index_t t) {
+  void enter(Team& team, index_t t) {
     team_ = &team;
     number_ = t;
-    order(kJoin);
+    order(kEnter);
   }
 
   /// The leader's, after the team was dismissed: it is not in the team any more, or never was.
   void leave() {
-    int found = kJoin;
+    int found = kEnter;
     if (order_.compare_exchange_strong(found, kNone)) return;  // it has not even begun
     await(order_, [](int now) { return now == kNone; });
   }
 
-  Worker* next = nullptr;  // in a list of them
+  Worker* next = nullptr;         // in a list of them
+  std::unique_ptr<Worker> older;  // in that of all
 
  private:
   static constexpr int kNone = 0;
-  static constexpr int kJoin = 1;
+  static constexpr int kEnter = 1;
   static constexpr int kIsIn = 2;
   static constexpr int kEnd = 3;
 
@@ -63,7 +65,7 @@ class alignas(64) Worker {
 
   void live() {
     for (;;) {
-      int found = await(order_, [](int now) { return now == kJoin || now == kEnd; });
+      int found = await(order_, [](int now) { return now == kEnter || now == kEnd; });
       if (found == kEnd) return;
       if (!order_.compare_exchange_strong(found, kIsIn)) continue;  // the leader did without
       team_->follow(number_);
@@ -83,8 +85,11 @@ class Workers {
   Workers(const Workers&) = delete;
   Workers& operator=(const Workers&) = delete;
   ~Workers() {
-    if (are_here()) return;
-    for (auto& worker : all_) (void)worker.release();  // fork copied the object, not the thread: nothing can be joined
+    if (!are_here()) {
+      (void)all_.release();  // fork copied the objects, not the threads: nothing can be joined
+      return;
+    }
+    while (all_ != nullptr) all_ = std::move(all_->older);
   }
 
   /// False in a process that was forked from the one that made this.
@@ -95,14 +100,14 @@ class Workers {
   void run(Team& team, index_t count, const Lead& lead) {
     Worker* const mine = take(count - 1);
     index_t t = 1;
-    for (Worker* w = mine; w != nullptr; w = w->next) w->join(team, t++);
+    for (Worker* w = mine; w != nullptr; w = w->next) w->enter(team, t++);
     lead();
     for (Worker* w = mine; w != nullptr; w = w->next) w->leave();
     give_back(mine);
   }
 
  private:
-  static constexpr std::size_t kMost = 4096;  // for all calls that run at a time
+  static constexpr int kMost = 4096;  // for all calls that run at a time
 
 #if defined(__unix__) || defined(__APPLE__)
   static pid_t process() {
@@ -129,9 +134,13 @@ class Workers {
   }
 
   Worker* start() {
-    if (all_.size() >= kMost) return nullptr;
+    if (count_ == kMost) return nullptr;
     try {
-      return all_.emplace_back(std::make_unique<Worker>()).get();
+      auto made = std::make_unique<Worker>();
+      made->older = std::move(all_);
+      all_ = std::move(made);
+      ++count_;
+      return all_.get();
     } catch (const std::system_error&) {
     } catch (const std::bad_alloc&) {
     }
@@ -150,8 +159,9 @@ class Workers {
 
   decltype(process()) process_ = process();
   std::mutex mutex_;
-  std::vector<std::unique_ptr<Worker>> all_;
-  Worker* idle_ = nullptr;  // a list of those that no call has
+  std::unique_ptr<Worker> all_;  // a list
+  int count_ = 0;                // in it
+  Worker* idle_ = nullptr;       // a list of those that no call has
 };
 
 }  // namespace clipon::inline CLIPON_ABI::parallel

@@ -16,12 +16,19 @@ CLIPON_ALWAYS_INLINE typename F32<Arch>::Batch polynomial(typename F32<Arch>::Ba
   return p;
 }
 
-/// e^x within 2 ulp for x in [-87, 88]; smaller x give e^-87 (1.6e-38), larger ones e^88.
+// x within low..high, and NaN where x is one: min and max take their second operand then.
+template <class Arch>
+CLIPON_ALWAYS_INLINE typename F32<Arch>::Batch clamped(typename F32<Arch>::Batch x, float low, float high) {
+  using V = F32<Arch>;
+  return V::max(V::set(low), V::min(V::set(high), x));
+}
+
+/// e^x within 2 ulp for x in [-87, 88]; smaller x give e^-87 (1.6e-38), larger ones e^88.  NaN of NaN, as below.
 /// x = n ln 2 + r with |r| <= ln 2 / 2; e^r by its Taylor series to r^7, whose next term is below 2^-26.
 template <class Arch>
 CLIPON_ALWAYS_INLINE typename F32<Arch>::Batch exp(typename F32<Arch>::Batch x) {
   using V = F32<Arch>;
-  x = V::max(V::min(x, V::set(88.0f)), V::set(-87.0f));
+  x = clamped<Arch>(x, -87.0f, 88.0f);
   const auto n = V::round(x * V::set(1.44269504f));
   auto r = V::fma(n, V::set(-0.693359375f), x);  // ln 2 in two parts: the first has 9 bits, so n times it is exact
   r = V::fma(n, V::set(2.12194440e-4f), r);
@@ -41,8 +48,7 @@ CLIPON_ALWAYS_INLINE typename F32<Arch>::Batch exp2_by(typename F32<Arch>::Batch
 /// The polynomial of degree 5 that has the least greatest relative error.
 template <class Arch>
 CLIPON_ALWAYS_INLINE typename F32<Arch>::Batch exp2(typename F32<Arch>::Batch x) {
-  using V = F32<Arch>;
-  x = V::max(V::min(x, V::set(126.0f)), V::set(-126.0f));
+  x = clamped<Arch>(x, -126.0f, 126.0f);
   return exp2_by<Arch>(x, 0.00132764726f, 0.00967554134f, 0.0555071327f, 0.240221197f, 0.693146967f, 1.00000007f);
 }
 
@@ -50,8 +56,7 @@ CLIPON_ALWAYS_INLINE typename F32<Arch>::Batch exp2(typename F32<Arch>::Batch x)
 /// polynomial of degree 3.
 template <class Arch>
 CLIPON_ALWAYS_INLINE typename F32<Arch>::Batch exp2_for_bf16(typename F32<Arch>::Batch x) {
-  using V = F32<Arch>;
-  if constexpr (Arch::vector_bits < 512) x = V::max(V::min(x, V::set(126.0f)), V::set(-126.0f));  // VSCALEF takes any
+  if constexpr (Arch::vector_bits < 512) x = clamped<Arch>(x, -126.0f, 126.0f);  // VSCALEF takes any
   return exp2_by<Arch>(x, 0.0551716685f, 0.242611125f, 0.693260968f, 0.999928057f);
 }
 

@@ -52,9 +52,10 @@ struct F32<Arch, 32> {  // portable: a vector of one
   static CLIPON_ALWAYS_INLINE Batch quotient(Batch x, Batch y) { return x / y; }
   static CLIPON_ALWAYS_INLINE Batch about_inverse(Batch x) { return 1.0f / x; }
   static CLIPON_ALWAYS_INLINE Batch round(Batch v) { return std::nearbyintf(v); }
-  // v * 2^n for a whole n in -126..127
+  // v * 2^n for a whole n in -126..127; NaN where both are
   static CLIPON_ALWAYS_INLINE Batch scale(Batch v, Batch n) {
-    return v * std::bit_cast<float>((static_cast<std::int32_t>(n) + 127) << 23);
+    const std::int32_t exponent = __builtin_isnan(n) ? 0 : static_cast<std::int32_t>(n);  // that of NaN is undefined
+    return v * std::bit_cast<float>((exponent + 127) << 23);
   }
   static CLIPON_ALWAYS_INLINE Batch from_f16(const std::uint16_t* p) { return f16_to_float(*p); }
   static CLIPON_ALWAYS_INLINE Batch from_bf16(const std::uint16_t* p) { return bf16_to_float(*p); }

@@ -68,6 +68,7 @@ CLIPON_BODY Matrix Classifier::embed(const std::vector<Label>& labels,
       throw Error(status[text].code, name + "]: " + status[text].message);
     }
   }
+  const FloatingPointScope scope;
   Matrix prototypes(static_cast<Eigen::Index>(texts_of.size()), model_.embed_dim());
   const Eigen::Index width = prototypes.cols();
   const float* row = embedded.data();

@@ -1,5 +1,5 @@
 // From the sums of a tile to stored outputs: scales of int8, then bias, residual, activation and rounding.
-// Called by gemm.hpp.  Per ISA.
+// Called by gemm.hpp, and by what sums on its own: gemm_tiles.hpp, attention_on_tiles.hpp, strassen.hpp.  Per ISA.
 #pragma once
 
 #include "clipon/kernels/micro/activation.hpp"

@@ -1,5 +1,5 @@
 // The matrix multiplication's inner loops: a register tile, and the loop over tiles of one block, for each type of
-// product.hpp.  Called by gemm_by_type.hpp and attention_tile.hpp.  Per ISA.
+// product.hpp.  Called by gemm_by_type.hpp, attention_tile.hpp and strassen.hpp.  Per ISA.
 //
 // A tile is MR rows of A against NR columns of W, with MR x NR / width sums in registers; each step of k broadcasts MR
 // values of A and loads NR of the packed panel.  Every output is one chain of additions over k = 0, 1, ..., depth - 1,
@@ -257,6 +257,7 @@ struct TileRows {
 // the next one, which comes from memory.
 template <class Arch, class Product>
 inline void gemm_block(const GemmBlock& block) {
+  if (block.rows == 0) return;  // no tile would ask for its part of the next panel
   constexpr index_t panel_columns = gemm_columns<Arch>;
   const TileRows<Arch> tiles(block.rows, gemm_rows<Arch>(Product::type), Product::in_pairs ? 2 : 1);
   TileInput in;

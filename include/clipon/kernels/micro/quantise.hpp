@@ -19,7 +19,8 @@ namespace clipon::inline CLIPON_ABI::kernels {
 template <class Arch>
 CLIPON_ALWAYS_INLINE RowScale row_scale(float least, float greatest) {
   const float scale = (greatest - least) / 255.0f;
-  if (scale < 1e-30f) return {0.0f, 0.0f};  // the reciprocal of a smaller one could overflow: such a row becomes zeros
+  // a subnormal scale has no reciprocal (FloatingPointScope makes it 0): such a row becomes zeros
+  if (scale < std::numeric_limits<float>::min()) return {0.0f, 0.0f};
   return {scale, std::nearbyintf(-least / scale)};
 }
 
@@ -76,24 +77,37 @@ CLIPON_ALWAYS_INLINE RowScale scale_of(const Row& row, index_t n) {
   return row_scale<Arch>(range.least, range.greatest);
 }
 
+/// x as a byte of `scale`, not rounded yet.
+template <class Arch>
+class InBytes {
+ public:
+  using V = simd::F32<Arch>;
+  CLIPON_ALWAYS_INLINE explicit InBytes(const RowScale& scale)
+      : inverse_(V::set(scale.scale > 0.0f ? 1.0f / scale.scale : 0.0f)), zero_(V::set(scale.zero)) {}
+  CLIPON_ALWAYS_INLINE typename V::Batch operator()(typename V::Batch x) const { return V::fma(x, inverse_, zero_); }
+
+ private:
+  typename V::Batch inverse_;
+  typename V::Batch zero_;
+};
+
 /// n values of a row as the bytes of `scale`.
 template <class Arch, class Row>
 CLIPON_ALWAYS_INLINE void store_bytes(const Row& row, index_t n, const RowScale& scale, std::uint8_t* out) {
   using V = simd::F32<Arch>;
   using Bytes = simd::Bytes<Arch>;
-  const auto inverse = V::set(scale.scale > 0.0f ? 1.0f / scale.scale : 0.0f);
-  const auto zero = V::set(scale.zero);
+  const InBytes<Arch> in_bytes(scale);
   index_t i = 0;
   for (constexpr index_t step = Bytes::registers * V::width; i + step <= n; i += step) {
     typename V::Batch x[Bytes::registers];
 #pragma GCC unroll 4
-    for (int r = 0; r < Bytes::registers; ++r) x[r] = V::fma(row.load(i + r * V::width), inverse, zero);
+    for (int r = 0; r < Bytes::registers; ++r) x[r] = in_bytes(row.load(i + r * V::width));
     Bytes::store_all(out + i, x);
   }
-  for (; i + V::width <= n; i += V::width) Bytes::store(out + i, V::fma(row.load(i), inverse, zero));
+  for (; i + V::width <= n; i += V::width) Bytes::store(out + i, in_bytes(row.load(i)));
   if (i < n) {
     std::uint8_t bytes[V::width];
-    Bytes::store(bytes, V::fma(row.load_part(i, n - i), inverse, zero));
+    Bytes::store(bytes, in_bytes(row.load_part(i, n - i)));
     for (index_t j = 0; j < V::width; ++j) {
       if (i + j < n) out[i + j] = bytes[j];
     }
@@ -105,15 +119,14 @@ CLIPON_ALWAYS_INLINE void store_bytes(const Row& row, index_t n, const RowScale&
 template <class Arch, class Row>
 CLIPON_ALWAYS_INLINE std::uint32_t store_words(const Row& row, index_t n, const RowScale& scale, std::int16_t* out) {
   using V = simd::F32<Arch>;
-  const auto inverse = V::set(scale.scale > 0.0f ? 1.0f / scale.scale : 0.0f);
-  const auto zero = V::set(scale.zero);
+  const InBytes<Arch> in_bytes(scale);
   index_t i = 0;
   for (; i + V::width <= n; i += V::width) {
-    simd::Bytes<Arch>::store_words(out + i, V::fma(row.load(i), inverse, zero));
+    simd::Bytes<Arch>::store_words(out + i, in_bytes(row.load(i)));
   }
   if (i < n) {
     std::int16_t words[V::width];
-    simd::Bytes<Arch>::store_words(words, V::fma(row.load_part(i, n - i), inverse, zero));
+    simd::Bytes<Arch>::store_words(words, in_bytes(row.load_part(i, n - i)));
     for (index_t j = 0; i + j < n; ++j) out[i + j] = words[j];
   }
   const index_t padded = padded_depth(DataType::i16, n);

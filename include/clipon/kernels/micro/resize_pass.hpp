@@ -16,7 +16,7 @@
 
 namespace clipon::inline CLIPON_ABI::kernels {
 
-// The definition, and what ISAs without a byte shuffle run.
+// What ISAs below AVX2 run.
 template <class Arch>
 CLIPON_ALWAYS_INLINE void resize_row_scalar(const ResizeRows& job, index_t row) {
   for (index_t x = 0; x < job.outputs; ++x) {

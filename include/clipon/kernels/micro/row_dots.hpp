@@ -1,4 +1,4 @@
-// Products of many rows with a few: the GEMM's panels are 48 columns wide and would mostly be padding.  Called by
+// Products of many rows with a few: the GEMM's panels are up to 48 columns wide and would mostly be padding.  Called by
 // zero_shot/ranking.hpp through the table.  Per ISA.
 //
 // Lanes run along the depth, so each row is read once, at the rate of memory.  A tile has as many sums as a register

@@ -3,16 +3,19 @@
 // ISA.
 #pragma once
 
+#include <limits>
+
 #include "clipon/kernels/types.hpp"
 #include "clipon/simd/exp.hpp"
 
 namespace clipon::inline CLIPON_ABI::kernels {
 
-/// The greatest of x[0 .. n), n >= 1.
+/// The greatest of x[0 .. n), n >= 1.  -infinity of a row that is nothing else: less it, x is NaN, as a softmax of such
+/// a row is.
 template <class Arch>
 CLIPON_ALWAYS_INLINE float greatest_of(const float* x, index_t n) {
   using V = simd::F32<Arch>;
-  constexpr float none = -3e38f;  // below what is in a row
+  constexpr float none = -std::numeric_limits<float>::infinity();
   const index_t whole = n / V::width * V::width;
   auto top = V::load_part_or(x + whole, n - whole, none);
   for (index_t i = 0; i < whole; i += V::width) top = V::max(top, V::load(x + i));
@@ -65,7 +68,8 @@ inline float bound_of_best(const float* x, index_t n, index_t k) {
   return lane[k - 1];
 }
 
-/// The k greatest of x, best first; of equal ones the first.  1 <= k <= n.
+/// The k greatest of x, best first; of equal ones the first.  1 <= k <= n.  Any k of a row with NaN, whose caller
+/// looks for it.
 template <class Arch>
 inline void best_of_row(const float* x, index_t n, index_t k, float* values, std::int32_t* indices) {
   using V = simd::F32<Arch>;
@@ -97,7 +101,7 @@ inline void best_of_row(const float* x, index_t n, index_t k, float* values, std
       if (x[i] >= bound) offer(i);
     }
     if (found == k) return;
-    found = i = 0;  // NaN among them
+    found = i = 0;
   }
   for (; i < n; ++i) offer(i);
 }
