@@ -110,9 +110,8 @@ struct Split {
   Split(index_t size, index_t team) : n(size), count(std::clamp<index_t>(team, 1, std::max(size, index_t{1}))) {}
   Split(index_t size, Threads threads) : Split(size, threads.count) {}
   [[nodiscard]] index_t first(index_t share) const { return share * n / count; }
-  [[nodiscard]] index_t of(index_t i) const {
-    return ((i + 1) * count - 1) / n;
-  }  // the last share s with first(s) <= i
+  // the last share that begins at i or before
+  [[nodiscard]] index_t of(index_t i) const { return ((i + 1) * count - 1) / n; }
 
   index_t n;
   index_t count;
