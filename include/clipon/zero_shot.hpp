@@ -6,6 +6,7 @@
 // zero_shot/calibration.hpp  RejectRule, RuleReport, auroc
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 #include <initializer_list>
 #include <memory>
@@ -39,8 +40,13 @@ class Classifier {
   }
   Classifier(const Model& model, const std::vector<std::string>& labels, ClassifyOptions options = {})
       : Classifier(model, to_labels(labels), std::move(options)) {}
-  Classifier(const Model& model, const std::vector<std::string>& labels, std::vector<std::string> templates)
-      : Classifier(model, labels, with_templates(std::move(templates))) {}
+  /// Templates alone, in such forms that {.top = 1} and {} are options.
+  template <std::same_as<std::vector<std::string>> Templates>
+  Classifier(const Model& model, const std::vector<std::string>& labels, const Templates& templates)
+      : Classifier(model, labels, with_templates(templates)) {}
+  template <std::convertible_to<std::string> Template>
+  Classifier(const Model& model, const std::vector<std::string>& labels, std::initializer_list<Template> templates)
+      : Classifier(model, labels, with_templates({templates.begin(), templates.end()})) {}
   /// Lists in braces: two literals would also be a pair of iterators that make a vector.
   Classifier(const Model& model, std::initializer_list<const char*> labels, ClassifyOptions options = {})
       : Classifier(model, std::vector<std::string>(labels.begin(), labels.end()), std::move(options)) {}

@@ -215,6 +215,18 @@ TEST_CASE("labels and texts may be lists in braces of any length") {
   CHECK(model.embed_texts({"pizza", "house"}) == two.prototypes());
 }
 
+TEST_CASE("beside labels, braces of texts are templates, of others options") {
+  const Model& model = support::demo_model();
+  const std::vector<std::string> labels = {"pizza", "house"};
+  const std::vector<std::string> templates = {"a photo of a {}.", "{}"};
+  CHECK(Classifier(model, labels, {.top = 1}).options().top == 1);
+  CHECK(Classifier(model, labels, {}).options().templates == ClassifyOptions{}.templates);
+  CHECK(Classifier(model, labels, templates).options().templates == templates);
+  CHECK(Classifier(model, labels, {"a photo of a {}.", "{}"}).options().templates == templates);
+  CHECK(Classifier(model, labels, {templates[1]}).options().templates == std::vector<std::string>{"{}"});
+  CHECK(Classifier(model, labels, {.templates = templates, .top = 0}).options().templates == templates);
+}
+
 TEST_CASE("what is not finite gets no labels") {
   const Model& model = support::demo_model();
   const Classifier classifier(model, {"pizza", "house"});
