@@ -76,7 +76,7 @@ def machine() -> dict[str, object]:
            (line.partition(":") for line in Path("/proc/cpuinfo").read_text().splitlines())}  # fmt: skip
     return {
         "cpu": f"{cpu.get('model name')} (family {cpu.get('cpu family')}, model {cpu.get('model')})",
-        "cores": os.cpu_count(),
+        "cores": len(os.sched_getaffinity(0)),
         "versions": {name: importlib.metadata.version(name) for name in VERSIONS},
     }
 
@@ -87,7 +87,7 @@ def wanted_rows(options: argparse.Namespace, kind: str) -> Iterator:
     for row in rows():
         wanted = re.search(options.rows, row.name) and (options.full or options.rows or not row.full)
         if wanted and ("A" if kind == "other" else kind) in row.ratio:
-            yield row if options.full else row.quick()
+            yield row if options.full else row.quick(kind)
 
 
 def start_all(row, prepared, tools) -> dict:  # noqa: ANN001

@@ -1,5 +1,6 @@
 // bench_load MODEL PICTURE [ROUNDS [PRECISION]]: from a model file in the page cache to the first embedding, beside the
-// time that reading the file's bytes and writing as many as the packed weights have takes; the anonymous memory at its
+// time that reading the file's bytes and writing as many as the packed weights have takes, on as many threads and on
+// pages of the same size; the anonymous memory at its
 // highest, sampled each millisecond; and loading beside loading without checksums and without looking for NaN.
 #include <fcntl.h>
 #include <malloc.h>
@@ -22,20 +23,28 @@
 namespace {
 
 double copy_once(const std::string& path, std::size_t packed) {
+  const int threads = clipon::parallel::available_threads();
   const bench::Stopwatch watch;
   const int file = open(path.c_str(), O_RDONLY);
   const auto size = static_cast<std::size_t>(std::max(lseek(file, 0, SEEK_END), off_t{0}));
+  clipon::AlignedBuffer<std::byte> written(packed, clipon::Pages::huge);
   constexpr std::size_t piece = 1 << 18;  // stays in L2
-  const std::unique_ptr<char[]> bytes(new char[piece]);
-  std::size_t at = 0;
-  for (ssize_t got = 1; got > 0; at += static_cast<std::size_t>(got)) {
-    got = std::max(pread(file, bytes.get(), piece, static_cast<off_t>(at)), ssize_t{0});
-  }
+  std::atomic<std::size_t> read{0};
+  const auto pieces = static_cast<clipon::index_t>((std::max(size, packed) + piece - 1) / piece);
+  clipon::parallel::parallel_ranges({threads}, pieces, 1, [&](clipon::index_t first, clipon::index_t count) {
+    const auto bytes = std::make_unique<char[]>(piece);
+    const std::size_t end = static_cast<std::size_t>(first + count) * piece;
+    for (std::size_t at = static_cast<std::size_t>(first) * piece; at < end; at += piece) {
+      if (at < size) {
+        const ssize_t got = pread(file, bytes.get(), std::min(piece, size - at), static_cast<off_t>(at));
+        read += static_cast<std::size_t>(std::max(got, ssize_t{0}));
+      }
+      if (at < packed) std::memset(written.data() + at, bytes[0] | 1, std::min(piece, packed - at));
+    }
+  });
+  __asm__ volatile("" : : "r"(written.data()) : "memory");  // it must really be written
   close(file);
-  if (at != size || size == 0) throw std::runtime_error(path + ": cannot be read");
-  const std::unique_ptr<char[]> written(new char[packed]);  // untouched pages, as load gets
-  std::memset(written.get(), bytes[0] | 1, packed);
-  __asm__ volatile("" : : "r"(written.get()) : "memory");  // it must really be written
+  if (read != size || size == 0) throw std::runtime_error(path + ": cannot be read");
   return watch.milliseconds();
 }
 

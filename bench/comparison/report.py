@@ -7,7 +7,7 @@ import statistics
 from dataclasses import dataclass
 from pathlib import Path
 
-from comparison.rounds import DISTURBED, Result
+from comparison.rounds import DISTURBED, Result, runtime_and_precision
 
 
 @dataclass
@@ -46,23 +46,19 @@ def lines_of(result: Result, kind: str) -> list[Line]:
     """One line for the ratio, one for the share of the peak where there is a mark for it."""
     row = result.row
     medians = {name: statistics.median(rates) for name, rates in result.rates.items()}
-    peers = {name: rate for name, rate in medians.items() if name != result.ours}
-    best = max(peers, key=lambda name: peers[name])
+    best = max(result.peers, key=lambda name: medians[name], default=None)
     ours = f"{medians[result.ours]:.1f}/s"
     disturbed = f"others used up to {result.other_load:.0%} of the CPU" if result.other_load > DISTURBED else ""
-    why = "; ".join(part for part in (row.note, disturbed) if part)
-    lines = [Line(row.name, ours, f"{best} {peers[best]:.1f}/s", result.ratio, row.ratio.get(kind), "x", why=why)]
+    wrong = [f"{name}: cosine {c[0]:.3f}" for name, c in result.cosines.items() if not result.agrees(name)]
+    others = f"NOT COMPARABLE, the embeddings are others: {', '.join(wrong)}" if wrong else ""
+    why = "; ".join(part for part in (row.note, disturbed, others) if part)
+    peer = f"{best} {medians[best]:.1f}/s" if best else ""
+    lines = [Line(row.name, ours, peer, result.ratio, row.ratio.get(kind), "x", why=why)]
     if kind in row.peak:
         share = result.share(result.ours)
         peak = f"{max(result.peaks):.0f} GFLOP/s"
         lines.append(Line(f"{row.name}, share of peak", ours, peak, share, row.peak[kind], "of peak", why=disturbed))
     return lines
-
-
-def runtime_and_precision(name: str) -> tuple[str, str]:
-    """Of a contestant: "clipon f32, 1 thread" -> clipon, f32."""
-    runtime, precision = name.replace(",", "").split()[:2]
-    return runtime, precision
 
 
 def details(results: list[Result]) -> str:

@@ -15,8 +15,11 @@ from comparison.contestants import TICKS, Contestant
 from comparison.marks import Row
 
 PAUSE = 0.2  # seconds: threads of the one before may spin a while before they sleep
-DISTURBED = 0.04  # of the machine's CPU time in the hands of others: measure again
+DISTURBED = 0.04  # of these cores' time in the hands of others: measure again
 TRIES = 3
+CORES = os.sched_getaffinity(0)
+# With PyTorch's float32, the worst embedding's: below it a runtime computes something else, and its rate says nothing.
+LEAST_COSINE = {"f32": 0.9999, "bf16": 0.999, "int8": 0.98}
 
 
 @dataclass
@@ -34,37 +37,58 @@ class Result:
     rates: dict[str, list[float]]  # items a second of each round; clipon first
     peaks: list[float]  # GFLOP/s of each round
     gflop: float  # nominal, an item
-    cosines: dict[str, tuple[float, float]] = field(default_factory=dict)  # worst, worst about the mean
+    cosines: dict[str, tuple[float, float]] = field(default_factory=dict)  # worst, worst about the mean (NaN of one)
     other_load: float = 0.0  # the greatest share of the CPU that others had in a run that counts
 
     @property
     def ours(self) -> str:
         return next(iter(self.rates))
 
+    def agrees(self, name: str) -> bool:
+        return self.cosines[name][0] >= LEAST_COSINE[runtime_and_precision(name)[1]]
+
+    @property
+    def peers(self) -> dict[str, list[float]]:
+        """The rates of those that compute what they should."""
+        return {name: rates for name, rates in self.rates.items() if name != self.ours and self.agrees(name)}
+
     @property
     def ratio(self) -> float:
-        """Median over rounds of clipon's rate over the best peer's."""
-        peers = [rates for name, rates in self.rates.items() if name != self.ours]
+        """Median over rounds of clipon's rate over the best peer's; 0 where clipon's embeddings are others."""
+        peers = self.peers.values()
+        if not self.agrees(self.ours) or not peers:
+            return 0.0
         return statistics.median(own / max(best) for own, *best in zip(self.rates[self.ours], *peers, strict=True))
 
     def share(self, name: str) -> float:
         return statistics.median(self.rates[name]) * self.gflop / max(self.peaks)
 
 
+def runtime_and_precision(name: str) -> tuple[str, str]:
+    """Of a contestant: "clipon f32, 1 thread" -> clipon, f32."""
+    runtime, precision = name.replace(",", "").split()[:2]
+    return runtime, precision
+
+
 def machine_busy() -> float:
-    """Seconds that all processors have worked."""
-    user, nice, system, _, _, irq, softirq, steal = map(int, Path("/proc/stat").read_text().split(maxsplit=9)[1:9])
-    return (user + nice + system + irq + softirq + steal) / TICKS
+    """Seconds that the processors which this process may use have worked."""
+    total = 0
+    for line in Path("/proc/stat").read_text().splitlines():
+        name, *fields = line.split()
+        if name.removeprefix("cpu").isdigit() and int(name.removeprefix("cpu")) in CORES:
+            user, nice, system, _, _, irq, softirq, steal = map(int, fields[:8])
+            total += user + nice + system + irq + softirq + steal
+    return total / TICKS
 
 
 def timed_run(contestant: Contestant, row: Row, calls: int) -> tuple[float, float]:
     """Items a second by the median call, and the share of the machine that others used meanwhile."""
     time.sleep(PAUSE)
     start, busy, own = time.perf_counter(), machine_busy(), contestant.cpu_seconds()
-    milliseconds = contestant.run(row.tower, row.batch, calls)
+    milliseconds = contestant.run(row.kind, row.batch, calls)
     elapsed = time.perf_counter() - start
     others = (machine_busy() - busy) - (contestant.cpu_seconds() - own)
-    return row.batch * 1e3 / statistics.median(milliseconds), max(others, 0.0) / elapsed / (os.cpu_count() or 1)
+    return row.batch * 1e3 / statistics.median(milliseconds), max(others, 0.0) / elapsed / len(CORES)
 
 
 def undisturbed_run(contestant: Contestant, row: Row, calls: int, pace: Pace) -> tuple[float, float]:
@@ -86,11 +110,10 @@ def measure(
     result = Result(row, {name: [] for name in contestants}, [], gflop)
     calls = {}
     for name, contestant in contestants.items():
-        found, warm = contestant.embed(row.tower, row.batch, scratch)
-        if row.batch > 1:  # about the mean of one row there is nothing
-            result.cosines[name] = cosines(found, reference)
+        found, warm = contestant.embed(row.kind, row.batch, scratch)
+        result.cosines[name] = cosines(found, reference)
         if warm < 1e3 or "compiled" in name:  # a short call's first is slower than the rest, and one that compiles
-            warm = contestant.run(row.tower, row.batch, 1)[0]
+            warm = contestant.run(row.kind, row.batch, 1)[0]
         calls[name] = max(1, math.ceil(1e3 * pace.seconds / warm))
     ours = next(iter(contestants.values()))
     for _ in range(pace.rounds):
@@ -111,4 +134,4 @@ def cosines(found: np.ndarray, expected: np.ndarray) -> tuple[float, float]:
     a, b = (
         x / np.linalg.norm(x, axis=1, keepdims=True) for x in (found.astype(np.float64), expected.astype(np.float64))
     )
-    return worst(a, b), worst(a - b.mean(0), b - b.mean(0))
+    return worst(a, b), worst(a - b.mean(0), b - b.mean(0)) if len(b) > 1 else math.nan

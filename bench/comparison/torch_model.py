@@ -40,7 +40,7 @@ class ImageTower(nn.Module):
 
 
 class TextTower(nn.Module):
-    """ids [n, 77], 0 after the end -> [n, embed_dim]"""
+    """ids [n, tokens], 0 after the end -> [n, embed_dim]; at most 77 tokens, as many in an export as its sample has"""
 
     def __init__(self, clip: TorchClip) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class TextTower(nn.Module):
 
     def forward(self, ids: Tensor) -> Tensor:
         w, config = self.clip.w, self.clip.checkpoint.text.transformer
-        x = w["token_embedding.weight"][ids] + w["positional_embedding"]
+        x = w["token_embedding.weight"][ids] + w["positional_embedding"][: ids.shape[1]]
         x = self.clip.transformer("transformer", x, config, causal=True)
         x = self.clip.layer_norm("ln_final", x, config.layer_norm_epsilon)
         end = ids.argmax(1).view(-1, 1, 1).expand(-1, 1, x.shape[2])  # the end token has the highest id

@@ -92,7 +92,8 @@ class ReferenceModel:
         pool = "visual.attnpool"
         x = x.flatten(2).transpose(1, 2)  # [n, positions, channels]
         x = torch.cat([x.mean(1, keepdim=True), x], dim=1) + self.w[pool + ".positional_embedding"]
-        q, k, v = (self.linear(f"{pool}.{part}_proj", x) for part in "qkv")
+        q = self.linear(pool + ".q_proj", x[:, :1])  # the mean's alone: what the other positions ask is of no use
+        k, v = (self.linear(f"{pool}.{part}_proj", x) for part in "kv")
         return self.linear(pool + ".c_proj", self.attention(q, k, v, vision.heads, causal=False)[:, 0])
 
     @torch.no_grad()
