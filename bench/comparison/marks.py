@@ -37,7 +37,8 @@ class Row:
 
     def quick(self, kind: str) -> Row:
         """Without what takes long and was never the fastest: PyTorch compiled, PyTorch on the larger models; on A ONNX
-        Runtime f32 on ViT-B/16; beside int8 of a ResNet, peers in f32, which the rows before it have."""
+        Runtime f32 on ViT-B/16; beside int8 of a ResNet, peers in f32, which the rows before it have; of short texts,
+        ONNX Runtime's int8."""
         left_out = {"torch-compiled:f32"}
         if self.arch != "ViT-B/32":
             left_out |= {"torch:f32"}
@@ -45,6 +46,8 @@ class Row:
             left_out |= {"onnxruntime:f32"}
         if self.precision == "int8":
             left_out |= {"openvino:f32", "onnxruntime:f32"}
+        if self.tower == "short_text":
+            left_out |= {"onnxruntime:int8"}
         return replace(self, peers=tuple(peer for peer in self.peers if peer not in left_out))
 
 
