@@ -2,7 +2,6 @@
 // tests/parity.
 #include <unistd.h>
 
-#include <cfenv>
 #include <clipon/linear_probe/logistic_regression.hpp>
 #include <cmath>
 #include <cstdio>
@@ -397,23 +396,4 @@ TEST_CASE("Tip-Adapter: many queries and shots that lie apart; what does not fit
   CHECK(support::code_of([&] { const TipAdapter wrong(classifier, shots.rows.leftCols(8), shots.classes); }) ==
         ErrorCode::invalid_argument);
   CHECK(support::code_of([&] { (void)adapter.logits(queries.rows.leftCols(8)); }) == ErrorCode::invalid_argument);
-}
-
-TEST_CASE("a probe is the same whatever the caller's rounding and the number of threads") {
-  const Data data = make(95, 60, 0.7f);
-  const auto bits_of = [&](const Model& model, int rounding) {
-    std::fesetround(rounding);
-    const auto probe = LinearProbe::train(model, data.rows, data.classes, kProbeLabels, {});
-    std::fesetround(FE_TONEAREST);
-    return Matrix(probe.weights());
-  };
-  const Matrix expected = bits_of(support::demo_model(), FE_TONEAREST);
-  for (const int threads : {1, 2, 3}) {
-    CAPTURE(threads);
-    LoadOptions options;
-    options.threads = threads;
-    const Model model = Model::load_demo(options);
-    CHECK((bits_of(model, FE_TONEAREST) == expected));
-    CHECK((bits_of(model, FE_UPWARD) == expected));
-  }
 }

@@ -54,7 +54,7 @@ struct F32<Arch, 32> {  // portable: a vector of one
   static CLIPON_ALWAYS_INLINE Batch round(Batch v) { return std::nearbyintf(v); }
   // v * 2^n for a whole n in -126..127; NaN where both are
   static CLIPON_ALWAYS_INLINE Batch scale(Batch v, Batch n) {
-    const std::int32_t exponent = __builtin_isnan(n) ? 0 : static_cast<std::int32_t>(n);  // that of NaN is undefined
+    const std::int32_t exponent = is_nan(n) ? 0 : static_cast<std::int32_t>(n);  // that of NaN is undefined
     return v * std::bit_cast<float>((exponent + 127) << 23);
   }
   static CLIPON_ALWAYS_INLINE Batch from_f16(const std::uint16_t* p) { return f16_to_float(*p); }
