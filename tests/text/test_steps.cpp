@@ -182,6 +182,18 @@ TEST_CASE("pairs merge by rank, wherever they stand, whatever the merges: random
   CHECK(twice[twice.find(0, 1)].merged == 2);
 }
 
+TEST_CASE("merges that several threads look up are those of one, and the first that is wrong is named") {
+  text::TokenizerConfig config = tiny_config();
+  const auto merges = config.merges;
+  while (config.merges.size() < 9000) config.merges.insert(config.merges.end(), merges.begin(), merges.end());
+  const text::Tokenizer one(config);
+  const text::Tokenizer four(config, {4});
+  for (const std::string& token : config.tokens) REQUIRE(four.encode(token) == one.encode(token));
+  config.merges[8000] = "later";
+  config.merges[3001] = "earlier";
+  CHECK_THROWS_WITH_AS(text::Tokenizer(config, {4}), "vocabulary: merge 3001 'earlier' is not a pair", Error);
+}
+
 TEST_CASE("a vocabulary that does not hang together is refused, by the entry") {
   const auto check = [](const auto& change, const std::string& message) {
     text::TokenizerConfig config = tiny_config();

@@ -29,15 +29,25 @@ class KeyedHash {
 
   std::size_t operator()(std::string_view key) const {
     std::uint64_t hash = start_ ^ key.size();
-    for (; key.size() > 8; key.remove_prefix(8)) hash = fold(hash ^ word(key, 8), secret_);
-    return static_cast<std::size_t>(fold(hash ^ word(key, key.size()), secret_));
+    const char* p = key.data();
+    std::size_t left = key.size();
+    for (; left > 8; p += 8, left -= 8) hash = fold(hash ^ load<std::uint64_t>(p), secret_);
+    return static_cast<std::size_t>(fold(hash ^ load_part(p, left), secret_));
   }
 
  private:
-  static std::uint64_t word(std::string_view s, std::size_t n) {
-    std::uint64_t value = 0;
-    std::memcpy(&value, s.data(), n);
-    return value;
+  template <class Word>
+  static std::uint64_t load(const char* p) {
+    Word word = 0;
+    std::memcpy(&word, p, sizeof word);
+    return word;
+  }
+
+  // n bytes, 8 at most, in loads of fixed size, which may overlap.
+  static std::uint64_t load_part(const char* p, std::size_t n) {
+    if (n >= 4) return load<std::uint32_t>(p) | (load<std::uint32_t>(p + n - 4) << 32);
+    if (n >= 2) return load<std::uint16_t>(p) | (load<std::uint16_t>(p + n - 2) << 16);
+    return n == 1 ? load<std::uint8_t>(p) : 0;
   }
 
   // Both halves of the 128-bit product, so that every bit of a reaches every bit of the result (Wang Yi, wyhash).

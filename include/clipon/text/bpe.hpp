@@ -9,9 +9,9 @@
 #include <functional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
+#include "clipon/core/index_table.hpp"
 #include "clipon/core/keyed_hash.hpp"
 #include "clipon/core/types.hpp"
 #include "clipon/text/utf8.hpp"
@@ -38,18 +38,20 @@ class MergeTable {
   struct Merge {
     std::int32_t left, right, merged;
   };
-  static constexpr std::int32_t kNone = -1;
+  static constexpr std::int32_t kNone = IndexTable::kNone;
 
   /// The first merge of a pair counts.
   void add(std::int32_t left, std::int32_t right, std::int32_t merged) {
-    if (ranks_.try_emplace(key(left, right), static_cast<std::int32_t>(merges_.size())).second) {
-      merges_.push_back({left, right, merged});
-    }
+    if (find(left, right) != kNone) return;
+    ranks_.add(hash_of(left, right), static_cast<std::int32_t>(merges_.size()));
+    merges_.push_back({left, right, merged});
   }
   /// The rank of a pair, the lower the earlier it merges; kNone if it doesn't.
   [[nodiscard]] std::int32_t find(std::int32_t left, std::int32_t right) const {
-    const auto found = ranks_.find(key(left, right));
-    return found == ranks_.end() ? kNone : found->second;
+    return ranks_.find(hash_of(left, right), [&](std::int32_t rank) {
+      const Merge& merge = (*this)[rank];
+      return merge.left == left && merge.right == right;
+    });
   }
   [[nodiscard]] const Merge& operator[](std::int32_t rank) const { return merges_[static_cast<std::size_t>(rank)]; }
   void reserve(std::size_t n) {
@@ -58,15 +60,41 @@ class MergeTable {
   }
 
  private:
-  static std::uint64_t key(std::int32_t left, std::int32_t right) {
-    return (std::uint64_t{static_cast<std::uint32_t>(left)} << 32) | static_cast<std::uint32_t>(right);
+  [[nodiscard]] std::size_t hash_of(std::int32_t left, std::int32_t right) const {
+    return hash_((std::uint64_t{static_cast<std::uint32_t>(left)} << 32) | static_cast<std::uint32_t>(right));
   }
-  std::unordered_map<std::uint64_t, std::int32_t, KeyedHash> ranks_;
+
+  KeyedHash hash_;
+  IndexTable ranks_;
   std::vector<Merge> merges_;  // by rank
 };
 
-/// Ids by a token's letters; views into the vocabulary.
-using TokenIds = std::unordered_map<std::string_view, std::int32_t, KeyedHash>;
+/// Ids by a token's letters.
+class TokenIds {
+ public:
+  static constexpr std::int32_t kNone = IndexTable::kNone;
+
+  /// Of no token yet.  `tokens` must outlive this object.
+  explicit TokenIds(const std::vector<std::string>& tokens) : tokens_(tokens) { ids_.reserve(tokens.size()); }
+
+  /// False, and nothing is added, where a token before has the same letters.
+  bool add(std::size_t id) {
+    const std::size_t hash = hash_(tokens_[id]);
+    if (find(tokens_[id], hash) != kNone) return false;
+    ids_.add(hash, static_cast<std::int32_t>(id));
+    return true;
+  }
+  [[nodiscard]] std::int32_t find(std::string_view token) const { return find(token, hash_(token)); }
+
+ private:
+  [[nodiscard]] std::int32_t find(std::string_view token, std::size_t hash) const {
+    return ids_.find(hash, [&](std::int32_t id) { return tokens_[static_cast<std::size_t>(id)] == token; });
+  }
+
+  const std::vector<std::string>& tokens_;
+  KeyedHash hash_;
+  IndexTable ids_;
+};
 
 /// Merges the symbols of one word, in place.  Pairs wait by rank and position, and one that has been torn apart
 /// meanwhile is recognised when its turn comes.  Those that arise together are a run in order; a heap holds the runs.

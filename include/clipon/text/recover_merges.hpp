@@ -15,9 +15,8 @@ namespace clipon::inline CLIPON_ABI::text {
 /// "left right" for each token after the single characters, in the order of the vocabulary, which is that of the
 /// merges. Tokens that no two earlier ones make up (the special ones) have none.
 inline std::vector<std::string> recover_merges(const std::vector<std::string>& tokens) {
-  TokenIds ids;
-  ids.reserve(tokens.size());
-  for (std::size_t i = 0; i < tokens.size(); ++i) ids.emplace(tokens[i], static_cast<std::int32_t>(i));
+  TokenIds ids(tokens);
+  for (std::size_t i = 0; i < tokens.size(); ++i) (void)ids.add(i);
 
   MergeTable merges;
   merges.reserve(tokens.size());
@@ -33,10 +32,10 @@ inline std::vector<std::string> recover_merges(const std::vector<std::string>& t
     while (known && !rest.empty()) {
       const std::size_t n = decode_step(rest).bytes;
       const bool last = n == rest.size();
-      const auto id =
+      const std::int32_t id =
           ids.find(last && ends_word ? std::string_view(rest.data(), n + kEndOfWord.size()) : rest.substr(0, n));
-      known = id != ids.end();
-      if (known) symbols.push_back(id->second);
+      known = id != TokenIds::kNone;
+      if (known) symbols.push_back(id);
       rest.remove_prefix(n);
     }
     if (!known || symbols.size() < 2) continue;

@@ -10,6 +10,7 @@
 
 #include "clipon/error.hpp"
 #include "clipon/options.hpp"
+#include "clipon/parallel/parallel_for.hpp"
 #include "clipon/text/bpe.hpp"
 #include "clipon/text/clean.hpp"
 #include "clipon/text/split.hpp"
@@ -33,7 +34,7 @@ class Tokenizer {
  public:
   /// Throws Error bad_value or duplicate, naming the entry, when the vocabulary does not hang together: ids out of
   /// range, a byte without a token, a merge of unknown tokens.
-  explicit Tokenizer(TokenizerConfig config) : config_(std::move(config)) {
+  explicit Tokenizer(TokenizerConfig config, parallel::Threads threads = {}) : config_(std::move(config)) {
     const TokenIds ids = index_tokens();
     const auto alphabet = byte_alphabet();
     for (std::size_t byte = 0; byte < 256; ++byte) {
@@ -42,8 +43,13 @@ class Tokenizer {
                           [&] { return "byte " + std::to_string(byte) + " at a word's end"; });
       byte_of_.emplace(alphabet[byte], static_cast<unsigned char>(byte));
     }
-    merges_.reserve(config_.merges.size());
-    for (std::size_t i = 0; i < config_.merges.size(); ++i) add_merge(ids, i);
+    constexpr index_t least = 1024;  // merges a thread
+    std::vector<MergeTable::Merge> merges(config_.merges.size());
+    parallel::parallel_ranges(threads, static_cast<index_t>(merges.size()), least, [&](index_t first, index_t count) {
+      for (auto i = static_cast<std::size_t>(first); count > 0; ++i, --count) merges[i] = merge_of(ids, i);
+    });
+    merges_.reserve(merges.size());
+    for (const MergeTable::Merge& merge : merges) merges_.add(merge.left, merge.right, merge.merged);
   }
 
   [[nodiscard]] const TokenizerConfig& config() const { return config_; }
@@ -107,10 +113,9 @@ class Tokenizer {
 
  private:
   [[nodiscard]] TokenIds index_tokens() const {
-    TokenIds ids;
-    ids.reserve(config_.tokens.size());
+    TokenIds ids(config_.tokens);
     for (std::size_t i = 0; i < config_.tokens.size(); ++i) {
-      if (!ids.emplace(config_.tokens[i], static_cast<std::int32_t>(i)).second) {
+      if (!ids.add(i)) {
         throw Error(ErrorCode::duplicate,
                     "vocabulary: token " + std::to_string(i) + " '" + config_.tokens[i] + "' stands twice");
       }
@@ -127,19 +132,19 @@ class Tokenizer {
   // what() says in the message what the token is for.
   template <class What>
   static std::int32_t id_of(const TokenIds& ids, std::string_view token, const What& what) {
-    const auto found = ids.find(token);
-    if (found == ids.end()) throw Error(ErrorCode::bad_value, "vocabulary: no token for " + what());
-    return found->second;
+    const std::int32_t found = ids.find(token);
+    if (found == TokenIds::kNone) throw Error(ErrorCode::bad_value, "vocabulary: no token for " + what());
+    return found;
   }
 
-  void add_merge(const TokenIds& ids, std::size_t i) {
+  [[nodiscard]] MergeTable::Merge merge_of(const TokenIds& ids, std::size_t i) const {
     const std::string_view merge = config_.merges[i];
     const auto what = [&] { return "merge " + std::to_string(i) + " '" + std::string(merge) + "'"; };
     const std::size_t blank = merge.find(' ');
     if (blank == std::string::npos) throw Error(ErrorCode::bad_value, "vocabulary: " + what() + " is not a pair");
     const std::string_view left = merge.substr(0, blank);
     const std::string_view right = merge.substr(blank + 1);
-    merges_.add(id_of(ids, left, what), id_of(ids, right, what), id_of(ids, std::string(left).append(right), what));
+    return {id_of(ids, left, what), id_of(ids, right, what), id_of(ids, std::string(left).append(right), what)};
   }
 
   void append_token(std::string& out, std::string_view token) const {
