@@ -68,7 +68,9 @@ class Model {
   static Model load(const std::string& path, const LoadOptions& options = {}) {
     const format::MappedFile file(path, options.memory_map, "model file", options.max_file_bytes);
     try {
-      return load_from_memory(file.bytes(), options);
+      Model model = load_from_memory(file.bytes(), options);
+      file.drop_pages(model.context().threads);
+      return model;
     } catch (const Error& error) {
       throw Error(error.code(), path + ": " + error.what());
     }

@@ -5,6 +5,7 @@
 #include <bit>
 #include <cstring>
 #include <mutex>
+#include <optional>
 
 #include "clipon/core/finish_row.hpp"
 #include "clipon/kernels/select.hpp"
@@ -83,8 +84,11 @@ CLIPON_BODY Model Model::load_from_memory(std::span<const std::byte> bytes, cons
   const format::Gguf file(bytes, options);
   const Precision precision = models::select_precision(options.precision, *context.kernels, file);
   const DataType type = kernels::product_type(precision);
-  return Model(std::make_shared<Shared>(models::build_parts(file, options, context, type, bytes.size()),
-                                        std::move(workers), context, precision));
+  std::optional<models::Parts> parts;
+  context.in_a_team([&](const kernels::Context& own) {  // for hundreds of short loops
+    parts = models::build_parts(file, options, own, type, bytes.size());
+  });
+  return Model(std::make_shared<Shared>(*std::move(parts), std::move(workers), context, precision));
 }
 
 template <class Pictures>

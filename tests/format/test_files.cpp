@@ -6,6 +6,7 @@
 #include <clipon/format/read_lines.hpp>
 #include <clipon/format/write_file.hpp>
 #include <csignal>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -96,6 +97,29 @@ TEST_CASE("a file is mapped where it may be, and closed and unmapped after use")
   (void)format::read_file(path, 5, "it");
   CHECK(support::code_of([&] { (void)format::read_file(folder.path.string(), 5, "it"); }) == ErrorCode::io);
   CHECK(descriptors() == before);
+}
+
+TEST_CASE("a file whose pages were dropped takes no memory, but still has its bytes") {
+  const Folder folder("dropped");
+  std::string text(20'000'000, '\0');
+  for (std::size_t i = 0; i < text.size(); ++i) text[i] = static_cast<char>(i * 7 + i / 4096);
+  put(folder / "it", text);
+  const auto resident_bytes_of_files = [] {
+    std::int64_t total = 0;
+    std::int64_t resident = 0;
+    std::int64_t shared = 0;
+    std::ifstream("/proc/self/statm") >> total >> resident >> shared;
+    return shared * sysconf(_SC_PAGESIZE);
+  };
+  for (const bool map : {true, false}) {
+    const format::MappedFile file(folder / "it", map);
+    const auto same = [&] { return std::memcmp(file.bytes().data(), text.data(), text.size()) == 0; };
+    CHECK(same());
+    const auto before = resident_bytes_of_files();
+    file.drop_pages({2});
+    if (map) CHECK(before - resident_bytes_of_files() > 19'000'000);
+    CHECK(same());
+  }
 }
 #endif
 

@@ -85,6 +85,35 @@ TEST_CASE("weights of every stored type are widened and packed exactly") {
   });
 }
 
+TEST_CASE("matrices one above the other are packed as the one that they make up") {
+  support::for_each_isa([](const KernelTable& table) {
+    support::Random random(14);
+    const index_t columns = 130;  // more than a block of them, and no whole number of steps
+    const auto values = random.normals(90 * columns);
+    const StoredMatrix whole{values.data(), nullptr, DataType::f32, 90, columns};
+    std::vector<StoredMatrix> parts;  // none of them ends where a panel does
+    index_t first = 0;
+    for (const index_t rows : {7, 50, 1, 32}) {
+      parts.push_back({values.data() + first * columns, nullptr, DataType::f32, rows, columns});
+      first += rows;
+    }
+    const Context context{&table, {2}};
+    for (const DataType type : support::kProductTypes) {
+      const support::RandomRows rows(table, random, type, 3, columns);
+      const auto product = [&](const PackedMatrix& w) {
+        std::vector<float> out(3 * 90, NAN);
+        if (w.rows() == 90) gemm(context, rows.read(), 3, w, store_to(out.data(), 90, DataType::f32));
+        return out;
+      };
+      const std::vector<float> expected = product(PackedMatrix(context, whole, type));
+      CHECK(is_finite(expected));
+      PackedMatrix found(context, 90, columns, type, Rows::single);
+      for (index_t group = found.groups(); group-- > 0;) found.pack(table, {parts.data(), 4}, group);
+      CHECK((product(found) == expected));
+    }
+  });
+}
+
 TEST_CASE("float weights become bytes near their row's scale, and the errors of a row cancel") {
   support::for_each_isa([](const KernelTable& table) {
     support::Random random(10);

@@ -6,6 +6,7 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
@@ -16,6 +17,7 @@
 #include "clipon/core/aligned.hpp"
 #include "clipon/error.hpp"
 #include "clipon/format/read_file.hpp"
+#include "clipon/parallel/parallel_for.hpp"
 
 namespace clipon::inline CLIPON_ABI::format {
 
@@ -52,6 +54,17 @@ class MappedFile {
   }
 
   [[nodiscard]] std::span<const std::byte> bytes() const { return {data_, size_}; }
+
+  /// For a file that has been read, before it goes: munmap alone takes one thread 10 ms for 300 MB of small pages.
+  void drop_pages(parallel::Threads threads) const {
+    constexpr index_t part = index_t{8} << 20;
+    if (!mapped_) return;
+    const auto size = static_cast<index_t>(size_);
+    parallel::parallel_for(threads, (size + part - 1) / part, [&](index_t i) {
+      auto* const first = const_cast<std::byte*>(data_) + i * part;
+      static_cast<void>(::madvise(first, static_cast<std::size_t>(std::min(part, size - i * part)), MADV_DONTNEED));
+    });
+  }
 
  private:
   const std::byte* data_ = nullptr;

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "clipon/core/aligned.hpp"
-#include "clipon/format/crc32c.hpp"
+#include "clipon/format/check_tensor.hpp"
 #include "clipon/format/gguf.hpp"
 
 namespace clipon::inline CLIPON_ABI::format {
@@ -30,32 +30,12 @@ struct TensorView {
   index_t columns = 0;           // all others
 };
 
-// An exponent of all ones means infinity or NaN.  Integer tests, which -ffast-math leaves alone.
-inline bool all_finite(const TensorInfo& tensor) {
-  const auto scan = [&](auto exponent, std::size_t step) {
-    using Word = decltype(exponent);
-    Word hit = 0;
-    for (std::size_t i = 0; i + sizeof(Word) <= tensor.bytes.size(); i += step) {
-      Word word;
-      std::memcpy(&word, tensor.bytes.data() + i, sizeof word);
-      hit = static_cast<Word>(hit | ((word & exponent) == exponent ? 1 : 0));
-    }
-    return hit == 0;
-  };
-  switch (tensor.type) {
-    case TensorType::f32:
-      return scan(std::uint32_t{0x7f800000u}, 4);
-    case TensorType::f16:
-      return scan(std::uint16_t{0x7c00u}, 2);
-    case TensorType::bf16:
-      return scan(std::uint16_t{0x7f80u}, 2);
-    case TensorType::q8_0:
-      return scan(std::uint16_t{0x7c00u}, kQ8BlockBytes);
-    case TensorType::i8:
-      break;
-  }
-  return true;
-}
+/// A tensor whose bytes nobody has looked at yet.
+struct UncheckedTensor {
+  std::size_t index = 0;             // of the file's tensors
+  std::span<const std::byte> bytes;  // as stored
+  TensorView view;
+};
 
 class Weights {
  public:
@@ -64,12 +44,13 @@ class Weights {
     data,
   };
 
-  /// Views into `file`, which must outlive this object.
-  Weights(const Gguf& file, const LoadOptions& options, Pass pass = Pass::data)
-      : file_(file), options_(options), pass_(pass), taken_(file.tensors().size()) {
+  /// Views into `file`, which must outlive this object; `threads` check them.
+  Weights(const Gguf& file, const LoadOptions& options, Pass pass = Pass::data, parallel::Threads threads = {})
+      : file_(file), pass_(pass), threads_(threads), taken_(file.tensors().size()) {
     for (std::size_t i = 0; i < file.tensors().size(); ++i) by_name_.emplace_back(file.tensors()[i].name, i);
     std::sort(by_name_.begin(), by_name_.end());
     if (file.strict() && options.verify_checksums) read_checksums();
+    asked_ = {!checksums_.empty(), !options.allow_non_finite};
   }
 
   [[nodiscard]] bool has(std::string_view name) const { return index_of(name) < taken_.size(); }
@@ -78,11 +59,65 @@ class Weights {
   /// The tensor `name` of exactly this shape.  Throws missing_key, bad_shape, bad_type, checksum_mismatch or
   /// not_finite.
   TensorView get(const std::string& name, const TensorShape& shape) {
-    const TensorInfo& tensor = find(name, shape);
+    const UncheckedTensor tensor = get_unchecked(name, shape);
+    check(tensor.index);
+    return tensor.view;
+  }
+
+  /// The same for who looks at the bytes later: check_bytes of all of them, in order, then accept.
+  UncheckedTensor get_unchecked(const std::string& name, const TensorShape& shape) {
+    const std::size_t index = find(name, shape);
+    const TensorInfo& tensor = file_.tensors()[index];
     if (only_shapes()) {
       if (tensor.type == TensorType::i8) (void)scales(name + ".scale", shape[0]);
       return {};
     }
+    return {index, tensor.bytes, view_of(tensor, name)};
+  }
+
+  /// What some of a tensor's bytes show; from any thread.
+  [[nodiscard]] TensorCheck check_bytes(std::size_t index, std::span<const std::byte> bytes) const {
+    return format::check_bytes(file_.tensors()[index].type, bytes, asked_);
+  }
+
+  /// Throws checksum_mismatch or not_finite, where that was found.
+  void accept(std::size_t index, const TensorCheck& found) const {
+    const std::string name(file_.tensors()[index].name);
+    if (asked_.checksum && found.crc32c != checksums_[index]) {
+      throw Error(ErrorCode::checksum_mismatch,
+                  "tensor '" + name + "': its bytes are not those that were written (CRC32C differs)");
+    }
+    if (!found.finite) {
+      throw Error(ErrorCode::not_finite, "tensor '" + name + "': expected finite weights, found NaN or infinity");
+    }
+  }
+
+  /// A bias, gain or small table as floats.
+  std::vector<float> get_vector(const std::string& name, const TensorShape& shape) {
+    const TensorView view = get(name, shape);
+    std::vector<float> values(static_cast<std::size_t>(view.rows * view.columns));
+    for (std::size_t i = 0; i < values.size(); ++i) values[i] = element(view, i);
+    return values;
+  }
+
+  /// After the last get: a strict file must not hold tensors that the architecture has no use for.
+  void finish() const {
+    if (!file_.strict()) return;
+    for (std::size_t i = 0; i < taken_.size(); ++i) {
+      if (!taken_[i]) {
+        throw Error(ErrorCode::bad_value,
+                    "tensor '" + std::string(file_.tensors()[i].name) + "': this architecture has no such tensor");
+      }
+    }
+  }
+
+ private:
+  void check(std::size_t index) const {
+    if (!only_shapes()) accept(index, check_tensor(file_.tensors()[index], asked_, threads_));
+  }
+
+  TensorView view_of(const TensorInfo& tensor, const std::string& name) {
+    const TensorShape& shape = tensor.shape;
     TensorView view;
     view.data = tensor.bytes.data();
     view.rows = shape[0];
@@ -110,26 +145,6 @@ class Weights {
     return view;
   }
 
-  /// A bias, gain or small table as floats.
-  std::vector<float> get_vector(const std::string& name, const TensorShape& shape) {
-    const TensorView view = get(name, shape);
-    std::vector<float> values(static_cast<std::size_t>(view.rows * view.columns));
-    for (std::size_t i = 0; i < values.size(); ++i) values[i] = element(view, i);
-    return values;
-  }
-
-  /// After the last get: a strict file must not hold tensors that the architecture has no use for.
-  void finish() const {
-    if (!file_.strict()) return;
-    for (std::size_t i = 0; i < taken_.size(); ++i) {
-      if (!taken_[i]) {
-        throw Error(ErrorCode::bad_value,
-                    "tensor '" + std::string(file_.tensors()[i].name) + "': this architecture has no such tensor");
-      }
-    }
-  }
-
- private:
   void read_checksums() {
     checksums_ = file_.metadata().numbers("clipon.crc32c");
     if (checksums_.size() != file_.tensors().size()) {
@@ -146,7 +161,7 @@ class Weights {
     return found != by_name_.end() && found->first == name ? found->second : taken_.size();
   }
 
-  const TensorInfo& find(const std::string& name, const TensorShape& shape) {
+  std::size_t find(const std::string& name, const TensorShape& shape) {
     const std::size_t index = index_of(name);
     if (index == taken_.size()) {
       throw Error(ErrorCode::missing_key,
@@ -158,19 +173,13 @@ class Weights {
                   "tensor '" + name + "': expected shape " + to_string(shape) + ", found " + to_string(tensor.shape));
     }
     taken_[index] = true;
-    if (only_shapes()) return tensor;
-    if (!checksums_.empty() && crc32c(tensor.bytes) != checksums_[index]) {
-      throw Error(ErrorCode::checksum_mismatch,
-                  "tensor '" + name + "': its bytes are not those that were written (CRC32C differs)");
-    }
-    if (!options_.allow_non_finite && !all_finite(tensor)) {
-      throw Error(ErrorCode::not_finite, "tensor '" + name + "': expected finite weights, found NaN or infinity");
-    }
-    return tensor;
+    return index;
   }
 
   const float* scales(const std::string& name, index_t rows) {
-    const TensorInfo& tensor = find(name, {rows});
+    const std::size_t index = find(name, {rows});
+    check(index);
+    const TensorInfo& tensor = file_.tensors()[index];
     if (tensor.type != TensorType::f32) throw Error(ErrorCode::bad_type, "tensor '" + name + "': expected f32");
     const auto* scale = reinterpret_cast<const float*>(tensor.bytes.data());  // 32-byte aligned in a strict file
     if (std::any_of(scale, scale + rows, [](float s) { return is_finite(double{s}) && s < 0.0f; })) {
@@ -213,10 +222,11 @@ class Weights {
   }
 
   const Gguf& file_;
-  LoadOptions options_;
   Pass pass_;
+  parallel::Threads threads_;
   std::vector<std::pair<std::string_view, std::size_t>> by_name_;  // in order; the index in file_.tensors(), as below
-  std::vector<std::uint64_t> checksums_;                           // of all tensors, or empty
+  Questions asked_;
+  std::vector<std::uint64_t> checksums_;  // of all tensors, or empty
   std::vector<bool> taken_;
   std::vector<AlignedBuffer<float>> widened_;
 };

@@ -1,8 +1,8 @@
 // Weights in the order that products read.  Layer 2.
 #pragma once
 
+#include <algorithm>
 #include <string>
-#include <vector>
 
 #include "clipon/error.hpp"
 #include "clipon/kernels/context.hpp"
@@ -13,37 +13,58 @@ namespace clipon::inline CLIPON_ABI::kernels {
 enum class Rows : std::uint8_t { single, in_pairs };
 
 /// W [rows, columns] in the panel order of one ISA, in the type that is computed in, or bf16 for f32; made once, at
-/// load.
+/// load.  Copies share the memory.
 class PackedMatrix {
  public:
   PackedMatrix() = default;
   /// Rows::in_pairs: where seven products of halves are faster than eight, else as for single rows.
   PackedMatrix(const Context& context, const StoredMatrix& w, DataType type = DataType::f32, Rows a = Rows::single)
-      : rows_(w.rows),
-        columns_(w.columns),
+      : PackedMatrix(context, w.rows, w.columns, type, a) {
+    parallel::parallel_for(context.threads, groups(), [&](index_t group) { pack(*context.kernels, {&w, 1}, group); });
+  }
+
+  /// Room for a matrix: pack() each group.
+  PackedMatrix(const Context& context, index_t rows, index_t columns, DataType type, Rows a)
+      : rows_(rows),
+        columns_(columns),
         type_(operand_type(*context.kernels, type)),
         panel_rows_(context.kernels->panel_columns(type_)),
         halved_(type == DataType::bf16 && type_ == DataType::f32) {
-    values_ = context.memory == nullptr ? WeightMemory::block_of(value_bytes()) : context.memory->take(value_bytes());
-    if (is_integer(type_)) {
-      column_scale_.resize(static_cast<std::size_t>(panels() * panel_rows_));
-      column_sum_.resize(column_scale_.size());
-    }
     if (is_integer(type_) && columns_ > kMostIntegerDepth) {
       throw Error(ErrorCode::limit_exceeded, "weights: expected at most " + std::to_string(kMostIntegerDepth) +
                                                  " inputs to compute in int8, found " + std::to_string(columns_));
     }
-    parallel::parallel_for(context.threads, panels(), [&](index_t p) {
-      PanelRows out{values_.get() + p * panel_bytes(), nullptr, nullptr, type_, halved_};
-      if (is_integer(type_)) {
-        out.column_scale = column_scale_.data() + p * panel_rows_;
-        out.column_sum = column_sum_.data() + p * panel_rows_;
-      }
-      context.kernels->pack_panel(w, p * panel_rows_, out);
-    });
+    const auto memory = [&](std::size_t bytes) {
+      return context.memory == nullptr ? WeightMemory::block_of(bytes) : context.memory->take(bytes);
+    };
+    values_ = memory(value_bytes());
+    scales_ = memory(scale_bytes());
     const bool by_halves = type_ == DataType::f32 ? columns_ % 2 == 0 : type_ == DataType::i16 && columns_ % 8 == 0;
     in_pairs_ = a == Rows::in_pairs && by_halves && columns_ >= kLeastPairDepth && panels() >= 2;
-    if (in_pairs_ && !halved_) sum_pairs(context);  // sums need more bits than bf16 has
+  }
+
+  /// Panels that are packed together, since their sums are in one of them.
+  [[nodiscard]] index_t groups() const { return (panels() + panels_together() - 1) / panels_together(); }
+  /// The first row of a group, or after the last one.
+  [[nodiscard]] index_t first_row(index_t group) const {
+    return std::min(group * panels_together() * panel_rows_, rows_);
+  }
+
+  /// Some rows of W, a group of them, from any thread.
+  void pack(const KernelTable& kernels, const StoredStack& w, index_t group) {
+    const index_t first = group * panels_together();
+    const index_t last = std::min(first + panels_together(), panels());
+    for (index_t p = first; p < last; ++p) {
+      PanelRows out{values_.get() + p * panel_bytes(), nullptr, nullptr, type_, halved_};
+      if (is_integer(type_)) {
+        out.column_scale = column_scale() + p * panel_rows_;
+        out.column_sum = column_sum() + p * panel_rows_;
+      }
+      kernels.pack_panel(w, p * panel_rows_, out);
+    }
+    if (last - first == 2) {
+      kernels.strassen_panels({values_.get() + first * panel_bytes(), columns_ / 2, type_});
+    }
   }
 
   [[nodiscard]] index_t rows() const { return rows_; }        // N: outputs
@@ -53,14 +74,14 @@ class PackedMatrix {
   [[nodiscard]] DataType type() const { return type_; }      // of A's rows
   [[nodiscard]] bool halved() const { return halved_; }      // bf16 that is widened to f32
   [[nodiscard]] bool in_pairs() const { return in_pairs_; }  // A's rows must be
-  [[nodiscard]] std::size_t bytes() const { return value_bytes() + 8 * column_scale_.size(); }
+  [[nodiscard]] std::size_t bytes() const { return value_bytes() + scale_bytes(); }
 
   /// The part of a block that tells of W: outputs from `row`, the first of a panel, on.
   [[nodiscard]] GemmBlock block_from(index_t row) const {
     GemmBlock block;
     block.panels = values_.get() + row / panel_rows_ * panel_bytes();
-    block.column_scale = column_scale_.empty() ? nullptr : column_scale_.data() + row;
-    block.column_sum = column_sum_.empty() ? nullptr : column_sum_.data() + row;
+    block.column_scale = is_integer(type_) ? column_scale() + row : nullptr;
+    block.column_sum = is_integer(type_) ? column_sum() + row : nullptr;
     block.depth = columns_;
     block.halved = halved_;
     return block;
@@ -75,12 +96,13 @@ class PackedMatrix {
   /// tiles are a quarter as large.
   static constexpr index_t kLeastPairDepth = 256;
 
-  void sum_pairs(const Context& context) {
-    parallel::parallel_for(context.threads, panels() / 2, [&](index_t pair) {
-      context.kernels->strassen_panels({values_.get() + 2 * pair * panel_bytes(), columns_ / 2, type_});
-    });
+  // Of f32, whose panels' sums need more bits than bf16 has, and of 16-bit integers.
+  [[nodiscard]] index_t panels_together() const { return in_pairs_ && !halved_ ? 2 : 1; }
+  [[nodiscard]] float* column_scale() const { return reinterpret_cast<float*>(scales_.get()); }
+  [[nodiscard]] float* column_sum() const { return column_scale() + panels() * panel_rows_; }
+  [[nodiscard]] std::size_t scale_bytes() const {
+    return is_integer(type_) ? static_cast<std::size_t>(2 * panels() * panel_rows_) * sizeof(float) : 0;
   }
-
   [[nodiscard]] std::size_t value_bytes() const { return static_cast<std::size_t>(panels() * panel_bytes()); }
   [[nodiscard]] index_t panel_bytes() const {
     const std::size_t element = size_of(halved_ ? DataType::bf16 : type_);
@@ -94,9 +116,8 @@ class PackedMatrix {
   index_t panel_rows_ = 1;
   bool halved_ = false;
   bool in_pairs_ = false;
-  WeightBytes values_;               // [rows / NR], each as PanelRows says
-  std::vector<float> column_scale_;  // integers: [rows], padded to whole panels
-  std::vector<float> column_sum_;    // integers: [rows], padded to whole panels
+  WeightBytes values_;  // [rows / NR], each as PanelRows says
+  WeightBytes scales_;  // integers: scales and sums of columns, [2, rows], padded to whole panels
 };
 
 }  // namespace clipon::inline CLIPON_ABI::kernels

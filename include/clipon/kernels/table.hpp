@@ -20,7 +20,7 @@ struct KernelTable {
   index_t (*rows_a_pass)(DataType type);       // of a Transformer's activations: see kernels/micro/blocking.hpp
   index_t (*least_rows_alone)(DataType type);  // a thread's, of a pass that it computes alone: the same
   index_t (*least_row_share)(DataType type, index_t threads);  // a thread's, of a pass that all compute: the same
-  void (*pack_panel)(const StoredMatrix& w, index_t first_row, const PanelRows& out);
+  void (*pack_panel)(const StoredStack& w, index_t first_row, const PanelRows& out);
   void (*gemm)(const GemmBlock& block);
   void (*strassen_panels)(const StrassenPanels& job);
   void (*strassen_sums)(const StrassenSums& job);

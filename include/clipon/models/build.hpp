@@ -7,6 +7,7 @@
 
 #include "clipon/format/weights.hpp"
 #include "clipon/models/config.hpp"
+#include "clipon/models/packing.hpp"
 #include "clipon/nn/attention_pool.hpp"
 #include "clipon/nn/conv2d.hpp"
 #include "clipon/nn/conv3x3.hpp"
@@ -16,10 +17,6 @@ namespace clipon::inline CLIPON_ABI::models {
 
 using kernels::Rows;
 
-inline kernels::StoredMatrix stored(const format::TensorView& view) {
-  return {view.data, view.scale, view.type, view.rows, view.columns};
-}
-
 /// Everything that building a tower needs.  With weights of only shapes the layers come out empty: what is wrong with a
 /// file's tensors is known before any memory is taken for them.
 struct Builder {
@@ -27,11 +24,15 @@ struct Builder {
   nn::Context context;                 // the kernels and threads that pack
   DataType type = DataType::f32;       // that the blocks compute in
   Rows picture_rows = Rows::in_pairs;  // of a Vision Transformer's blocks; single: what pairs are compared with
+  Packing packing = {};                // what waits for finish()
+
+  /// What a tower's constructor does last: its matrices get their numbers.
+  void finish() { packing.run(context, weights); }
 
   /// NAME.weight [outputs, inputs] and, where asked for, NAME.bias [outputs].
   nn::Linear linear(const std::string& name, index_t outputs, index_t inputs, DataType compute, bool bias = true,
                     Rows rows = Rows::single) {
-    return {kernels::PackedMatrix(context, stored(weights.get(name + ".weight", {outputs, inputs})), compute, rows),
+    return {packing.add(context, {weights.get_unchecked(name + ".weight", {outputs, inputs})}, compute, rows),
             bias ? weights.get_vector(name + ".bias", {outputs}) : std::vector<float>{}};
   }
 
@@ -41,40 +42,37 @@ struct Builder {
 
   /// NAMEq, NAMEk and NAMEv, [width, width] each, one above the other: one product.
   nn::Linear query_key_value(const std::string& name, index_t width, Rows a) {
-    const index_t rows = weights.only_shapes() ? 0 : width;
-    AlignedBuffer<float> wide(static_cast<std::size_t>(3 * rows * width));  // [3 width, width]
+    std::vector<format::UncheckedTensor> parts;
+    parts.reserve(3);
     std::vector<float> bias;
-    float* next = wide.data();
     for (const char part : {'q', 'k', 'v'}) {
-      next = widen(stored(weights.get(name + part + ".weight", {width, width})), next);
+      parts.push_back(weights.get_unchecked(name + part + ".weight", {width, width}));
       const auto offsets = weights.get_vector(name + part + ".bias", {width});
       bias.insert(bias.end(), offsets.begin(), offsets.end());
     }
-    const kernels::StoredMatrix all{wide.data(), nullptr, DataType::f32, 3 * rows, width};
-    return {kernels::PackedMatrix(context, all, type, a), std::move(bias)};
+    return {packing.add(context, parts, type, a), std::move(bias)};
   }
 
   /// NAME.weight as floats, [rows, columns].
   AlignedBuffer<float> widened(const std::string& name, const format::TensorShape& shape) {
     const kernels::StoredMatrix w = stored(weights.get(name + ".weight", shape));
-    AlignedBuffer<float> wide(static_cast<std::size_t>(w.rows * w.columns));
-    widen(w, wide.data());
+    AlignedBuffer<float> wide(static_cast<std::size_t>(w.rows * w.columns), Pages::huge);
+    parallel::parallel_for(context.threads, w.rows,
+                           [&](index_t r) { context.kernels->widen(w, r, 0, w.columns, wide.data() + r * w.columns); });
     return wide;
-  }
-
-  /// w as floats at `out`; where they end.
-  float* widen(const kernels::StoredMatrix& w, float* out) const {
-    for (index_t r = 0; r < w.rows; ++r, out += w.columns) context.kernels->widen(w, r, 0, w.columns, out);
-    return out;
   }
 
   /// A convolution's weight [out, in, k, k] with its inputs in the order (ky, kx, channel) of NHWC maps and RGB pixels.
   nn::Linear channels_last(const std::string& name, index_t out, index_t in, index_t kernel, DataType compute,
                            bool bias) {
-    const AlignedBuffer<float> wide = widened(name, {out, in, kernel, kernel});
     auto offsets = bias ? weights.get_vector(name + ".bias", {out}) : std::vector<float>{};
+    if (kernel == 1) {  // they are in that order
+      return {packing.add(context, {weights.get_unchecked(name + ".weight", {out, in, 1, 1})}, compute, Rows::single),
+              std::move(offsets)};
+    }
+    const AlignedBuffer<float> wide = widened(name, {out, in, kernel, kernel});
     if (weights.only_shapes()) out = 0;
-    const AlignedBuffer<float> lines = nn::channels_last(wide.data(), out, in, kernel, kernel * in);
+    const AlignedBuffer<float> lines = nn::channels_last(context.threads, wide.data(), out, in, kernel, kernel * in);
     const kernels::StoredMatrix matrix{lines.data(), nullptr, DataType::f32, out, kernel * kernel * in};
     return {kernels::PackedMatrix(context, matrix, compute), std::move(offsets)};
   }

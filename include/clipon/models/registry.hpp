@@ -155,7 +155,7 @@ inline Parts build_parts(const format::Gguf& file, const LoadOptions& options, c
   const TextConfig text_config = read_text_config(file);
   const image::PreprocessConfig preprocess = read_preprocess_config(file);
   const Scoring scoring = read_scoring(file, info);
-  text::Tokenizer tokenizer(read_tokenizer_config(file, text_config, info));
+  text::Tokenizer tokenizer(read_tokenizer_config(file, text_config, info), context.threads);
 
   const auto check_embed_dim = [&](index_t image_dim) {
     if (image_dim != text_config.embed_dim) {
@@ -165,7 +165,7 @@ inline Parts build_parts(const format::Gguf& file, const LoadOptions& options, c
     }
   };
   const auto build_towers = [&](format::Weights::Pass pass) -> std::pair<ImageTower, TextTransformer> {
-    format::Weights weights(file, options, pass);
+    format::Weights weights(file, options, pass, context.threads);
     WeightMemory memory;
     Builder build{weights, context, type};
     build.context.memory = &memory;

@@ -33,12 +33,13 @@ class TextTransformer {
 
   TextTransformer(const Config& config, Builder& build) : config_(config) {
     const auto& t = config.transformer;
-    copy_token_embedding(stored(build.weights.get("t.token_embd.weight", {config.vocabulary, t.width})));
+    copy_token_embedding(build.context, stored(build.weights.get("t.token_embd.weight", {config.vocabulary, t.width})));
     weights_.positional_embedding =
         build.weights.get_vector("t.position_embd.weight", {config.context_length, t.width});
     weights_.transformer = build.transformer("t", t, true, Rows::single);
     weights_.ln_final = build.layer_norm("t.post_ln", t.width, t.layer_norm_epsilon);
     weights_.projection = build.linear("text_projection", config.embed_dim, t.width, DataType::f32, false);
+    build.finish();
   }
 
   [[nodiscard]] index_t embed_dim() const { return config_.embed_dim; }
@@ -111,11 +112,15 @@ class TextTransformer {
     for (index_t c = 0; c < width; ++c) x[c] += positional[c];
   }
 
-  void copy_token_embedding(const kernels::StoredMatrix& table) {
+  void copy_token_embedding(const nn::Context& context, const kernels::StoredMatrix& table) {
     if (table.rows == 0) return;  // only shapes
-    const auto bytes = static_cast<std::size_t>(table.rows * table.columns) * size_of(table.type);
-    weights_.token_bytes = AlignedBuffer<std::byte>(bytes);
-    std::memcpy(weights_.token_bytes.data(), table.data, bytes);
+    const index_t row_bytes = table.columns * static_cast<index_t>(size_of(table.type));
+    weights_.token_bytes = AlignedBuffer<std::byte>(static_cast<std::size_t>(table.rows * row_bytes), Pages::huge);
+    constexpr index_t least = 64;  // rows a thread
+    parallel::parallel_ranges(context.threads, table.rows, least, [&](index_t first, index_t count) {
+      const auto* from = static_cast<const std::byte*>(table.data) + first * row_bytes;
+      std::memcpy(weights_.token_bytes.data() + first * row_bytes, from, static_cast<std::size_t>(count * row_bytes));
+    });
     if (table.scale != nullptr) weights_.token_scale.assign(table.scale, table.scale + table.rows);
     weights_.token_embedding = table;
     weights_.token_embedding.data = weights_.token_bytes.data();

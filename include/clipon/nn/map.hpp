@@ -6,6 +6,7 @@
 
 #include "clipon/core/aligned.hpp"
 #include "clipon/core/types.hpp"
+#include "clipon/parallel/parallel_for.hpp"
 
 namespace clipon::inline CLIPON_ABI::nn {
 
@@ -20,19 +21,21 @@ struct MapSize {
 
 /// weights [out, in, kernel, kernel] -> [out, kernel, line]: of each line of the kernel its inputs in the order
 /// (kx, channel), which is how a line of a map lies, and zeros where `line` is more than kernel * in.
-inline AlignedBuffer<float> channels_last(const float* weights, index_t out, index_t in, index_t kernel, index_t line) {
-  AlignedBuffer<float> lines(static_cast<std::size_t>(out * kernel * line));
-  for (index_t o = 0; o < out; ++o) {
+inline AlignedBuffer<float> channels_last(parallel::Threads threads, const float* weights, index_t out, index_t in,
+                                          index_t kernel, index_t line) {
+  AlignedBuffer<float> lines(static_cast<std::size_t>(out * kernel * line), Pages::huge);
+  parallel::parallel_for(threads, out, [&](index_t o) {
+    const float* next = weights + o * in * kernel * kernel;
     for (index_t ky = 0; ky < kernel; ++ky) {
       std::fill_n(lines.data() + (o * kernel + ky) * line + kernel * in, line - kernel * in, 0.0f);
     }
     for (index_t c = 0; c < in; ++c) {
       for (index_t ky = 0; ky < kernel; ++ky) {
         float* target = lines.data() + (o * kernel + ky) * line + c;
-        for (index_t kx = 0; kx < kernel; ++kx) target[kx * in] = *weights++;
+        for (index_t kx = 0; kx < kernel; ++kx) target[kx * in] = *next++;
       }
     }
-  }
+  });
   return lines;
 }
 

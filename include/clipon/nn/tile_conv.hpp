@@ -41,7 +41,7 @@ inline index_t window_part(DataType type, index_t channels) {
 inline TileConv make_tile_conv(const Context& context, const float* weights, index_t out, index_t in,
                                std::vector<float> bias, DataType type) {
   const index_t part = window_part(type, in);
-  const AlignedBuffer<float> parts = channels_last(weights, out, in, 3, part);
+  const AlignedBuffer<float> parts = channels_last(context.threads, weights, out, in, 3, part);
   return {kernels::PackedMatrix(context, {parts.data(), nullptr, DataType::f32, out, 3 * part}, type), std::move(bias),
           in};
 }
