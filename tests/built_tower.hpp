@@ -22,7 +22,9 @@ struct BuiltTower {
                     const clipon::nn::Context& context, clipon::DataType type, clipon::kernels::Rows rows) {
     clipon::format::Weights weights(file, {});
     clipon::models::Builder build{weights, context, type, rows};
-    return Tower(config, build);
+    Tower built(config, build);
+    build.packing.run(build.context, weights);
+    return built;
   }
 
   // Pictures first .. first + n in one pass.

@@ -117,7 +117,7 @@ TEST_CASE("a file whose pages were dropped takes no memory, but still has its by
     CHECK(same());
     const auto before = resident_bytes_of_files();
     file.drop_pages({2});
-    if (map) CHECK(before - resident_bytes_of_files() > 19'000'000);
+    if (map) CHECK(before - resident_bytes_of_files() > 15'000'000);  // of 20; the count is inexact
     CHECK(same());
   }
 }

@@ -2,6 +2,7 @@
 #include <clipon/kernels/reference.hpp>
 #include <cmath>
 #include <cstring>
+#include <numeric>
 
 #include "product_checks.hpp"
 
@@ -102,7 +103,8 @@ TEST_CASE("matrices one above the other are packed as the one that they make up"
       const support::RandomRows rows(table, random, type, 3, columns);
       const auto product = [&](const PackedMatrix& w) {
         std::vector<float> out(3 * 90, NAN);
-        if (w.rows() == 90) gemm(context, rows.read(), 3, w, store_to(out.data(), 90, DataType::f32));
+        REQUIRE(w.rows() == 90);
+        gemm(context, rows.read(), 3, w, store_to(out.data(), 90, DataType::f32));
         return out;
       };
       const std::vector<float> expected = product(PackedMatrix(context, whole, type));
@@ -111,6 +113,51 @@ TEST_CASE("matrices one above the other are packed as the one that they make up"
       for (index_t group = found.groups(); group-- > 0;) found.pack(table, {parts.data(), 4}, group);
       CHECK((product(found) == expected));
     }
+  });
+}
+
+TEST_CASE("each matrix of a stack has its own type and scales") {
+  support::for_each_isa([](const KernelTable& table) {
+    support::Random random(15);
+    const index_t columns = 70;
+    std::vector<std::uint16_t> halves(static_cast<std::size_t>(20 * columns));
+    for (auto& h : halves) h = static_cast<std::uint16_t>(random.whole(0x3000, 0x3fff));
+    std::vector<std::int8_t> bytes(halves.size());
+    for (auto& b : bytes) b = static_cast<std::int8_t>(random.whole(-127, 127));
+    const std::vector<float> scale(20, 0.5f);
+    const StoredMatrix parts[] = {{halves.data(), nullptr, DataType::f16, 20, columns},
+                                  {bytes.data(), scale.data(), DataType::i8, 20, columns},
+                                  {halves.data(), nullptr, DataType::bf16, 20, columns}};
+    const Context context{&table, {1}};
+    PackedMatrix packed(context, 60, columns, DataType::f32, Rows::single);
+    for (index_t group = 0; group < packed.groups(); ++group) packed.pack(table, {parts, 3}, group);
+    const index_t nr = packed.panel_rows();
+    for (index_t r = 0; r < 60; ++r) {
+      const auto* panel = static_cast<const float*>(packed.block_from(r / nr * nr).panels);
+      for (index_t c = 0; c < columns; ++c) {
+        REQUIRE(panel[c * nr + r % nr] == reference::element(parts[r / 20], r % 20, c));
+      }
+    }
+    const PackedMatrix integers(context, parts[1], table.integers);  // their scales are kept, whatever the bytes
+    for (index_t r = 0; r < 20; ++r) {
+      const GemmBlock block = integers.block_from(r / nr * nr);
+      CHECK(block.column_scale[r % nr] == 0.5f);
+      CHECK(block.column_sum[r % nr] ==
+            std::accumulate(bytes.begin() + r * columns, bytes.begin() + (r + 1) * columns, 0));
+    }
+  });
+}
+
+TEST_CASE("a scale whose numbers overflow is NaN, not the greatest byte's") {
+  support::for_each_isa([](const KernelTable& table) {
+    const std::vector<std::int8_t> bytes(64, 100);
+    const float scales[] = {0x1p120f, 1e37f, INFINITY};
+    const StoredMatrix w{bytes.data(), scales, DataType::i8, 3, 20};
+    const PackedMatrix packed(Context{&table, {1}}, w, table.integers);
+    const GemmBlock block = packed.block_from(0);
+    CHECK(block.column_scale[0] == 0x1p120f);
+    CHECK(is_nan(block.column_scale[1]));
+    CHECK(is_nan(block.column_scale[2]));
   });
 }
 

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <clipon/kernels/select.hpp>
 #include <clipon/models/packing.hpp>
 #include <cstring>
@@ -87,6 +88,11 @@ TEST_CASE("what is wrong in a matrix is named by its tensor, the first of those 
       const std::string message = message_of(damaged, 2);
       CHECK(message.starts_with("checksum_mismatch: " + tensor));
     }
+    support::ModelFile both = good;  // of one matrix
+    both.tensors[1].data[9] ^= 1;
+    both.tensors[std::min<std::size_t>(t, 2)].data[2] ^= 1;
+    const std::string first = message_of(both, 3);
+    CHECK(first.starts_with("checksum_mismatch: tensor '" + good.tensors[std::min<std::size_t>(t, 1)].name + "': "));
     support::ModelFile infinite = good;
     infinite.tensors[t].data.replace(infinite.tensors[t].data.size() - 4, 4, std::string("\0\0\x80\x7f", 4));
     const std::string message = message_of(infinite.seal(), 2);

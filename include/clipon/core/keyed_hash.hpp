@@ -16,8 +16,6 @@ namespace clipon::inline CLIPON_ABI {
 
 class KeyedHash {
  public:
-  using is_transparent = void;
-
   KeyedHash() {
     const auto now = std::chrono::steady_clock::now().time_since_epoch().count();
     const auto here = reinterpret_cast<std::uintptr_t>(this);  // random where the system randomises addresses
@@ -25,17 +23,23 @@ class KeyedHash {
     secret_ = fold(start_ ^ here, 0x94d049bb133111ebu) | 1u;
   }
 
-  std::size_t operator()(std::uint64_t key) const { return static_cast<std::size_t>(fold(key ^ start_, secret_)); }
+  std::size_t operator()(std::uint64_t key) const { return mixed_again(fold(key ^ start_, secret_)); }
 
   std::size_t operator()(std::string_view key) const {
     std::uint64_t hash = start_ ^ key.size();
     const char* p = key.data();
     std::size_t left = key.size();
     for (; left > 8; p += 8, left -= 8) hash = fold(hash ^ load<std::uint64_t>(p), secret_);
-    return static_cast<std::size_t>(fold(hash ^ load_part(p, left), secret_));
+    return mixed_again(fold(hash ^ load_part(p, left), secret_));
   }
 
  private:
+  // Of keys that differ in their upper half alone, one product has multiples of half a secret in its low bits: with an
+  // unlucky secret they stand close together.
+  [[nodiscard]] std::size_t mixed_again(std::uint64_t hash) const {
+    return static_cast<std::size_t>(fold(hash ^ start_, secret_ ^ 0x9e3779b97f4a7c15u));
+  }
+
   template <class Word>
   static std::uint64_t load(const char* p) {
     Word word = 0;

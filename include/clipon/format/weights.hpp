@@ -1,4 +1,5 @@
-// The tensors of a model file by name: shape checked, checksum verified, finite.  Layer 3; called by models/.
+// The tensors of a model file by name: shape checked, and, at once or when they are packed, checksum and finiteness.
+// Layer 3; called by models/.
 #pragma once
 
 #include <algorithm>

@@ -38,7 +38,8 @@ class PackedMatrix {
       return context.memory == nullptr ? WeightMemory::block_of(bytes) : context.memory->take(bytes);
     };
     values_ = memory(value_bytes());
-    scales_ = memory(scale_bytes());
+    column_scale_ = memory(scale_bytes() / 2);
+    column_sum_ = memory(scale_bytes() / 2);
     const bool by_halves = type_ == DataType::f32 ? columns_ % 2 == 0 : type_ == DataType::i16 && columns_ % 8 == 0;
     in_pairs_ = a == Rows::in_pairs && by_halves && columns_ >= kLeastPairDepth && panels() >= 2;
   }
@@ -98,8 +99,8 @@ class PackedMatrix {
 
   // Of f32, whose panels' sums need more bits than bf16 has, and of 16-bit integers.
   [[nodiscard]] index_t panels_together() const { return in_pairs_ && !halved_ ? 2 : 1; }
-  [[nodiscard]] float* column_scale() const { return reinterpret_cast<float*>(scales_.get()); }
-  [[nodiscard]] float* column_sum() const { return column_scale() + panels() * panel_rows_; }
+  [[nodiscard]] float* column_scale() const { return reinterpret_cast<float*>(column_scale_.get()); }
+  [[nodiscard]] float* column_sum() const { return reinterpret_cast<float*>(column_sum_.get()); }
   [[nodiscard]] std::size_t scale_bytes() const {
     return is_integer(type_) ? static_cast<std::size_t>(2 * panels() * panel_rows_) * sizeof(float) : 0;
   }
@@ -116,8 +117,9 @@ class PackedMatrix {
   index_t panel_rows_ = 1;
   bool halved_ = false;
   bool in_pairs_ = false;
-  WeightBytes values_;  // [rows / NR], each as PanelRows says
-  WeightBytes scales_;  // integers: scales and sums of columns, [2, rows], padded to whole panels
+  WeightBytes values_;        // [rows / NR], each as PanelRows says
+  WeightBytes column_scale_;  // integers: [rows] floats, padded to whole panels
+  WeightBytes column_sum_;    // the same
 };
 
 }  // namespace clipon::inline CLIPON_ABI::kernels

@@ -327,11 +327,6 @@ struct StoredStack {
   index_t count = 0;
 
   [[nodiscard]] CLIPON_ALWAYS_INLINE index_t columns() const { return parts[0].columns; }
-  [[nodiscard]] CLIPON_ALWAYS_INLINE index_t rows() const {
-    index_t all = 0;
-    for (index_t i = 0; i < count; ++i) all += parts[i].rows;
-    return all;
-  }
 };
 
 /// One of the rows that a search has found so far.

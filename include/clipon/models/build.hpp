@@ -24,10 +24,14 @@ struct Builder {
   nn::Context context;                 // the kernels and threads that pack
   DataType type = DataType::f32;       // that the blocks compute in
   Rows picture_rows = Rows::in_pairs;  // of a Vision Transformer's blocks; single: what pairs are compared with
-  Packing packing = {};                // what waits for finish()
+  Packing packing = {};                // of matrices, which have no numbers before finish()
 
-  /// What a tower's constructor does last: its matrices get their numbers.
-  void finish() { packing.run(context, weights); }
+  /// After the last tower.  Throws Error checksum_mismatch or not_finite; in a strict file bad_value, where it holds
+  /// tensors that the architecture has no use for.
+  void finish() {
+    packing.run(context, weights);
+    weights.finish();
+  }
 
   /// NAME.weight [outputs, inputs] and, where asked for, NAME.bias [outputs].
   nn::Linear linear(const std::string& name, index_t outputs, index_t inputs, DataType compute, bool bias = true,
@@ -65,12 +69,12 @@ struct Builder {
   /// A convolution's weight [out, in, k, k] with its inputs in the order (ky, kx, channel) of NHWC maps and RGB pixels.
   nn::Linear channels_last(const std::string& name, index_t out, index_t in, index_t kernel, DataType compute,
                            bool bias) {
-    auto offsets = bias ? weights.get_vector(name + ".bias", {out}) : std::vector<float>{};
     if (kernel == 1) {  // they are in that order
       return {packing.add(context, {weights.get_unchecked(name + ".weight", {out, in, 1, 1})}, compute, Rows::single),
-              std::move(offsets)};
+              bias ? weights.get_vector(name + ".bias", {out}) : std::vector<float>{}};
     }
     const AlignedBuffer<float> wide = widened(name, {out, in, kernel, kernel});
+    auto offsets = bias ? weights.get_vector(name + ".bias", {out}) : std::vector<float>{};
     if (weights.only_shapes()) out = 0;
     const AlignedBuffer<float> lines = nn::channels_last(context.threads, wide.data(), out, in, kernel, kernel * in);
     const kernels::StoredMatrix matrix{lines.data(), nullptr, DataType::f32, out, kernel * kernel * in};

@@ -68,7 +68,6 @@ class ModifiedResNet {
     }
     weights_.pool = build.attention_pool("v.attnpool", config.grid() * config.grid() + 1, config.features(),
                                          config.heads, config.embed_dim, map_type);
-    build.finish();
   }
 
   [[nodiscard]] index_t image_size() const { return config_.image_size; }

@@ -1,10 +1,10 @@
-// Matrices that are checked and packed in one loop, once a tower knows them all.  Layer 4; called by Builder.
+// Matrices that are checked and packed in one loop, once both towers have named theirs.  Layer 4; called by Builder.
 // With loops for each matrix, threads would wait for each other hundreds of times, and bytes that were checked would
 // have left L2 before they are packed.
 #pragma once
 
 #include <algorithm>
-#include <string>
+#include <span>
 #include <utility>
 #include <vector>
 

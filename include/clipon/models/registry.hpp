@@ -185,7 +185,7 @@ inline Parts build_parts(const format::Gguf& file, const LoadOptions& options, c
     };
     ImageTower image_tower = build_image_tower();
     TextTransformer text_tower(text_config, build);
-    weights.finish();
+    build.finish();
     return {std::move(image_tower), std::move(text_tower)};
   };
   (void)build_towers(format::Weights::Pass::shapes);

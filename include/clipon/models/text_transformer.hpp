@@ -39,7 +39,6 @@ class TextTransformer {
     weights_.transformer = build.transformer("t", t, true, Rows::single);
     weights_.ln_final = build.layer_norm("t.post_ln", t.width, t.layer_norm_epsilon);
     weights_.projection = build.linear("text_projection", config.embed_dim, t.width, DataType::f32, false);
-    build.finish();
   }
 
   [[nodiscard]] index_t embed_dim() const { return config_.embed_dim; }

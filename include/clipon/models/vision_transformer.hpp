@@ -37,7 +37,6 @@ class VisionTransformer {
     weights_.transformer = build.transformer("v", t, false, build.picture_rows);
     weights_.ln_post = build.layer_norm("v.post_ln", t.width, t.layer_norm_epsilon);
     weights_.projection = build.linear("visual_projection", config.embed_dim, t.width, DataType::f32, false);
-    build.finish();
   }
 
   [[nodiscard]] index_t image_size() const { return config_.image_size; }

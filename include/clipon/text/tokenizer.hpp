@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -113,6 +114,11 @@ class Tokenizer {
 
  private:
   [[nodiscard]] TokenIds index_tokens() const {
+    constexpr std::size_t most = std::numeric_limits<std::int32_t>::max();  // ids and ranks
+    if (std::max(config_.tokens.size(), config_.merges.size()) > most) {
+      throw Error(ErrorCode::limit_exceeded,
+                  "vocabulary: expected at most " + std::to_string(most) + " tokens and merges, found more");
+    }
     TokenIds ids(config_.tokens);
     for (std::size_t i = 0; i < config_.tokens.size(); ++i) {
       if (!ids.add(i)) {

@@ -11,10 +11,12 @@
 
 namespace clipon::inline CLIPON_ABI::kernels {
 
-/// The scale of row `row` as signed bytes: the stored one, or the greatest magnitude over 127; of a row with NaN, NaN.
+/// The scale of row `row` as signed bytes: the stored one, or the greatest magnitude over 127; NaN of a row with NaN,
+/// or whose numbers overflow.
 template <class Arch, index_t block>
 inline float weight_scale(const StoredMatrix& w, index_t row) {
-  if (w.type == DataType::i8) return w.scale[row];
+  constexpr float most = 0x1p120f;  // times 128, which is the greatest byte, finite
+  if (w.type == DataType::i8) return w.scale[row] <= most ? w.scale[row] : std::bit_cast<float>(0x7fc00000u);
   using V = simd::F32<Arch>;
   float wide[block];
   simd::RangeOf<Arch> range;
@@ -85,7 +87,8 @@ inline void to_words(std::uint32_t* row, index_t n) {
 
 constexpr index_t kPackBlock = 64;  // NR rows of 64 floats: 12 KiB, stays in L1 while it is transposed
 
-// typed [NR, kPackBlock], `words` of each row -> the next steps of a panel, [words][NR]; what follows them.
+// typed [NR, kPackBlock], `words` of each row -> the next steps of a panel, [words / together][NR][together]; what
+// follows them.
 template <class Arch>
 inline std::uint32_t* transpose_block(const std::uint32_t* typed, index_t nr, index_t words, index_t together,
                                       std::uint32_t* panel) {
@@ -118,13 +121,14 @@ CLIPON_ALWAYS_INLINE StackRow find_row(const StoredStack& w, index_t row) {
   return {};
 }
 
-// What is read next of a row, kPackBlock numbers of 16 bits: prefetchers do not follow as many rows as a panel has.
-// Loading ViT-B/32 f16 for f32 and bf16 took 1.04 and 1.07 times as long without (Zen 4, 2 threads).
+// What is read of a row from `column` on: prefetchers do not follow as many rows as a panel has.  Loading ViT-B/32 f16
+// for f32 and bf16 took 1.04 and 1.07 times as long without (Zen 4, 2 threads).
 CLIPON_ALWAYS_INLINE void ask_for(const StoredMatrix& w, index_t row, index_t column) {
-  const auto* first = static_cast<const unsigned char*>(w.data);
-  first += (row * w.columns + column) * static_cast<index_t>(size_of(w.type));
-  __builtin_prefetch(first);
-  __builtin_prefetch(first + 64);
+  const auto element = static_cast<index_t>(size_of(w.type));
+  const index_t left = w.columns - column;
+  const index_t bytes = (left < kPackBlock ? left : kPackBlock) * element;
+  const auto* first = static_cast<const unsigned char*>(w.data) + (row * w.columns + column) * element;
+  for (index_t at = 0; at < bytes; at += 64) __builtin_prefetch(first + at);
 }
 
 /// Rows first .. first + NR of W [rows, columns] become one panel: its head, if its type has one, then its steps; what
@@ -159,7 +163,7 @@ inline void pack_panel(const StoredStack& w, index_t first, const PanelRows& out
       }
       if (matrix != nullptr) {
         widen<Arch>(*matrix, rows[j].row, k, depth, wide);
-        ask_for(*matrix, rows[j].row, k + block);
+        ask_for(*matrix, rows[j].row, k + depth);
       }
       if (out.type == DataType::f32 && !out.halved) {
         __builtin_memcpy(row, wide, sizeof wide);
