@@ -35,7 +35,7 @@ class IndexTable {
 
   /// index: not negative, of an element that has no equal here.
   void add(std::size_t hash, std::int32_t index) {
-    reserve(++count_);
+    if (slots_.size() < 2 * ++count_) reserve(count_);
     put({static_cast<std::uint32_t>(hash), index});
   }
 
