@@ -93,13 +93,13 @@ void set_tokens(ModelFile& file, const std::vector<std::string>& tokens) {
 Bytes colliding_merges() {
   std::vector<std::string> tokens = support::tiny_tokens();
   tokens.resize(512);
-  tokens.emplace_back("R");
+  tokens.emplace_back("Right");
   std::vector<std::string> merges;
   for (int i = 0; i < 100'000; ++i) {
     const std::string left = "L" + std::to_string(i);
-    merges.push_back(left + " R");
+    merges.push_back(left + " Right");
     tokens.push_back(left);
-    tokens.push_back(left + "R");
+    tokens.push_back(left + "Right");
   }
   tokens.insert(tokens.end(), {"<|startoftext|>", "<|endoftext|>"});
   TinyShape shape;
