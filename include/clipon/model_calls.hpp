@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <bit>
 #include <cstring>
 #include <mutex>
 #include <optional>
@@ -64,7 +63,7 @@ inline void check_pixels(std::span<const float> pixels) {
 }
 
 inline void fill_nan(float* row, index_t n) {
-  for (index_t i = 0; i < n; ++i) row[i] = std::bit_cast<float>(0x7fc00000u);
+  for (index_t i = 0; i < n; ++i) row[i] = kNan;
 }
 
 }  // namespace detail

@@ -93,7 +93,7 @@ class StoredVectors {
       const float level = some ? std::nearbyintf(row[i] / largest * 127.0f) : 0.0f;
       out[i] = static_cast<std::byte>(static_cast<std::int8_t>(level));
     }
-    return finite ? largest / 127.0f : std::bit_cast<float>(0x7fc00000u);
+    return finite ? largest / 127.0f : kNan;
   }
 
   DataType type_;

@@ -49,6 +49,7 @@ inline bool is_finite(std::span<const float> values) {
 constexpr bool is_nan(float value) {
   return (std::bit_cast<std::uint32_t>(value) & 0x7fffffffu) > 0x7f800000u;
 }
+constexpr float kNan = std::bit_cast<float>(0x7fc00000u);
 
 // Round to nearest even, as VCVTNEPS2BF16 and PyTorch do; NaN stays a (quiet) NaN.
 constexpr std::uint16_t float_to_bf16(float value) {

@@ -38,8 +38,8 @@ class PackedMatrix {
       return context.memory == nullptr ? WeightMemory::block_of(bytes) : context.memory->take(bytes);
     };
     values_ = memory(value_bytes());
-    column_scale_ = memory(scale_bytes() / 2);
-    column_sum_ = memory(scale_bytes() / 2);
+    column_scale_ = memory(column_bytes());
+    column_sum_ = memory(column_bytes());
     const bool by_halves = type_ == DataType::f32 ? columns_ % 2 == 0 : type_ == DataType::i16 && columns_ % 8 == 0;
     in_pairs_ = a == Rows::in_pairs && by_halves && columns_ >= kLeastPairDepth && panels() >= 2;
   }
@@ -75,7 +75,7 @@ class PackedMatrix {
   [[nodiscard]] DataType type() const { return type_; }      // of A's rows
   [[nodiscard]] bool halved() const { return halved_; }      // bf16 that is widened to f32
   [[nodiscard]] bool in_pairs() const { return in_pairs_; }  // A's rows must be
-  [[nodiscard]] std::size_t bytes() const { return value_bytes() + scale_bytes(); }
+  [[nodiscard]] std::size_t bytes() const { return value_bytes() + 2 * column_bytes(); }
 
   /// The part of a block that tells of W: outputs from `row`, the first of a panel, on.
   [[nodiscard]] GemmBlock block_from(index_t row) const {
@@ -101,8 +101,8 @@ class PackedMatrix {
   [[nodiscard]] index_t panels_together() const { return in_pairs_ && !halved_ ? 2 : 1; }
   [[nodiscard]] float* column_scale() const { return reinterpret_cast<float*>(column_scale_.get()); }
   [[nodiscard]] float* column_sum() const { return reinterpret_cast<float*>(column_sum_.get()); }
-  [[nodiscard]] std::size_t scale_bytes() const {
-    return is_integer(type_) ? static_cast<std::size_t>(2 * panels() * panel_rows_) * sizeof(float) : 0;
+  [[nodiscard]] std::size_t column_bytes() const {  // of either
+    return is_integer(type_) ? static_cast<std::size_t>(panels() * panel_rows_) * sizeof(float) : 0;
   }
   [[nodiscard]] std::size_t value_bytes() const { return static_cast<std::size_t>(panels() * panel_bytes()); }
   [[nodiscard]] index_t panel_bytes() const {

@@ -42,16 +42,14 @@ class MergeTable {
 
   /// The first merge of a pair counts.
   void add(std::int32_t left, std::int32_t right, std::int32_t merged) {
-    if (find(left, right) != kNone) return;
-    ranks_.add(hash_of(left, right), static_cast<std::int32_t>(merges_.size()));
+    const std::size_t hash = hash_of(left, right);
+    if (find(left, right, hash) != kNone) return;
+    ranks_.add(hash, static_cast<std::int32_t>(merges_.size()));
     merges_.push_back({left, right, merged});
   }
   /// The rank of a pair, the lower the earlier it merges; kNone if it doesn't.
   [[nodiscard]] std::int32_t find(std::int32_t left, std::int32_t right) const {
-    return ranks_.find(hash_of(left, right), [&](std::int32_t rank) {
-      const Merge& merge = (*this)[rank];
-      return merge.left == left && merge.right == right;
-    });
+    return find(left, right, hash_of(left, right));
   }
   [[nodiscard]] const Merge& operator[](std::int32_t rank) const { return merges_[static_cast<std::size_t>(rank)]; }
   void reserve(std::size_t n) {
@@ -60,6 +58,12 @@ class MergeTable {
   }
 
  private:
+  [[nodiscard]] std::int32_t find(std::int32_t left, std::int32_t right, std::size_t hash) const {
+    return ranks_.find(hash, [&](std::int32_t rank) {
+      const Merge& merge = (*this)[rank];
+      return merge.left == left && merge.right == right;
+    });
+  }
   [[nodiscard]] std::size_t hash_of(std::int32_t left, std::int32_t right) const {
     return hash_((std::uint64_t{static_cast<std::uint32_t>(left)} << 32) | static_cast<std::uint32_t>(right));
   }

@@ -1,8 +1,6 @@
 // Packing of weights into the panel order that the GEMM's tile reads.  Runs once, at load.  Per ISA.
 #pragma once
 
-#include <bit>
-
 #include "clipon/kernels/micro/convert.hpp"
 #include "clipon/kernels/micro/gemm_tiles.hpp"
 #include "clipon/kernels/micro/quantise.hpp"
@@ -16,7 +14,7 @@ namespace clipon::inline CLIPON_ABI::kernels {
 template <class Arch, index_t block>
 inline float weight_scale(const StoredMatrix& w, index_t row) {
   constexpr float most = 0x1p120f;  // times 128, which is the greatest byte, finite
-  if (w.type == DataType::i8) return w.scale[row] <= most ? w.scale[row] : std::bit_cast<float>(0x7fc00000u);
+  if (w.type == DataType::i8) return w.scale[row] <= most ? w.scale[row] : kNan;
   using V = simd::F32<Arch>;
   float wide[block];
   simd::RangeOf<Arch> range;
@@ -26,7 +24,7 @@ inline float weight_scale(const StoredMatrix& w, index_t row) {
     for (index_t i = 0; i < depth; i += V::width) range.add(V::load_part(wide + i, depth - i));
   }
   const simd::ValueRange found = range.of_floats();
-  if (!found.finite) return std::bit_cast<float>(0x7fc00000u);
+  if (!found.finite) return kNan;
   return (found.greatest > -found.least ? found.greatest : -found.least) / 127.0f;
 }
 
