@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "clipon/core/aligned.hpp"
+#include "clipon/core/huge_pages.hpp"
 #include "clipon/error.hpp"
 #include "clipon/format/read_file.hpp"
 #include "clipon/parallel/parallel_for.hpp"
@@ -34,6 +35,7 @@ class MappedFile {
     if (memory_map) {
       void* address = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file.descriptor(), 0);
       if (address == MAP_FAILED) file.fail(std::strerror(errno));
+      ask_for_huge_pages(address, size_);
       data_ = static_cast<const std::byte*>(address);
       mapped_ = true;
     } else {
