@@ -23,7 +23,7 @@ struct BuiltTower {
     clipon::format::Weights weights(file, {});
     clipon::models::Builder build{weights, context, type, rows};
     Tower built(config, build);
-    build.packing.run(build.context, weights);
+    build.packing.run(build.context.threads, weights);
     return built;
   }
 

@@ -200,12 +200,8 @@ inline void join_near_rows(const kernels::Context& context, const kernels::Store
   constexpr index_t wide = 1024;  // rows that are packed at a time
   AlignedBuffer<float> rows(static_cast<std::size_t>(tall * matrix.columns));
   AlignedBuffer<float> products(static_cast<std::size_t>(tall * wide));
-  const auto element_bytes = static_cast<index_t>(size_of(matrix.type));
   for (index_t first = 0; first < matrix.rows; first += wide) {
-    kernels::StoredMatrix block = matrix;
-    block.data = static_cast<const std::byte*>(matrix.data) + first * matrix.columns * element_bytes;
-    block.scale = matrix.scale == nullptr ? nullptr : matrix.scale + first;
-    block.rows = std::min(wide, matrix.rows - first);
+    const kernels::StoredMatrix block = matrix.part(first, std::min(wide, matrix.rows - first));
     const kernels::PackedMatrix packed(context, block);
     for (index_t top = first; top < matrix.rows; top += tall) {
       const index_t n = std::min(tall, matrix.rows - top);

@@ -8,6 +8,7 @@
 #include "kernels/operands.hpp"
 #include "kernels/tiles_in_cpp.hpp"
 #include "kernels/winograd_growth.hpp"
+#include "nn/heads.hpp"
 #include "nn/maps.hpp"
 
 using namespace clipon;
@@ -309,7 +310,7 @@ TEST_CASE(
         bias.push_back(random.normals(channels));
       }
       AttentionPool pool{random.normals(tokens * channels), {}};
-      pack_heads(context, pool.attention, heads, weight[1].data(), weight[2].data(), bias[2], type);
+      support::pack_heads(context, pool.attention, heads, weight[1], weight[2], bias[2], type);
       pool.attention.query = {
           kernels::PackedMatrix(context, {weight[0].data(), nullptr, DataType::f32, channels, channels}, type),
           bias[0]};

@@ -5,6 +5,7 @@
 
 #include "kernels/operands.hpp"
 #include "kernels/tiles_in_cpp.hpp"
+#include "nn/heads.hpp"
 
 using namespace clipon;
 using namespace clipon::nn;
@@ -29,7 +30,7 @@ struct Projections {
     SingleQueryAttention attention;
     attention.query = {kernels::PackedMatrix(context, {weight[0].data(), nullptr, DataType::f32, width, width}, type),
                        bias[0]};
-    pack_heads(context, attention, heads, weight[1].data(), weight[2].data(), bias[2], type);
+    support::pack_heads(context, attention, heads, weight[1], weight[2], bias[2], type);
     return attention;
   }
 };

@@ -51,8 +51,8 @@ class PackedMatrix {
     return std::min(group * panels_together() * panel_rows_, rows_);
   }
 
-  /// Some rows of W, a group of them, from any thread.
-  void pack(const KernelTable& kernels, const StoredStack& w, index_t group) {
+  /// Some rows of W, a group of them, from any thread.  w: W, or its rows from `skipped` on.
+  void pack(const KernelTable& kernels, const StoredStack& w, index_t group, index_t skipped = 0) {
     const index_t first = group * panels_together();
     const index_t last = std::min(first + panels_together(), panels());
     for (index_t p = first; p < last; ++p) {
@@ -61,11 +61,16 @@ class PackedMatrix {
         out.column_scale = column_scale() + p * panel_rows_;
         out.column_sum = column_sum() + p * panel_rows_;
       }
-      kernels.pack_panel(w, p * panel_rows_, out);
+      kernels.pack_panel(w, p * panel_rows_ - skipped, out);
     }
     if (last - first == 2) {
       kernels.strassen_panels({values_.get() + first * panel_bytes(), columns_ / 2, type_});
     }
+  }
+
+  /// All of them, on the calling thread.
+  void pack(const KernelTable& kernels, const StoredMatrix& w) {
+    for (index_t group = 0; group < groups(); ++group) pack(kernels, {&w, 1}, group);
   }
 
   [[nodiscard]] index_t rows() const { return rows_; }        // N: outputs

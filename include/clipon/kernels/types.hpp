@@ -319,6 +319,13 @@ struct StoredMatrix {
   DataType type = DataType::f32;
   index_t rows = 0;
   index_t columns = 0;
+
+  /// Some of its rows.
+  [[nodiscard]] CLIPON_ALWAYS_INLINE StoredMatrix part(index_t first, index_t count) const {
+    const auto row_bytes = columns * static_cast<index_t>(size_of(type));
+    return {static_cast<const unsigned char*>(data) + first * row_bytes, scale == nullptr ? nullptr : scale + first,
+            type, count, columns};
+  }
 };
 
 /// Matrices of as many columns, one above the other; they are the caller's.

@@ -24,19 +24,19 @@ struct Builder {
   nn::Context context;                 // the kernels and threads that pack
   DataType type = DataType::f32;       // that the blocks compute in
   Rows picture_rows = Rows::in_pairs;  // of a Vision Transformer's blocks; single: what pairs are compared with
-  Packing packing = {};                // of matrices, which have no numbers before finish()
+  Packing packing = {};                // of large tensors: what becomes of them has no numbers before finish()
 
   /// After the last tower.  Throws Error checksum_mismatch or not_finite; in a strict file bad_value, where it holds
   /// tensors that the architecture has no use for.
   void finish() {
-    packing.run(context, weights);
+    packing.run(context.threads, weights);
     weights.finish();
   }
 
   /// NAME.weight [outputs, inputs] and, where asked for, NAME.bias [outputs].
   nn::Linear linear(const std::string& name, index_t outputs, index_t inputs, DataType compute, bool bias = true,
                     Rows rows = Rows::single) {
-    return {packing.add(context, {weights.get_unchecked(name + ".weight", {outputs, inputs})}, compute, rows),
+    return {packing.add_matrix(context, {weights.get_unchecked(name + ".weight", {outputs, inputs})}, compute, rows),
             bias ? weights.get_vector(name + ".bias", {outputs}) : std::vector<float>{}};
   }
 
@@ -54,7 +54,7 @@ struct Builder {
       const auto offsets = weights.get_vector(name + part + ".bias", {width});
       bias.insert(bias.end(), offsets.begin(), offsets.end());
     }
-    return {packing.add(context, parts, type, a), std::move(bias)};
+    return {packing.add_matrix(context, std::move(parts), type, a), std::move(bias)};
   }
 
   /// NAME.weight as floats, [rows, columns].
@@ -69,16 +69,26 @@ struct Builder {
   /// A convolution's weight [out, in, k, k] with its inputs in the order (ky, kx, channel) of NHWC maps and RGB pixels.
   nn::Linear channels_last(const std::string& name, index_t out, index_t in, index_t kernel, DataType compute,
                            bool bias) {
-    if (kernel == 1) {  // they are in that order
-      return {packing.add(context, {weights.get_unchecked(name + ".weight", {out, in, 1, 1})}, compute, Rows::single),
-              bias ? weights.get_vector(name + ".bias", {out}) : std::vector<float>{}};
-    }
-    const AlignedBuffer<float> wide = widened(name, {out, in, kernel, kernel});
+    const format::UncheckedTensor tensor = weights.get_unchecked(name + ".weight", {out, in, kernel, kernel});
     auto offsets = bias ? weights.get_vector(name + ".bias", {out}) : std::vector<float>{};
-    if (weights.only_shapes()) out = 0;
-    const AlignedBuffer<float> lines = nn::channels_last(context.threads, wide.data(), out, in, kernel, kernel * in);
-    const kernels::StoredMatrix matrix{lines.data(), nullptr, DataType::f32, out, kernel * kernel * in};
-    return {kernels::PackedMatrix(context, matrix, compute), std::move(offsets)};
+    if (kernel == 1) {  // they are in that order
+      return {packing.add_matrix(context, {tensor}, compute, Rows::single), std::move(offsets)};
+    }
+    const index_t columns = kernel * kernel * in;
+    kernels::PackedMatrix matrix(context, tensor.view.rows, columns, compute, Rows::single);
+    packing.add({tensor}, matrix.first_row(1), [=, &table = *context.kernels](index_t group) mutable {
+      const index_t first = matrix.first_row(group);
+      const index_t rows = matrix.first_row(group + 1) - first;
+      AlignedBuffer<float> row(static_cast<std::size_t>(columns));
+      AlignedBuffer<float> lines(static_cast<std::size_t>(rows * columns));
+      for (index_t r = 0; r < rows; ++r) {
+        table.widen(stored(tensor.view), first + r, 0, columns, row.data());
+        nn::channels_last(row.data(), in, kernel, kernel * in, lines.data() + r * columns);
+      }
+      const kernels::StoredMatrix turned{lines.data(), nullptr, DataType::f32, rows, columns};
+      matrix.pack(table, {&turned, 1}, group, first);
+    });
+    return {matrix, std::move(offsets)};
   }
 
   nn::Conv2d conv2d(const std::string& name, index_t out, index_t in, index_t kernel, DataType compute) {
@@ -98,11 +108,17 @@ struct Builder {
                                                   DataType compute) {
     nn::SingleQueryAttention attention;
     attention.query = linear(name + "q", width, width, compute);
-    const AlignedBuffer<float> key = widened(name + "k", {width, width});
-    const AlignedBuffer<float> value = widened(name + "v", {width, width});
+    const format::UncheckedTensor key = weights.get_unchecked(name + "k.weight", {width, width});
+    const format::UncheckedTensor value = weights.get_unchecked(name + "v.weight", {width, width});
     (void)weights.get_vector(name + "k.bias", {width});  // softmax does not see it: nn/single_query_attention.hpp
-    nn::pack_heads(context, attention, heads, key.data(), value.data(), weights.get_vector(name + "v.bias", {width}),
-                   compute);
+    nn::take_heads(context, attention, heads, weights.get_vector(name + "v.bias", {width}), compute);
+    packing.add({key}, width / heads, [key, &table = *context.kernels, packed = attention.head_key](index_t h) mutable {
+      nn::pack_head_key(table, stored(key.view), h, packed[static_cast<std::size_t>(h)]);
+    });
+    packing.add({value}, width / heads,
+                [value, &table = *context.kernels, packed = attention.head_value](index_t h) mutable {
+                  nn::pack_head_value(table, stored(value.view), h, packed[static_cast<std::size_t>(h)].weight);
+                });
     return attention;
   }
 

@@ -1,9 +1,10 @@
-// Matrices that are checked and packed in one loop, once both towers have named theirs.  Layer 4; called by Builder.
-// With loops for each matrix, threads would wait for each other hundreds of times, and bytes that were checked would
+// Tensors that are checked and packed in one loop, once both towers have named theirs.  Layer 4; called by Builder.
+// With loops for each tensor, threads would wait for each other hundreds of times, and bytes that were checked would
 // have left L2 before they are packed.
 #pragma once
 
 #include <algorithm>
+#include <functional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -19,60 +20,71 @@ inline kernels::StoredMatrix stored(const format::TensorView& view) {
 
 class Packing {
  public:
+  using Tensors = std::vector<format::UncheckedTensor>;
+
+  /// pack(group), from any thread, for each group of `height` rows of `tensors`, one above the other, whose bytes have
+  /// just been checked; never for those of only shapes.
+  void add(Tensors tensors, index_t height, std::function<void(index_t)> pack) {
+    Job job{std::move(tensors), height, std::move(pack)};
+    index_t rows = 0;
+    for (const format::UncheckedTensor& tensor : job.tensors) rows += tensor.view.rows;
+    if (rows == 0) return;
+    job.groups = (rows + height - 1) / height;
+    job.first_group = groups_;
+    groups_ += job.groups;
+    jobs_.push_back(std::move(job));
+  }
+
   /// Tensors of as many columns, one above the other, as one matrix.  There is room for its numbers: run() fills it.
-  kernels::PackedMatrix add(const kernels::Context& context, const std::vector<format::UncheckedTensor>& tensors,
-                            DataType type, kernels::Rows a) {
-    Matrix matrix;
+  kernels::PackedMatrix add_matrix(const kernels::Context& context, Tensors tensors, DataType type, kernels::Rows a) {
+    std::vector<kernels::StoredMatrix> parts;
+    parts.reserve(tensors.size());
     index_t rows = 0;
     for (const format::UncheckedTensor& tensor : tensors) {
-      matrix.tensors.push_back(tensor);
-      matrix.parts.push_back(stored(tensor.view));
+      parts.push_back(stored(tensor.view));
       rows += tensor.view.rows;
     }
-    matrix.packed = kernels::PackedMatrix(context, rows, tensors[0].view.columns, type, a);
-    if (rows == 0) return matrix.packed;  // only shapes
-    matrix.first_group = groups_;
-    groups_ += matrix.packed.groups();
-    matrices_.push_back(std::move(matrix));
-    return matrices_.back().packed;
+    kernels::PackedMatrix matrix(context, rows, parts[0].columns, type, a);
+    add(std::move(tensors), matrix.first_row(1),
+        [&kernels = *context.kernels, matrix, parts = std::move(parts)](index_t group) mutable {
+          matrix.pack(kernels, {parts.data(), static_cast<index_t>(parts.size())}, group);
+        });
+    return matrix;
   }
 
   /// Throws Error checksum_mismatch or not_finite, of the first tensor that is not as it should be.
-  void run(const kernels::Context& context, const format::Weights& weights) {
-    for (Matrix& matrix : matrices_) {
-      matrix.found.resize(matrix.tensors.size() * static_cast<std::size_t>(matrix.packed.groups()));
-    }
-    parallel::parallel_for(context.threads, groups_, [&](index_t group) {
-      const auto next = std::upper_bound(matrices_.begin(), matrices_.end(), group,
-                                         [](index_t g, const Matrix& matrix) { return g < matrix.first_group; });
-      Matrix& matrix = *(next - 1);
-      group -= matrix.first_group;
-      check(weights, matrix, group);
-      const auto count = static_cast<index_t>(matrix.parts.size());
-      matrix.packed.pack(*context.kernels, {matrix.parts.data(), count}, group);
+  void run(parallel::Threads threads, const format::Weights& weights) {
+    for (Job& job : jobs_) job.found.resize(job.tensors.size() * static_cast<std::size_t>(job.groups));
+    parallel::parallel_for(threads, groups_, [&](index_t group) {
+      const auto next = std::upper_bound(jobs_.begin(), jobs_.end(), group,
+                                         [](index_t g, const Job& job) { return g < job.first_group; });
+      Job& job = *(next - 1);
+      check(weights, job, group - job.first_group);
+      job.pack(group - job.first_group);
     });
-    for (const Matrix& matrix : matrices_) accept(weights, matrix);
-    matrices_.clear();
+    for (const Job& job : jobs_) accept(weights, job);
+    jobs_.clear();
     groups_ = 0;
   }
 
  private:
-  struct Matrix {
-    kernels::PackedMatrix packed;
-    std::vector<format::UncheckedTensor> tensors;
-    std::vector<kernels::StoredMatrix> parts;  // their views
-    index_t first_group = 0;                   // among those of all matrices
-    std::vector<format::TensorCheck> found;    // [groups, tensors]
+  struct Job {
+    Tensors tensors;
+    index_t height = 1;                           // rows of a group
+    std::function<void(index_t)> pack;            // a group
+    index_t groups = 0;                           // the last may be lower
+    index_t first_group = 0;                      // among those of all jobs
+    std::vector<format::TensorCheck> found = {};  // [groups, tensors]
   };
 
   // body(t, bytes): the bytes of tensor t among the rows of a group.
   template <class Body>
-  static void for_each_part(const Matrix& matrix, index_t group, const Body& body) {
+  static void for_each_part(const Job& job, index_t group, const Body& body) {
     index_t above = 0;
-    for (std::size_t t = 0; t < matrix.tensors.size(); ++t) {
-      const auto& [index, bytes, view] = matrix.tensors[t];
-      const index_t first = std::clamp<index_t>(matrix.packed.first_row(group) - above, 0, view.rows);
-      const index_t last = std::clamp<index_t>(matrix.packed.first_row(group + 1) - above, 0, view.rows);
+    for (std::size_t t = 0; t < job.tensors.size(); ++t) {
+      const auto& [index, bytes, view] = job.tensors[t];
+      const index_t first = std::clamp<index_t>(group * job.height - above, 0, view.rows);
+      const index_t last = std::clamp<index_t>((group + 1) * job.height - above, 0, view.rows);
       const std::size_t row_bytes = bytes.size() / static_cast<std::size_t>(view.rows);
       body(t, bytes.subspan(static_cast<std::size_t>(first) * row_bytes,
                             static_cast<std::size_t>(last - first) * row_bytes));
@@ -80,25 +92,25 @@ class Packing {
     }
   }
 
-  static void check(const format::Weights& weights, Matrix& matrix, index_t group) {
-    format::TensorCheck* found = matrix.found.data() + static_cast<std::size_t>(group) * matrix.tensors.size();
-    for_each_part(matrix, group, [&](std::size_t t, std::span<const std::byte> bytes) {
-      found[t] = weights.check_bytes(matrix.tensors[t].index, bytes);
+  static void check(const format::Weights& weights, Job& job, index_t group) {
+    format::TensorCheck* found = job.found.data() + static_cast<std::size_t>(group) * job.tensors.size();
+    for_each_part(job, group, [&](std::size_t t, std::span<const std::byte> bytes) {
+      found[t] = weights.check_bytes(job.tensors[t].index, bytes);
     });
   }
 
-  static void accept(const format::Weights& weights, const Matrix& matrix) {
-    std::vector<format::TensorCheck> whole(matrix.tensors.size());
-    for (index_t group = 0; group < matrix.packed.groups(); ++group) {
-      const format::TensorCheck* found = matrix.found.data() + static_cast<std::size_t>(group) * whole.size();
-      for_each_part(matrix, group,
+  static void accept(const format::Weights& weights, const Job& job) {
+    std::vector<format::TensorCheck> whole(job.tensors.size());
+    for (index_t group = 0; group < job.groups; ++group) {
+      const format::TensorCheck* found = job.found.data() + static_cast<std::size_t>(group) * whole.size();
+      for_each_part(job, group,
                     [&](std::size_t t, std::span<const std::byte> bytes) { whole[t].append(found[t], bytes.size()); });
     }
-    for (std::size_t t = 0; t < whole.size(); ++t) weights.accept(matrix.tensors[t].index, whole[t]);
+    for (std::size_t t = 0; t < whole.size(); ++t) weights.accept(job.tensors[t].index, whole[t]);
   }
 
-  std::vector<Matrix> matrices_;
-  index_t groups_ = 0;  // of all matrices
+  std::vector<Job> jobs_;
+  index_t groups_ = 0;  // of all jobs
 };
 
 }  // namespace clipon::inline CLIPON_ABI::models

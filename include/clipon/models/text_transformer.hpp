@@ -33,7 +33,8 @@ class TextTransformer {
 
   TextTransformer(const Config& config, Builder& build) : config_(config) {
     const auto& t = config.transformer;
-    copy_token_embedding(build.context, stored(build.weights.get("t.token_embd.weight", {config.vocabulary, t.width})));
+    copy_token_embedding(build.weights.get_unchecked("t.token_embd.weight", {config.vocabulary, t.width}),
+                         build.packing);
     weights_.positional_embedding =
         build.weights.get_vector("t.position_embd.weight", {config.context_length, t.width});
     weights_.transformer = build.transformer("t", t, true, Rows::single);
@@ -111,14 +112,15 @@ class TextTransformer {
     for (index_t c = 0; c < width; ++c) x[c] += positional[c];
   }
 
-  void copy_token_embedding(const nn::Context& context, const kernels::StoredMatrix& table) {
-    if (table.rows == 0) return;  // only shapes
+  void copy_token_embedding(const format::UncheckedTensor& tensor, Packing& packing) {
+    const kernels::StoredMatrix table = stored(tensor.view);
     const index_t row_bytes = table.columns * static_cast<index_t>(size_of(table.type));
     weights_.token_bytes = AlignedBuffer<std::byte>(static_cast<std::size_t>(table.rows * row_bytes), Pages::huge);
-    constexpr index_t least = 64;  // rows a thread
-    parallel::parallel_ranges(context.threads, table.rows, least, [&](index_t first, index_t count) {
-      const auto* from = static_cast<const std::byte*>(table.data) + first * row_bytes;
-      std::memcpy(weights_.token_bytes.data() + first * row_bytes, from, static_cast<std::size_t>(count * row_bytes));
+    static constexpr index_t height = 64;  // rows, 64 KB of f16, that are still in L2 when they are copied
+    packing.add({tensor}, height, [table, row_bytes, copy = weights_.token_bytes.data()](index_t group) {
+      const index_t first = group * height;
+      const index_t rows = std::min(height, table.rows - first);
+      std::memcpy(copy + first * row_bytes, table.part(first, rows).data, static_cast<std::size_t>(rows * row_bytes));
     });
     if (table.scale != nullptr) weights_.token_scale.assign(table.scale, table.scale + table.rows);
     weights_.token_embedding = table;

@@ -19,24 +19,16 @@ struct MapSize {
   [[nodiscard]] MapSize half() const { return {pictures, height / 2, width / 2}; }
 };
 
-/// weights [out, in, kernel, kernel] -> [out, kernel, line]: of each line of the kernel its inputs in the order
+/// An output's weights [in, kernel, kernel] -> [kernel, line]: of each line of the kernel its inputs in the order
 /// (kx, channel), which is how a line of a map lies, and zeros where `line` is more than kernel * in.
-inline AlignedBuffer<float> channels_last(parallel::Threads threads, const float* weights, index_t out, index_t in,
-                                          index_t kernel, index_t line) {
-  AlignedBuffer<float> lines(static_cast<std::size_t>(out * kernel * line), Pages::huge);
-  parallel::parallel_for(threads, out, [&](index_t o) {
-    const float* next = weights + o * in * kernel * kernel;
+inline void channels_last(const float* weights, index_t in, index_t kernel, index_t line, float* lines) {
+  for (index_t ky = 0; ky < kernel; ++ky) std::fill_n(lines + ky * line + kernel * in, line - kernel * in, 0.0f);
+  for (index_t c = 0; c < in; ++c) {
     for (index_t ky = 0; ky < kernel; ++ky) {
-      std::fill_n(lines.data() + (o * kernel + ky) * line + kernel * in, line - kernel * in, 0.0f);
+      float* target = lines + ky * line + c;
+      for (index_t kx = 0; kx < kernel; ++kx) target[kx * in] = *weights++;
     }
-    for (index_t c = 0; c < in; ++c) {
-      for (index_t ky = 0; ky < kernel; ++ky) {
-        float* target = lines.data() + (o * kernel + ky) * line + c;
-        for (index_t kx = 0; kx < kernel; ++kx) target[kx * in] = *next++;
-      }
-    }
-  });
-  return lines;
+  }
 }
 
 }  // namespace clipon::inline CLIPON_ABI::nn

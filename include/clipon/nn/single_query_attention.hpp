@@ -35,22 +35,38 @@ constexpr DataType single_query_type(DataType type, index_t head_width) {
   return kernels::padded_depth(DataType::bf16, head_width) == head_width ? between(type) : DataType::f32;
 }
 
-/// key, value [width, width] -> the parts of `attention` that are a head each.
-inline void pack_heads(const Context& context, SingleQueryAttention& attention, index_t heads, const float* key,
-                       const float* value, const std::vector<float>& value_bias, DataType type) {
+/// Room for the heads' keys and values: pack_head_key and pack_head_value each.
+inline void take_heads(const Context& context, SingleQueryAttention& attention, index_t heads,
+                       const std::vector<float>& value_bias, DataType type) {
   const auto width = static_cast<index_t>(value_bias.size());
   const index_t part = width / heads;
-  AlignedBuffer<float> transposed(static_cast<std::size_t>(width * part));
   for (index_t first = 0; first < width; first += part) {
-    for (index_t c = 0; c < width; ++c) {
-      for (index_t d = 0; d < part; ++d) transposed.data()[c * part + d] = key[(first + d) * width + c];
-    }
-    const kernels::StoredMatrix columns{transposed.data(), nullptr, DataType::f32, width, part};
-    const kernels::StoredMatrix rows{value + first * width, nullptr, DataType::f32, part, width};
-    attention.head_key.emplace_back(context, columns, single_query_type(type, part));
-    attention.head_value.push_back({kernels::PackedMatrix(context, rows, single_query_type(type, part)),
-                                    {value_bias.begin() + first, value_bias.begin() + first + part}});
+    attention.head_key.emplace_back(context, width, part, single_query_type(type, part), kernels::Rows::single);
+    attention.head_value.push_back(
+        {kernels::PackedMatrix(context, part, width, single_query_type(type, part), kernels::Rows::single),
+         {value_bias.begin() + first, value_bias.begin() + first + part}});
   }
+}
+
+/// key [width, width] -> its rows that are a head's, as K^T; from any thread.
+inline void pack_head_key(const kernels::KernelTable& kernels, const kernels::StoredMatrix& key, index_t head,
+                          kernels::PackedMatrix& packed) {
+  const index_t width = packed.rows();
+  const index_t part = packed.columns();
+  std::vector<float> row(static_cast<std::size_t>(width));
+  AlignedBuffer<float> transposed(static_cast<std::size_t>(width * part));
+  for (index_t d = 0; d < part; ++d) {
+    kernels.widen(key, head * part + d, 0, width, row.data());
+    for (index_t c = 0; c < width; ++c)
+      transposed[static_cast<std::size_t>(c * part + d)] = row[static_cast<std::size_t>(c)];
+  }
+  packed.pack(kernels, {transposed.data(), nullptr, DataType::f32, width, part});
+}
+
+/// value [width, width] -> its rows that are a head's; from any thread.
+inline void pack_head_value(const kernels::KernelTable& kernels, const kernels::StoredMatrix& value, index_t head,
+                            kernels::PackedMatrix& packed) {
+  packed.pack(kernels, value.part(head * packed.rows(), packed.rows()));
 }
 
 /// The buffers of one call, for sequences of at most `longest` rows.

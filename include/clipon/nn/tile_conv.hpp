@@ -41,7 +41,10 @@ inline index_t window_part(DataType type, index_t channels) {
 inline TileConv make_tile_conv(const Context& context, const float* weights, index_t out, index_t in,
                                std::vector<float> bias, DataType type) {
   const index_t part = window_part(type, in);
-  const AlignedBuffer<float> parts = channels_last(context.threads, weights, out, in, 3, part);
+  AlignedBuffer<float> parts(static_cast<std::size_t>(out * 3 * part), Pages::huge);
+  parallel::parallel_for(context.threads, out, [&](index_t o) {
+    channels_last(weights + o * in * 9, in, 3, part, parts.data() + o * 3 * part);
+  });
   return {kernels::PackedMatrix(context, {parts.data(), nullptr, DataType::f32, out, 3 * part}, type), std::move(bias),
           in};
 }
