@@ -5,7 +5,7 @@ SHELL := /bin/bash
 JOBS ?= $(shell nproc)
 VENV := build/venv
 PYTHON := $(CURDIR)/$(VENV)/bin/python
-SHARED ?= $(firstword $(wildcard $(CURDIR)/../shared/reference/..))
+SHARED ?=
 SHARED_OPTION := -DCLIPON_SHARED_DIR=$(if $(SHARED),$(realpath $(SHARED)))
 CONFIGURE = cmake --preset $(1) -DCLIPON_PYTHON=$(PYTHON) $(SHARED_OPTION) > build/$(1).log || { cat build/$(1).log; exit 1; }
 CTEST = ctest --output-on-failure --no-tests=error
@@ -94,7 +94,9 @@ meson: packages-ci
 	meson test -C build/meson
 
 # An installed copy, used by a project of its own; and the plain compiler line of the README.
-consumer: packages-test
+consumer: packages-test venv
+	@mkdir -p build
+	@$(call CONFIGURE,release)
 	@cmake --build build/release -j $(JOBS)
 	tests/consumer/check.sh build/release build/consumer
 
@@ -102,6 +104,7 @@ consumer: packages-test
 parity: packages-test venv
 	@$(PYTHON) -m pip install --quiet torch==2.13.0
 	@$(PYTHON) -m pip install --quiet -r tests/parity/requirements.txt
+	@$(call CONFIGURE,release)
 	@cmake --build build/release -j $(JOBS)
 	cd weights_converter && $(PYTHON) -m pytest -q --tb=short tests
 	$(PYTHON) -m pytest -q --tb=short tests/parity --clipon build/release/clipon $(if $(SHARED),--shared $(realpath $(SHARED)))

@@ -25,11 +25,11 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
-# torch first: others would bring in its CUDA build
+# What is measured, in the versions of docs/performance.md.  torch first: others would bring in its CUDA build
 PEERS = (
     ("torch==2.13.0",),
-    ("onnxruntime", "openvino", "nncf", "onnx", "transformers", "Pillow", "matplotlib", "numpy"),
-    ("safetensors", "gguf", "tqdm", "google-crc32c"),
+    ("onnxruntime==1.32.0", "openvino==2026.4.1", "nncf==3.4.0", "onnx==1.23.2", "Pillow==13.0.0"),
+    ("transformers", "matplotlib", "numpy", "safetensors", "gguf", "tqdm", "google-crc32c"),
     ("--no-deps", "open_clip_torch"),  # the vocabulary
 )
 VERSIONS = ("torch", "onnxruntime", "openvino", "nncf", "Pillow")

@@ -37,6 +37,8 @@ struct ClassifierOptions {
   /// Throws UsageError without labels.
   [[nodiscard]] std::vector<clipon::Label> read_labels() const;
   [[nodiscard]] clipon::ClassifyOptions classify_options(const Settings& settings) const;
+  /// One of the --min-... was given.
+  [[nodiscard]] bool has_rule() const { return min_cosine || min_margin || min_background; }
   /// Throws UsageError for an option that would change nothing.
   void check_decisions(bool is_multi_label, bool has_background) const;
   /// Those of `rules` that were given on the command line replaced.

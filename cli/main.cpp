@@ -3,12 +3,19 @@
 #include <exception>
 #include <new>
 
+#include "arguments.hpp"
 #include "commands/commands.hpp"
 
 namespace {
 
 int exit_code(cli::ExitCode code) {
   return static_cast<int>(code);
+}
+
+// Names of files and folders, and what is in them, may hold anything.
+int misused(const std::string& why) {
+  std::fprintf(stderr, "clipon: %s\n", clipon::one_line(why).c_str());
+  return exit_code(cli::ExitCode::usage);
 }
 
 // Where a text makes the whole command fail it is a label, a template or a query.
@@ -38,11 +45,11 @@ int run(int argc, char** argv) {
       ->check(CLI::IsMember({"f32", "bf16", "int8", "auto"}))
       ->capture_default_str();
   app.add_option("--threads", settings.threads, "0: as many as this process may use")
-      ->check(CLI::Range(0, clipon::kMaxThreads))
+      ->transform(cli::whole_number_from(0, clipon::kMaxThreads))
       ->capture_default_str();
   app.add_option("--isa", settings.isa, "Pin an instruction set, e.g. avx2")->capture_default_str();
   app.add_option("--batch", settings.batch, "Items handed to the model at a time")
-      ->check(CLI::Range(std::size_t{1}, std::size_t{1} << 20))
+      ->transform(cli::whole_number_from(1, 1 << 20))
       ->capture_default_str();
   app.add_flag("--truncate", settings.truncate, "Cut texts that are too long instead of refusing them");
   app.add_flag("--exif", settings.exif, "Turn pictures as their Exif orientation says (the reference does not)");
@@ -57,21 +64,19 @@ int run(int argc, char** argv) {
     command->footer("What every command takes (--model, --precision, --threads, ...): clipon --help");
   }
   try {
-    app.parse(argc, argv);
+    cli::Arguments(argc, argv).parse(app);
     return exit_code(action());
   } catch (const CLI::Success& success) {  // --help, --version
     return app.exit(success);
   } catch (const CLI::RequiredError& error) {
     const auto unknown = app.remaining();
-    const std::string why = unknown.empty() ? error.what() : "no such command: " + unknown.front();
-    std::fprintf(stderr, "clipon: %s (%s lists what there is)\n", why.c_str(), help_on(app).c_str());
-    return exit_code(cli::ExitCode::usage);
+    const std::string why =
+        unknown.empty() ? error.what() : "no such command: " + cli::Arguments::unmarked(unknown.front());
+    return misused(why + " (" + help_on(app) + " lists what there is)");
   } catch (const CLI::ParseError& error) {
-    std::fprintf(stderr, "clipon: %s (%s lists what there is)\n", error.what(), help_on(app).c_str());
-    return exit_code(cli::ExitCode::usage);
+    return misused(error.what() + (" (" + help_on(app) + " lists what there is)"));
   } catch (const cli::UsageError& error) {
-    std::fprintf(stderr, "clipon: %s\n", error.what());
-    return exit_code(cli::ExitCode::usage);
+    return misused(error.what());
   } catch (const clipon::Error& error) {
     std::fprintf(stderr, "clipon: %s\n", error.what());
     return exit_code(is_usage(error.code()) ? cli::ExitCode::usage : cli::ExitCode::fatal);

@@ -11,6 +11,7 @@ from pathlib import Path
 
 Marks = dict[str, float]  # kind of machine -> at least
 F32_PEERS = ("openvino:f32", "onnxruntime:f32", "torch:f32", "torch-compiled:f32")
+BF16_PEERS = ("openvino:bf16", "torch:bf16")
 INT8_PEERS = ("onnxruntime:int8", "openvino:int8")
 
 
@@ -39,7 +40,7 @@ class Row:
         """Without what takes long and was never the fastest: PyTorch compiled, PyTorch on the larger models; on A ONNX
         Runtime f32 on ViT-B/16; beside int8 of a ResNet, peers in f32, which the rows before it have; of short texts,
         ONNX Runtime's int8."""
-        left_out = {"torch-compiled:f32"}
+        left_out = {"torch-compiled:f32", "torch:bf16"}
         if self.arch != "ViT-B/32":
             left_out |= {"torch:f32"}
         if self.arch == "ViT-B/16" and kind == "A":
@@ -96,9 +97,9 @@ def other_image_rows(arch: str, batch: int, marks: dict[str, Marks], peers: dict
 def rows() -> list[Row]:
     every = ("openvino:f32", "onnxruntime:f32", "openvino:bf16", *INT8_PEERS)
     resnet_marks = {"f32": both(1.2), "bf16": {"A": 1.0, "B": 1.3}, "int8": {"A": 1.35, "B": 1.1}}
-    resnet_peers = {"f32": every[:2], "bf16": ("openvino:bf16",), "int8": every}
+    resnet_peers = {"f32": every[:2], "bf16": BF16_PEERS, "int8": every}
     large_marks = {"f32": {"A": 1.12, "B": 1.2}, "bf16": {"A": 1.10, "B": 1.8}, "int8": {"A": 1.3, "B": 1.8}}
-    large_peers = {"f32": F32_PEERS, "bf16": ("openvino:bf16",), "int8": INT8_PEERS}
+    large_peers = {"f32": F32_PEERS, "bf16": BF16_PEERS, "int8": INT8_PEERS}
     table = []
     for arch in ("ViT-B/32", "ViT-B/16"):  # batches side by side: they share their processes
         table += [row for pair in zip(*(transformer_rows(arch, n) for n in (1, 32)), strict=True) for row in pair]

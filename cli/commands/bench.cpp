@@ -45,9 +45,14 @@ Subject make_subject(const BenchOptions& options, const Settings& settings) {
     subject.path = settings.model;
     if (subject.path.empty()) throw UsageError("bench: expected --arch NAME or --model FILE");
     const clipon::format::MappedFile file(subject.path, true);
-    subject.nominal = bench::nominal_operations(clipon::format::Gguf(file.bytes(), {}));
+    try {
+      subject.nominal = bench::nominal_operations(clipon::format::Gguf(file.bytes(), {}));
+    } catch (const clipon::Error& error) {
+      throw clipon::Error(error.code(), subject.path + ": " + error.what());
+    }
     return subject;
   }
+  if (!settings.model.empty()) throw UsageError("bench: expected --arch NAME or --model FILE, found both");
   const bench::Architecture* architecture = bench::find_architecture(options.arch);
   if (architecture == nullptr) {
     std::string names;
@@ -198,6 +203,7 @@ ExitCode run_bench(const Settings& settings, BenchOptions options) {
   if (options.threads.empty()) options.threads = {settings.threads};
   if (options.precisions.empty()) options.precisions = {settings.precision};
   if (options.isas.empty()) options.isas = {settings.isa};
+  for (const std::string& isa : options.isas) (void)clipon::kernels::select_table(clipon::kernels::parse_isa(isa));
   expect_writable(options.json);
   const Subject subject = make_subject(options, settings);
   const auto cpu = clipon::cpu_report();
@@ -235,11 +241,11 @@ void add_bench(CLI::App& app, const Settings& settings, Action& action) {
       ->capture_default_str();
   command->add_option("--batch", options->batches, "Items a call")
       ->delimiter(',')
-      ->check(CLI::Range(std::size_t{1}, std::size_t{1} << 20))
+      ->transform(whole_number_from(1, 1 << 20))
       ->capture_default_str();
   command->add_option("--threads", options->threads, "Numbers of threads")
       ->delimiter(',')
-      ->check(CLI::Range(0, clipon::kMaxThreads));
+      ->transform(whole_number_from(0, clipon::kMaxThreads));
   command->add_option("--precision", options->precisions, "Precisions")
       ->delimiter(',')
       ->check(CLI::IsMember({"f32", "bf16", "int8", "auto"}));
@@ -247,7 +253,7 @@ void add_bench(CLI::App& app, const Settings& settings, Action& action) {
   command->add_option("--seconds", options->seconds, "Of each measurement")
       ->check(number_in(0.0, 3600.0))
       ->capture_default_str();
-  command->add_option("--json", options->json, "Write the results to this file, too");
+  command->add_option("--json", options->json, "Write the results to this file, too")->check(file_name());
   command->add_flag("--profile", options->profile, "Time, GFLOP/s and share of the peak by operator");
   command->callback(
       [&settings, &action, options] { action = [&settings, options] { return run_bench(settings, *options); }; });

@@ -45,9 +45,13 @@ clipon::Classifier make_classifier(const ClassifyOptions& options, const Setting
   return {model, labels, how};
 }
 
+struct Calibration {
+  nlohmann::ordered_json rules;
+  std::size_t failed = 0;  // pictures
+};
+
 // Sets the thresholds from labelled pictures; labels that the classifier lacks count as unknown.
-nlohmann::ordered_json calibrate(clipon::Classifier& classifier, const ClassifyOptions& options,
-                                 const Settings& settings) {
+Calibration calibrate(clipon::Classifier& classifier, const ClassifyOptions& options, const Settings& settings) {
   const Dataset data = read_labelled(options.calibrate);
   const auto classes = classes_among(data, classifier.labels());
   const auto examples = embed_examples(classifier.model(), settings, data, options.calibrate, classes);
@@ -66,7 +70,7 @@ nlohmann::ordered_json calibrate(clipon::Classifier& classifier, const ClassifyO
         clipon::to_string(report.rule), static_cast<double>(report.threshold), 100.0 * report.precision,
         100.0 * report.coverage, report.auroc_right, report.auroc_known);
   }
-  return rules;
+  return {rules, examples.failed};
 }
 
 ExitCode run_classify(const ClassifyOptions& options, const Settings& settings) {
@@ -77,7 +81,7 @@ ExitCode run_classify(const ClassifyOptions& options, const Settings& settings) 
   expect_writable(options.save);
   const clipon::Model model = load_model(settings);
   clipon::Classifier classifier = make_classifier(options, settings, model);
-  nlohmann::ordered_json calibration;
+  Calibration calibration;
   if (!options.calibrate.empty()) calibration = calibrate(classifier, options, settings);
   if (!options.save.empty()) classifier.save(options.save);
 
@@ -89,16 +93,17 @@ ExitCode run_classify(const ClassifyOptions& options, const Settings& settings) 
                                   {"precision", to_string(model.precision())},
                                   {"isa", to_string(model.isa())},
                                   {"labels", classifier.labels()}};
-    if (!calibration.is_null()) out["calibration"] = calibration;
+    if (!calibration.rules.is_null()) out["calibration"] = calibration.rules;
     out["results"] = ranked_json(paths, embedded, ranked, options.top);
     std::cout << json_text(out);
   } else {
     const auto& how = classifier.options();
-    const bool decisions =
-        how.multi_label || !how.background.empty() || how.reject.min_cosine > -1.0f || how.reject.min_margin > 0.0f;
+    const bool decisions = how.multi_label || !how.background.empty() || how.reject.min_cosine > -1.0f ||
+                           how.reject.min_margin > 0.0f || options.classifier.has_rule();
     print_ranked(paths, embedded, ranked, options.top, decisions);
   }
-  return report_failures(paths, embedded.status) == 0 ? ExitCode::success : ExitCode::some_failed;
+  const std::size_t failed = calibration.failed + report_failures(paths, embedded.status);
+  return failed == 0 ? ExitCode::success : ExitCode::some_failed;
 }
 
 }  // namespace
@@ -111,16 +116,21 @@ void add_classify(CLI::App& app, const Settings& settings, Action& action) {
   options->classifier.add_prompts_to(*command);
   options->classifier.add_decisions_to(*command);
   command->add_option("--top", options->top, "Labels to show for each picture; 0: all")
-      ->check(whole_number_from(0))
+      ->transform(whole_number_from(0))
       ->capture_default_str();
   command->add_option("--classifier", options->load, "A classifier saved by --save, instead of labels");
-  command->add_option("--save", options->save, "Write the classifier, for this model, to a file");
-  command->add_option("--calibrate", options->calibrate,
-                      "Labelled pictures (a folder a class, or .csv) that set when an answer is unknown");
+  command->add_option("--save", options->save, "Write the classifier, for this model, to a file")->check(file_name());
+  auto* calibrate =
+      command->add_option("--calibrate", options->calibrate,
+                          "Labelled pictures (a folder a class, .csv or .tar) that set when an answer is unknown");
+  for (const char* rule : {"--min-cosine", "--min-margin", "--min-background"}) {
+    calibrate->excludes(command->get_option(rule));
+  }
   command
       ->add_option("--target-precision", options->target_precision,
                    "The share of accepted answers that --calibrate wants right")
-      ->check(number_in(0.0, 1.0))
+      ->needs(calibrate)
+      ->check(number_in(1e-6, 1.0))
       ->capture_default_str();
   command->callback([=, &settings, &action] { action = [=, &settings] { return run_classify(*options, settings); }; });
 }

@@ -3,6 +3,8 @@
 
 #include <CLI/CLI.hpp>
 #include <charconv>
+#include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <sstream>
 #include <string>
@@ -27,17 +29,28 @@ inline CLI::Validator number_in(double low, double high) {
   return {check, range.str(), ""};
 }
 
-/// Whole numbers, of any size that fits.
-inline CLI::Validator whole_number_from(std::size_t least) {
-  const std::string range = "a whole number of at least " + std::to_string(least);
-  const auto check = [=](const std::string& text) {
+/// Whole numbers, in decimal: CLI11 reads -1 as 2^64 - 1 and 010 as 8.
+inline CLI::Validator whole_number_from(std::size_t least, std::size_t most = SIZE_MAX) {
+  const std::string range = most == SIZE_MAX ? "of at least " + std::to_string(least)
+                                             : "from " + std::to_string(least) + " to " + std::to_string(most);
+  const auto check = [=](std::string& text) {
     std::size_t number = 0;
     const char* end = text.data() + text.size();
-    const auto read = std::from_chars(text.data(), end, number);  // CLI11 reads -1 as 2^64 - 1
-    const bool good = read.ec == std::errc() && read.ptr == end && number >= least;
-    return good ? std::string() : "expected " + range + ", found " + text;
+    const auto read = std::from_chars(text.data(), end, number);
+    const bool good = read.ec == std::errc() && read.ptr == end && number >= least && number <= most;
+    if (!good) return "expected a whole number " + range + ", found " + text;
+    text = std::to_string(number);
+    return std::string();
   };
-  return {check, "from " + std::to_string(least), ""};
+  return {check, "whole number " + range, ""};
+}
+
+/// What is written to.
+inline CLI::Validator file_name() {
+  const auto check = [](const std::string& text) {
+    return text.empty() ? std::string("expected a file's name, found nothing") : std::string();
+  };
+  return {check, "", ""};
 }
 
 void add_classify(CLI::App& app, const Settings& settings, Action& action);

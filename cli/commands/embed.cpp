@@ -72,7 +72,9 @@ void add_embed(CLI::App& app, const Settings& settings, Action& action) {
   auto options = std::make_shared<EmbedOptions>();
   command->add_option("--images", options->images, "Picture files, or folders of them");
   command->add_option("--texts", options->texts, "Texts, one a line or a .json array");
-  command->add_option("-o,--out", options->out, "The .npy file; beside it .paths.jsonl, a line a row")->required();
+  command->add_option("-o,--out", options->out, "The .npy file; beside it .paths.jsonl, a line a row")
+      ->required()
+      ->check(file_name());
   command->add_flag("--raw", options->raw, "As the tower gives them, not of unit length");
   command->callback([=, &settings, &action] { action = [=, &settings] { return run_embed(*options, settings); }; });
 }

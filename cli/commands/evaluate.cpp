@@ -73,6 +73,7 @@ ExitCode run_evaluate(const EvaluateOptions& options, const Settings& settings) 
   Evaluation e;
   e.source = options.data.paths.front();
   e.data = open_dataset(options.data);
+  e.by_group = !options.data.group.empty();
   e.templates = options.templates;
   if (!options.template_set.empty()) {
     for (const std::string& line : read_template_set(options.template_set)) e.templates.push_back(line);
@@ -129,9 +130,9 @@ void add_evaluate(CLI::App& app, const Settings& settings, Action& action) {
   command->add_option("--shift", options->shift, "Also pictures made worse: " + CLI::detail::join(kinds, ", "))
       ->delimiter(',')
       ->check(CLI::IsMember(kinds));
-  command->add_option("--report", options->report, "Write a page with charts and pictures (.html)");
-  command->add_option("--predictions", options->predictions, "Write what each picture got (.csv)");
-  command->add_option("--confusion", options->confusion, "Write the confusion matrix (.csv)");
+  command->add_option("--report", options->report, "Write a page with charts and pictures (.html)")->check(file_name());
+  command->add_option("--predictions", options->predictions, "Write what each picture got (.csv)")->check(file_name());
+  command->add_option("--confusion", options->confusion, "Write the confusion matrix (.csv)")->check(file_name());
   command->callback([=, &settings, &action] { action = [=, &settings] { return run_evaluate(*options, settings); }; });
 }
 

@@ -127,7 +127,7 @@ ExitCode run_index(const IndexOptions& options, const Settings& settings) {
   const auto files = look_at(options.pictures, is_known);
   const clipon::Model model = load_model(settings);
   const auto type = options.type == "int8" ? clipon::DataType::i8 : clipon::DataType::f16;
-  IndexWriter writer(options.index, head_of(model, type));
+  IndexWriter writer(options.index, head_of(model, type, settings.exif));
   Counts counts;
   const auto missing = update(writer, files, counts);
   counts.failed = embed_files(model, settings, missing, type, writer);

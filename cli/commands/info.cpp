@@ -32,6 +32,7 @@ nlohmann::ordered_json describe(const clipon::Model& model, const Settings& sett
             {"description", info.description},
             {"license", info.license},
             {"source", info.source},
+            {"source_url", info.source_url},
             {"training_data", info.training_data},
             {"architecture", info.architecture},
             {"parameters", info.parameters},

@@ -38,7 +38,9 @@ void add_preprocess(CLI::App& app, const Settings& settings, Action& action) {
   auto* command = app.add_subcommand("preprocess", "Write a picture after resize and crop to a .npy file");
   auto options = std::make_shared<PreprocessOptions>();
   command->add_option("picture", options->picture, "A picture file")->required();
-  command->add_option("-o,--out", options->out, "The .npy file: uint8 [height, width, 3]")->required();
+  command->add_option("-o,--out", options->out, "The .npy file: uint8 [height, width, 3]")
+      ->required()
+      ->check(file_name());
   command->callback(
       [=, &settings, &action] { action = [=, &settings] { return run_preprocess(*options, settings); }; });
 }

@@ -59,7 +59,7 @@ ExitCode run_search(const SearchOptions& options, const Settings& settings) {
   expect_writable(options.html);
   const IndexReader index(options.index);
   const clipon::Model model = load_model(settings);
-  const IndexHead own = head_of(model, index.head().type);
+  const IndexHead own = head_of(model, index.head().type, index.head().exif);
   if (own.fingerprint != index.head().fingerprint || own.width != index.head().width) {
     throw UsageError(options.index + ": index: expected a query by its own model, " + index.head().model + " " +
                      index.head().fingerprint + ", found " + own.model + " " + own.fingerprint + " (--model)");
@@ -89,9 +89,10 @@ void add_search(CLI::App& app, const Settings& settings, Action& action) {
   command->add_option("query", options->query, "Words or a picture file; \"a.jpg + snow - people\"")->required();
   command->add_option("--index", options->index, "The folder of the index")->default_val("clipon-index");
   command->add_option("--top", options->top, "How many pictures to find; 0: all")
-      ->check(whole_number_from(0))
+      ->transform(whole_number_from(0))
       ->capture_default_str();
-  command->add_option("--html", options->html, "Write a page with the pictures found instead of a table");
+  command->add_option("--html", options->html, "Write a page with the pictures found instead of a table")
+      ->check(file_name());
   command->callback([=, &settings, &action] { action = [=, &settings] { return run_search(*options, settings); }; });
 }
 

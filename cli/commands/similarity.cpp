@@ -72,7 +72,8 @@ void add_similarity(CLI::App& app, const Settings& settings, Action& action) {
   auto options = std::make_shared<SimilarityOptions>();
   command->add_option("--images", options->images, "Picture files, or folders of them")->required();
   command->add_option("--texts", options->texts, "Texts, one a line or a .json array")->required();
-  command->add_option("-o,--out", options->out, "A .npy file instead of a table: float32 [images, texts]");
+  command->add_option("-o,--out", options->out, "A .npy file instead of a table: float32 [images, texts]")
+      ->check(file_name());
   command->callback(
       [=, &settings, &action] { action = [=, &settings] { return run_similarity(*options, settings); }; });
 }

@@ -1,11 +1,14 @@
 #include "evaluate/csv.hpp"
 
+#include "settings.hpp"
+
 namespace cli {
 
-std::vector<std::vector<std::string>> parse_csv(const std::string& text) {
+std::vector<std::vector<std::string>> parse_csv(const std::string& text, const std::string& name) {
   std::vector<std::vector<std::string>> records;
   std::vector<std::string> record(1);
   bool quoted = false;
+  std::size_t quoted_record = 0;  // in which the last quotation began
   for (std::size_t i = text.starts_with("\xef\xbb\xbf") ? 3 : 0; i < text.size(); ++i) {
     const char c = text[i];
     if (quoted) {
@@ -16,16 +19,23 @@ std::vector<std::vector<std::string>> parse_csv(const std::string& text) {
       } else {
         quoted = false;
       }
-    } else if (c == '"') {
+    } else if (c == '"' && record.back().empty()) {
       quoted = true;
+      quoted_record = records.size() + 1;
     } else if (c == ',') {
       record.emplace_back();
-    } else if (c == '\n') {
+    } else if (c == '\r' && i + 1 < text.size() && text[i + 1] == '\n') {
+      continue;  // of a line end
+    } else if (c == '\n' || c == '\r') {
       if (record.size() > 1 || !record.front().empty()) records.push_back(record);
       record.assign(1, "");
-    } else if (c != '\r') {
+    } else {
       record.back() += c;
     }
+  }
+  if (quoted) {
+    throw UsageError(name + ": record " + std::to_string(quoted_record) +
+                     ": expected '\"' at the end of what begins with one");
   }
   if (record.size() > 1 || !record.front().empty()) records.push_back(record);
   return records;

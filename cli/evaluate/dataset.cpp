@@ -47,6 +47,16 @@ std::vector<std::string> names_of_folders(const std::string& root, const std::ve
   return names;
 }
 
+// A label a line or element.
+std::vector<std::string> read_names(const std::string& path) {
+  std::vector<std::string> names = read_texts(path);
+  for (const std::string& name : names) {
+    if (name.find('\t') == std::string::npos) continue;
+    throw UsageError(path + ": expected one label a line, found a tab in '" + name + "' (synonyms are classify's)");
+  }
+  return names;
+}
+
 // A folder's label: what a .json object says, else the line of the same place in the list, else its name.
 std::vector<std::string> folder_labels(const std::string& root, const std::vector<std::string>& folders,
                                        const std::string& labels_file) {
@@ -54,7 +64,7 @@ std::vector<std::string> folder_labels(const std::string& root, const std::vecto
   if (labels_file.empty()) return names_of_folders(root, folders);
   const auto json =
       labels_file.ends_with(".json") ? nlohmann::json::parse(read_text(labels_file), nullptr, false) : nlohmann::json();
-  if (!json.is_object()) labels = read_texts(labels_file);
+  if (!json.is_object()) labels = read_names(labels_file);
   for (const std::string& folder : folders) {
     if (!json.is_object()) break;
     if (!json.contains(folder) || !json[folder].is_string()) {
@@ -91,7 +101,7 @@ Dataset open_folders(const std::string& root, const DatasetOptions& options) {
 }
 
 Dataset open_csv(const std::string& path, const DatasetOptions& options, Names& labels, Names& groups) {
-  const auto records = parse_csv(read_text(path));
+  const auto records = parse_csv(read_text(path), path);
   const auto column = [&](const std::string& name) {
     const auto& head = records.front();
     const auto found = std::find(head.begin(), head.end(), name);
@@ -129,7 +139,7 @@ Dataset open_dataset(const DatasetOptions& options) {
     const auto path = fs::path(first).parent_path() / beside;
     if (shards && labels_file.empty() && fs::exists(path)) labels_file = path.string();
   }
-  const auto known = labels_file.empty() ? std::vector<std::string>() : read_texts(labels_file);
+  const auto known = labels_file.empty() ? std::vector<std::string>() : read_names(labels_file);
   if (known.empty() && !labels_file.empty()) throw UsageError(labels_file + ": expected labels, found none");
   Names labels(known);
   Names groups;

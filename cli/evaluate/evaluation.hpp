@@ -25,6 +25,7 @@ struct ShiftScore {
 struct Evaluation {
   std::string source;  // as it was given
   Dataset data;
+  bool by_group = false;
   std::vector<std::string> templates;
   std::vector<Outcome> outcomes;  // [items]
   Metrics metrics;

@@ -141,7 +141,7 @@ std::string report_page(const clipon::Model& model, const Settings& settings, co
   if (e.data.labels.size() <= kMatrixLabels) {
     body += section("Confusion matrix", note("True labels down, predicted labels across.") + confusion_chart(e));
   }
-  if (e.data.groups.size() > 1) body += section("By group", groups(e));
+  if (e.by_group) body += section("By group", groups(e));
   if (!e.template_scores.empty()) {
     std::vector<std::pair<std::string, double>> bars;
     for (const auto& t : e.template_scores) {

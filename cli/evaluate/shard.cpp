@@ -18,7 +18,8 @@ namespace {
 struct Sample {
   std::optional<TarEntry> picture;
   std::optional<std::string> label;
-  std::string label_from;  // the extension of the file that gave it
+  std::string label_from;  // the extension of the file that gave it: .cls before .txt before .json
+  std::string no_label;    // why its .json has none
   std::optional<std::string> group;
   std::string other;  // the extension of a file that is no picture, label or group to clipon
 };
@@ -43,8 +44,9 @@ class ShardReader {
       };
       Sample& sample = samples[entry.name.substr(0, dot)];
       if (extension == "jpg" || extension == "jpeg" || extension == "png" || extension == "bmp") {
+        if (sample.picture) throw UsageError(path + "/" + entry.name + ": expected one picture of this key, found two");
         sample.picture = entry;
-      } else if (extension == "cls" || (extension == "txt" && !sample.label)) {
+      } else if (extension == "cls" || (extension == "txt" && sample.label_from != "cls")) {
         sample.label = text();
         sample.label_from = extension;
       } else if (extension == "json") {
@@ -59,9 +61,17 @@ class ShardReader {
  private:
   void take_json(const std::string& text, const std::string& name, Sample& sample) const {
     const auto json = nlohmann::json::parse(text, nullptr, false);
-    if (!json.is_object()) return;
-    if (!sample.label && json.contains("label") && json["label"].is_string()) {
-      sample.label = json["label"];
+    if (!json.is_object()) {
+      sample.no_label = ".json: expected an object";
+      return;
+    }
+    const auto label = json.find("label");
+    if (label == json.end()) {
+      sample.no_label = ".json without 'label'";
+    } else if (!label->is_string()) {
+      sample.no_label = std::string(".json: 'label': expected a string, found ") + label->type_name();
+    } else if (!sample.label) {
+      sample.label = *label;
       sample.label_from = "json";
     }
     if (group_.empty() || !json.contains(group_)) return;
@@ -76,7 +86,10 @@ class ShardReader {
     const std::string name = path + "/" + key;
     const std::string other = sample.other.empty() ? "none" : "." + sample.other;
     if (!sample.picture && !sample.label) return;
-    if (!sample.label) throw UsageError(name + ": expected .cls, .txt or .json with the label, found " + other);
+    if (!sample.label) {
+      throw UsageError(name + ": expected .cls, .txt or .json with the label, found " +
+                       (sample.no_label.empty() ? other : sample.no_label));
+    }
     if (!group_.empty() && !sample.group) {
       throw UsageError(name + ": expected '" + group_ + "' in its .json, found none");
     }

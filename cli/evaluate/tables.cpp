@@ -57,8 +57,8 @@ void print_table(const clipon::Model& model, const Evaluation& e) {
     std::printf("  %4zu  %s -> %s\n", c.pictures, printable(e.data.labels[c.label]).c_str(),
                 printable(e.data.labels[c.predicted]).c_str());
   }
-  if (e.data.groups.size() > 1) std::printf("groups, and the labels that they get most\n");
-  for (std::size_t g = 0; g < e.data.groups.size() && e.data.groups.size() > 1; ++g) {
+  if (e.by_group) std::printf("groups, and the labels that they get most\n");
+  for (std::size_t g = 0; e.by_group && g < e.data.groups.size(); ++g) {
     print_accuracy(e.data.groups[g], m.groups[g]);
     for (const auto& [label, rate] : label_rates(e, g, 3)) {
       std::printf("  %s %.1f %%", printable(e.data.labels[label]).c_str(), percent(rate));
@@ -109,7 +109,7 @@ ordered_json to_json(const clipon::Model& model, const Evaluation& e) {
     out["most_confused"].push_back(
         {{"label", e.data.labels[c.label]}, {"predicted", e.data.labels[c.predicted]}, {"pictures", c.pictures}});
   }
-  for (std::size_t g = 0; g < e.data.groups.size() && e.data.groups.size() > 1; ++g) {
+  for (std::size_t g = 0; e.by_group && g < e.data.groups.size(); ++g) {
     ordered_json entry = {{"group", e.data.groups[g]}};
     entry.update(accuracy_json(m.groups[g]));
     for (const auto& [label, rate] : label_rates(e, g, e.data.labels.size())) {

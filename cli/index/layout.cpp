@@ -25,8 +25,12 @@ T value(const ordered_json& json, const char* key, const std::string& path) {
   try {
     return json.at(key).get<T>();
   } catch (const nlohmann::json::exception&) {
-    const std::string found =
-        json.contains(key) ? json.at(key).dump(-1, ' ', false, ordered_json::error_handler_t::replace) : "none";
+    std::string found = "none";
+    if (json.contains(key)) {
+      const ordered_json& it = json.at(key);  // dump would call itself once for each level of a hostile nesting
+      const auto replace = ordered_json::error_handler_t::replace;
+      found = it.is_structured() ? std::string("an ") + it.type_name() : it.dump(-1, ' ', false, replace);
+    }
     reject(path, key + (" of the kind that clipon index writes, found " + found));
   }
 }
@@ -42,8 +46,8 @@ bool is_utf8(std::string_view text) {
 
 }  // namespace
 
-IndexHead head_of(const clipon::Model& model, clipon::DataType type) {
-  return {model.info().name, clipon::hexadecimal(model.info().fingerprint), to_string(model.precision()), type,
+IndexHead head_of(const clipon::Model& model, clipon::DataType type, bool exif) {
+  return {model.info().name, clipon::hexadecimal(model.info().fingerprint), to_string(model.precision()), exif, type,
           model.embed_dim()};
 }
 
@@ -57,6 +61,7 @@ IndexHead read_head(const std::string& path) {
   head.model = value<std::string>(json, "model", path);
   head.fingerprint = value<std::string>(json, "fingerprint", path);
   head.precision = value<std::string>(json, "precision", path);
+  if (json.contains("exif")) head.exif = value<bool>(json, "exif", path);
   head.width = value<std::ptrdiff_t>(json, "width", path);
   const auto type = value<std::string>(json, "type", path);
   if (type != "float16" && type != "int8") reject(path, "the type float16 or int8");
@@ -66,12 +71,13 @@ IndexHead read_head(const std::string& path) {
 }
 
 std::string to_json(const IndexHead& head) {
-  const ordered_json json = {{"clipon_index", kVersion},
-                             {"model", head.model},
-                             {"fingerprint", head.fingerprint},
-                             {"precision", head.precision},
-                             {"type", head.type == clipon::DataType::i8 ? "int8" : "float16"},
-                             {"width", head.width}};
+  ordered_json json = {{"clipon_index", kVersion},
+                       {"model", head.model},
+                       {"fingerprint", head.fingerprint},
+                       {"precision", head.precision}};
+  if (head.exif) json["exif"] = true;
+  json["type"] = head.type == clipon::DataType::i8 ? "int8" : "float16";
+  json["width"] = head.width;
   return json_text(json);
 }
 

@@ -1,6 +1,6 @@
 // An index of pictures on disk: a folder of plain files that NumPy and any JSON reader open (docs/cli.md, "index").
 //
-//   index.json   what made the rows: model, fingerprint, precision, type, width
+//   index.json   what made the rows: model, fingerprint, precision, exif where pictures were turned, type, width
 //   vectors.npy  float16 or int8 [rows, width]
 //   scales.npy   float32 [rows], for int8 alone
 //   rows.jsonl   a line a row: path, size and time of the file, or why it failed
@@ -20,6 +20,7 @@ struct IndexHead {
   std::string model;
   std::string fingerprint;  // of the model file, 8 hexadecimal digits
   std::string precision;
+  bool exif = false;  // pictures were turned as their Exif orientation says
   clipon::DataType type = clipon::DataType::f16;
   std::ptrdiff_t width = 0;
 
@@ -48,7 +49,7 @@ struct IndexPaths {
   std::string replacing;  // exists while FILE.new takes FILE's place
 };
 
-IndexHead head_of(const clipon::Model& model, clipon::DataType type);
+IndexHead head_of(const clipon::Model& model, clipon::DataType type, bool exif);
 /// Throws clipon::Error io where there is none, bad_value where it makes no sense.
 IndexHead read_head(const std::string& path);
 std::string to_json(const IndexHead& head);

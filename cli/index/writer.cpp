@@ -58,7 +58,7 @@ void rename_over(const std::string& from, const std::string& to) {
 // What two indices must agree in to be one.
 std::string summary(const IndexHead& head) {
   return "the model " + head.model + " (" + head.fingerprint + ") in " + head.precision + ", stored as " +
-         (head.type == clipon::DataType::i8 ? "int8" : "f16");
+         (head.type == clipon::DataType::i8 ? "int8" : "f16") + (head.exif ? ", with --exif" : ", without --exif");
 }
 
 std::uint64_t npy_rows(const std::string& path, std::size_t row_bytes) {

@@ -148,10 +148,10 @@ void add_probe_curve(CLI::App& probe, const Settings& settings, Action& action) 
       ->capture_default_str();
   command->add_option("--shots", options->shots, "Pictures a class")
       ->delimiter(',')
-      ->check(whole_number_from(1))
+      ->transform(whole_number_from(1))
       ->capture_default_str();
   command->add_option("--repeats", options->repeats, "Draws of the pictures for each number")
-      ->check(CLI::Range(1, 1000))
+      ->transform(whole_number_from(1, 1000))
       ->capture_default_str();
   command->add_option("--c", options->c, "Inverse of the probes' penalty")
       ->check(number_in(1e-100, 1e100))

@@ -40,7 +40,7 @@ void add_probe_predict(CLI::App& probe, const Settings& settings, Action& action
   command->add_option("probe", options->probe, "A file of `clipon probe train`, made with the same model")->required();
   command->add_option("pictures", options->pictures, "Picture files, or folders of them")->required();
   command->add_option("--top", options->top, "Labels to show for each picture; 0: all")
-      ->check(whole_number_from(0))
+      ->transform(whole_number_from(0))
       ->capture_default_str();
   command->callback(
       [=, &settings, &action] { action = [=, &settings] { return run_probe_predict(*options, settings); }; });

@@ -114,12 +114,13 @@ void add_probe_train(CLI::App& probe, const Settings& settings, Action& action) 
       ->add_option("data", options->data,
                    "A folder with a folder a class, .csv with columns path and label, or a WebDataset .tar")
       ->required();
-  command->add_option("-o,--out", options->out, "The probe file")->required();
+  command->add_option("-o,--out", options->out, "The probe file")->required()->check(file_name());
   auto* c = command->add_option("--c", options->c, "Inverse of the penalty; absent: chosen on validation pictures");
   c->check(number_in(1e-100, 1e100));
-  command->add_option("--validation", options->validation, "Pictures that choose C")->excludes(c);
+  auto* validation = command->add_option("--validation", options->validation, "Pictures that choose C")->excludes(c);
   command->add_option("--holdout", options->holdout, "Without --validation: the share of the data that chooses C")
       ->excludes(c)
+      ->excludes(validation)
       ->check(number_in(0.01, 0.9))
       ->capture_default_str();
   command->add_flag("--zero-shot", options->zero_shot, "Start from, and stay near, the labels' texts");

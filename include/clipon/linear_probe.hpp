@@ -46,7 +46,7 @@ class LinearProbe {
   [[nodiscard]] const std::vector<std::string>& labels() const { return labels_; }
   [[nodiscard]] const Matrix& weights() const { return weights_; }        ///< [labels, embed_dim]
   [[nodiscard]] const std::vector<float>& bias() const { return bias_; }  ///< [labels]
-  [[nodiscard]] const ProbeFit& fit() const { return fit_; }
+  [[nodiscard]] const ProbeFit& fit() const { return fit_; }  ///< of train(); a loaded probe has none, all zeros
   [[nodiscard]] double c() const { return c_; }
 
   /// W x + b: [n, labels].

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 #include <numeric>
 #include <string>
 #include <vector>
@@ -177,7 +178,7 @@ class RowSets {
   std::vector<std::size_t> parent_;
 };
 
-// 1 / length of each row, which rounding to the stored type has changed; a row of zeros is near none.
+// 1 / length of each row, which rounding to the stored type has changed; 0 of a row of zeros, which is near none.
 inline std::vector<float> inverse_lengths(const kernels::Context& context, const kernels::StoredMatrix& matrix) {
   std::vector<float> inverse(static_cast<std::size_t>(matrix.rows));
   std::vector<float> row(static_cast<std::size_t>(matrix.columns));
@@ -185,7 +186,8 @@ inline std::vector<float> inverse_lengths(const kernels::Context& context, const
     context.kernels->widen(matrix, static_cast<index_t>(r), 0, matrix.columns, row.data());
     double square = 0.0;
     for (const float x : row) square += double{x} * double{x};
-    inverse[r] = square > 0.0 ? static_cast<float>(1.0 / std::sqrt(square)) : 0.0f;
+    const double length = std::sqrt(square);
+    inverse[r] = length >= double{std::numeric_limits<float>::min()} ? static_cast<float>(1.0 / length) : 0.0f;
   }
   return inverse;
 }
@@ -206,7 +208,10 @@ inline void join_near_rows(const kernels::Context& context, const kernels::Store
     for (index_t top = first; top < matrix.rows; top += tall) {
       const index_t n = std::min(tall, matrix.rows - top);
       parallel::parallel_for(context.threads, n, [&](index_t r) {
-        context.kernels->widen(matrix, top + r, 0, matrix.columns, rows.data() + r * matrix.columns);
+        float* const row = rows.data() + r * matrix.columns;  // of unit length, lest products overflow
+        context.kernels->widen(matrix, top + r, 0, matrix.columns, row);
+        const float own = inverse[static_cast<std::size_t>(top + r)];
+        for (index_t i = 0; i < matrix.columns; ++i) row[i] *= own;
       });
       kernels::Epilogue epilogue;
       epilogue.out = products.data();
@@ -215,10 +220,10 @@ inline void join_near_rows(const kernels::Context& context, const kernels::Store
       for (index_t r = 0; r < n; ++r) {
         const float* product = products.data() + r * block.rows;
         const float* below = inverse.data() + first;
-        const float own = inverse[static_cast<std::size_t>(top + r)];
+        if (inverse[static_cast<std::size_t>(top + r)] == 0.0f) continue;
         for (index_t c = 0; c < block.rows && first + c < top + r; ++c) {
-          const float cosine = product[c] * below[c] * own;
-          if (cosine >= least - kCosineRounding) sets.join(first + c, top + r);
+          const bool near = product[c] * below[c] >= least - kCosineRounding;
+          if (near && below[c] != 0.0f) sets.join(first + c, top + r);
         }
       }
     }
@@ -244,8 +249,10 @@ inline std::vector<std::vector<Match>> duplicate_groups(const VectorsView& vecto
     const std::size_t root = sets.find(r);
     context.kernels->widen(matrix, static_cast<index_t>(root), 0, matrix.columns, first.data());
     context.kernels->widen(matrix, static_cast<index_t>(r), 0, matrix.columns, row.data());
-    const float product = std::inner_product(first.begin(), first.end(), row.begin(), 0.0f);
-    by_root[root].push_back({r, std::min(product * inverse[root] * inverse[r], 1.0f)});
+    double product = 0.0;
+    for (std::size_t i = 0; i < row.size(); ++i) product += double{first[i]} * double{row[i]};
+    const double cosine = product * double{inverse[root]} * double{inverse[r]};
+    by_root[root].push_back({r, static_cast<float>(std::min(cosine, 1.0))});
   }
   std::erase_if(by_root, [](const auto& group) { return group.size() < 2; });
   return by_root;

@@ -32,6 +32,11 @@ class Command:
         line = [str(part) for part in (self.program, *self.base, *arguments)]
         return subprocess.run(line, capture_output=True, text=True, check=False, timeout=timeout)
 
+    def within(self, *arguments: object) -> subprocess.CompletedProcess[str]:
+        """The same in the work folder."""
+        line = [str(part) for part in (self.program, *self.base, *arguments)]
+        return subprocess.run(line, capture_output=True, text=True, check=False, timeout=60, cwd=self.work)
+
     @property
     def has_turbojpeg(self) -> bool:
         return json.loads(self("info", "--json").stdout)["jpeg"] == "libjpeg-turbo"

@@ -271,6 +271,28 @@ def test_what_is_confused_most_comes_first(clipon: Command) -> None:
     assert confused([*pictures, pictures[-1]])[0] == [order[-1], *order[:-1]]
 
 
+def test_quotes_and_line_ends_of_a_table(clipon: Command) -> None:
+    table, predictions = clipon.work / "data.csv", clipon.work / "p.csv"
+    labels = ['12" pan', 'a "b" c', "house"]
+    for end in ("\n", "\r\n", "\r"):
+        lines = ["path,label", *(f"{SAMPLES / 'house.png'},{label}" for label in labels), ""]
+        table.write_bytes(end.join(lines).encode())
+        assert evaluate(clipon, table, "--predictions", predictions)["pictures"] == 3
+        with predictions.open(newline="") as file:
+            assert [row["label"] for row in csv.DictReader(file)] == labels
+    table.write_text(f'path,label\n{SAMPLES / "house.png"},a\n{SAMPLES / "house.png"},"a\nb,c\n')
+    done = clipon("evaluate", table)
+    assert done.returncode == 2
+    one_line(done.stderr, "data.csv: record 3: expected '\"' at the end")
+
+
+def test_one_group_is_shown(clipon: Command) -> None:
+    table = clipon.work / "data.csv"
+    table.write_text(f"path,label,place\n{SAMPLES / 'house.png'},house,here\n")
+    assert [group["group"] for group in evaluate(clipon, table, "--group", "place")["groups"]] == ["here"]
+    assert "groups" not in evaluate(clipon, table)
+
+
 @pytest.mark.parametrize("form", ["plain", "quoted", "of Windows", "marked, with no last line end"])
 def test_forms_of_a_table(clipon: Command, form: str) -> None:
     (clipon.work / "b c").mkdir()

@@ -315,7 +315,7 @@ def test_mistakes_are_named(clipon: Command, pictures: Path, model32: Path) -> N
         done = clipon("--model", model32, *command, "--index", index)
         assert done.returncode == 2 and "model" in done.stderr, done.stderr
     done = clipon("index", pictures, "--index", index, "--type", "int8")
-    assert done.returncode == 2 and "stored as int8, found one by" in done.stderr
+    assert done.returncode == 2 and "stored as int8, without --exif, found one by" in done.stderr
     for query in ("+ pizza", "pizza +", "pizza + ", "a +  - b", "pizza + + guitar", "pizza - -", "+"):
         done = clipon("search", query, "--index", index)
         assert done.returncode == 2 and f"query '{query}': expected words or a picture before and after" in done.stderr
@@ -324,7 +324,9 @@ def test_mistakes_are_named(clipon: Command, pictures: Path, model32: Path) -> N
     done = clipon("search", "pizza", "--index", index, "--top", -1)
     assert done.returncode == 2 and "--top" in done.stderr and done.stdout == ""
     done = clipon("index", pictures, "--index", index, "--precision", "int8")
-    assert done.returncode == 2 and "in int8, stored as f16, found one by" in done.stderr
+    assert done.returncode == 2 and "in int8, stored as f16, without --exif, found one by" in done.stderr
+    done = clipon("index", pictures, "--index", index, "--exif")
+    assert done.returncode == 2 and "with --exif, found one by" in done.stderr
     head = json.loads((index / "index.json").read_text())
     for change, words in (
         ({"clipon_index": None}, "clipon_index"),
@@ -337,6 +339,12 @@ def test_mistakes_are_named(clipon: Command, pictures: Path, model32: Path) -> N
         (index / "index.json").write_text(json.dumps(change and head | change))
         done = clipon("search", "a", "--index", index)
         assert done.returncode == 1 and f"index.json: index: expected {words}" in done.stderr
+    deep = "[" * 450_000 + "]" * 450_000  # more levels than a stack has room for
+    (index / "index.json").write_text('{"clipon_index": ' + deep + "}")
+    for command in (("search", "a"), ("dedupe",), ("index", pictures)):
+        done = clipon(*command, "--index", index)
+        assert done.returncode == 1 and "expected clipon_index of the kind" in done.stderr, done.returncode
+        assert "found an array" in done.stderr
     (index / "index.json").write_text(json.dumps(head | {"fingerprint": "00000000"}))
     done = clipon("search", "a", "--index", index)
     assert done.returncode == 2 and "expected a query by its own model" in done.stderr and "00000000" in done.stderr

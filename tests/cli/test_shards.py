@@ -55,7 +55,16 @@ def test_a_label_without_a_picture_has_failed(clipon: Command, other: dict[str, 
         ({"a_png": PIZZA, "a_cls": b"0"}, ["0.tar/a.cls", "class 0", "found none", "classnames.txt", "--labels-file"]),
         ({"a_png": PIZZA, "a_txt": b"a pizza\nfood\n"}, ["0.tar/a.txt: expected a label of one line, found 2 lines"]),
         ({"a_png": PIZZA, "a_json": b'{"label": "a\\nb\\nc"}'}, ["0.tar/a.json", "found 3 lines"]),
-        ({"a_png": PIZZA, "a_json": b'{"label": 7}'}, ["0.tar/a: expected .cls, .txt or .json", "found none"]),
+        (
+            {"a_png": PIZZA, "a_json": b'{"label": 7}'},
+            ["0.tar/a: expected .cls", "'label': expected a string, found number"],
+        ),
+        ({"a_png": PIZZA, "a_json": b"{}"}, ["0.tar/a: expected .cls, .txt or .json", "found .json without 'label'"]),
+        (
+            {"a_png": PIZZA, "a_json": b'{"label'},
+            ["0.tar/a: expected .cls, .txt or .json", ".json: expected an object"],
+        ),
+        ({"a_png": PIZZA, "a_jpg": PIZZA, "a_txt": b"pizza"}, ["0.tar/a.jpg: expected one picture of this key"]),
         ({"a_txt": b"pizza", "a_gif": b"", "a_webp": b""}, ["beside the label, found .gif"]),
         ({"notes_md": b"no sample"}, ["0.tar: expected labelled pictures, found none"]),
     ],
@@ -90,6 +99,11 @@ def test_which_file_gives_a_label(clipon: Command) -> None:
         clipon.work / "0.tar", a_txt=b"text", a_cls=b" class \r\n\n", a_json=b'{"label": "json"}', a_png=PIZZA
     )
     assert labels_of(clipon, first) == [("a", " class", "")]
+    for files in (
+        {"a_txt": b"text", "a_json": b'{"label": "json"}'},
+        {"a_json": b'{"label": "json"}', "a_txt": b"text"},
+    ):
+        assert labels_of(clipon, shard(clipon.work / "0.tar", a_png=PIZZA, **files)) == [("a", "text", "")]
     second = shard(clipon.work / "1.tar", a_png=PIZZA, a_json=b'{"label": "json", "k": "x"}', b_png=HOUSE, b_txt=b"7",
                    b_json=b'{"k": true}')  # fmt: skip
     assert labels_of(clipon, second, "--group", "k") == [("a", "json", "x"), ("b", "7", "true")]

@@ -180,6 +180,12 @@ TEST_CASE("a file is written whole under its name, beside what others left, thro
   for (const int i : {0, 1, 2}) CHECK(content_of(left_beside(i)) == "of another");
   CHECK_FALSE(std::filesystem::exists(left_beside(3)));
 
+  std::filesystem::permissions(path, std::filesystem::perms::owner_read);
+  format::write_file(path, raw_bytes("yet again"));
+  CHECK(content_of(path) == "yet again");
+  CHECK((std::filesystem::status(path).permissions() == std::filesystem::perms::owner_read));
+  std::filesystem::permissions(path, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+
   CHECK(format::is_replaced(path));
   CHECK(format::is_replaced(folder / "none"));
   CHECK_FALSE(format::is_replaced("/dev/null"));

@@ -47,6 +47,18 @@ TEST_CASE("the orientation in an Exif segment, in either byte order; what is non
   }
 }
 
+TEST_CASE("an orientation that is stored as LONG") {
+  for (const bool little : {true, false}) {
+    for (int value = 1; value <= 8; ++value) {
+      std::string text = exif(little, 1);
+      text[little ? 18 : 19] = 4;  // the type
+      text[24] = text[25] = text[26] = text[27] = 0;
+      text[little ? 24 : 27] = static_cast<char>(value);
+      CHECK(orientation_of(text) == value);
+    }
+  }
+}
+
 TEST_CASE("the orientation is found behind other entries; a segment that is cut or of another kind has none") {
   std::string two = exif(true, 6);
   two[14] = 2;

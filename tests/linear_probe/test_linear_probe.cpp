@@ -209,6 +209,7 @@ TEST_CASE("shots: as many of each class as asked for, the fewer among the more, 
   for (const std::size_t i : four) CHECK(more.contains(i));
   CHECK(choose_shots(classes, 3, 1000, 5).size() == 50);
   CHECK(support::code_of([&] { (void)choose_shots(classes, 2, 1, 1); }) == ErrorCode::invalid_argument);
+  CHECK(support::code_of([&] { (void)choose_shots(classes, SIZE_MAX, 1, 1); }) == ErrorCode::invalid_argument);
 }
 
 TEST_CASE("Tip-Adapter: zero-shot logits plus the shots' votes, by the paper's formula") {

@@ -117,8 +117,15 @@ TEST_CASE("each number of a Transformer and of the pictures has a least and a gr
               {{"clipon.tokenizer.start_token_id", vocabulary - 1, vocabulary},
                {"clipon.tokenizer.end_token_id", vocabulary - 1, vocabulary}});
   support::TinyShape large = ones();
-  large.image_size = large.patch_size = 1024;
-  check_edges(kVit, support::tiny_model(large), {{"clip.vision.image_size", 1024, 1025}});
+  large.image_size = 1024;
+  large.patch_size = 128;
+  large.width = 512;
+  const support::ModelFile limits = support::tiny_model(large);
+  check_edges(kVit, limits,
+              {{"clip.vision.image_size", 1024, 1025},
+               {"clip.vision.patch_size", 128, 256},
+               {"clip.vision.attention.head_count", 256, 512}});
+  check_edges(kText, limits, {{"clip.text.attention.head_count", 256, 512}});
   support::TinyShape fine = ones();
   fine.image_size = 64;
   const auto patches = support::tiny_model(fine).bytes();
@@ -139,6 +146,9 @@ TEST_CASE("each number of a ModifiedResNet has a least and a greatest, which are
                {"clip.vision.image_size", 1024, 1056},
                {"clip.vision.projection_dim", 1, 0},
                {"clip.vision.projection_dim", 16384, 16385}});
+  support::TinyShape wide = shape;
+  wide.stem = 16;
+  check_edges(kResNet, support::tiny_model(wide), {{"clip.vision.attention.head_count", 256, 512}});
   support::ModelFile file = support::tiny_model(shape);
   const std::string blocks = "clipon.vision.resnet.blocks";
   std::erase_if(file.keys, [&](const support::Key& key) { return key.name == blocks; });

@@ -35,8 +35,8 @@ std::vector<kernels::PackedMatrix> packed(const support::ModelFile& made, Rows a
   const auto tensor = [&](const std::string& name) { return weights.get_unchecked(name, {kRows.at(name), kColumns}); };
   models::Packing packing;
   std::vector<kernels::PackedMatrix> matrices;
-  matrices.push_back(packing.add_matrix(context, {tensor("a"), tensor("b"), tensor("c")}, DataType::f32, a));
-  matrices.push_back(packing.add_matrix(context, {tensor("d")}, DataType::f32, a));
+  matrices.push_back(packing.add_matrix(context, {tensor("a"), tensor("b"), tensor("c")}, kColumns, DataType::f32, a));
+  matrices.push_back(packing.add_matrix(context, {tensor("d")}, kColumns, DataType::f32, a));
   packing.run(context.threads, weights);
   return matrices;
 }

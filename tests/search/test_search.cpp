@@ -190,7 +190,28 @@ TEST_CASE("duplicate_groups: copies are found by their cosine whatever their sto
   }
   StoredVectors zeros(DataType::f32, 8);
   zeros.append(Matrix::Zero(3, 8));
-  CHECK(duplicate_groups(zeros.view(), 0.5f).empty());
+  for (const float least : {0.5f, 0.0f, -1.0f}) CHECK(duplicate_groups(zeros.view(), least).empty());
+}
+
+TEST_CASE("duplicate_groups: rows whose products leave what a float holds") {
+  Matrix rows(6, 2);
+  rows << 1e20f, 0.0f, 1e20f, 2e20f, 0.0f, 3e-25f, 0.0f, 1e-25f, 1e20f, 1e13f, -1e20f, 0.0f;
+  StoredVectors stored(DataType::f32, 2);
+  stored.append(rows);
+  const auto groups = duplicate_groups(stored.view(), 0.97f);
+  REQUIRE(groups.size() == 2);
+  CHECK(groups[0][0].row == 0);
+  CHECK(groups[0][1].row == 4);
+  CHECK(groups[1][0].row == 2);
+  CHECK(groups[1][1].row == 3);
+  for (const auto& group : groups) {
+    REQUIRE(group.size() == 2);
+    CHECK(group[1].score == doctest::Approx(1.0));
+  }
+  const auto more = duplicate_groups(stored.view(), 0.4f);  // cos (1, 0), (1, 2) = 0.447; (1, 2), (0, 1) = 0.894
+  REQUIRE(more.size() == 1);
+  CHECK(more[0].size() == 5);
+  CHECK(more[0][1].score == doctest::Approx(1.0 / std::sqrt(5.0)));
 }
 
 TEST_CASE("stored vectors: types that are none of theirs, and rows of tiny numbers") {

@@ -144,6 +144,8 @@ TEST_CASE("large logits do not overflow; no pairs, and pairs of two widths, are 
   CHECK(support::code_of([&] { (void)contrastive_loss(model, wide, narrow, 1.0f); }) == ErrorCode::invalid_argument);
   const Matrix none(2, 0);
   CHECK(support::code_of([&] { (void)contrastive_loss(model, none, none, 1.0f); }) == ErrorCode::invalid_argument);
+  const float infinity = std::numeric_limits<float>::infinity();
+  CHECK(support::code_of([&] { (void)contrastive_loss(model, wide, wide, infinity); }) == ErrorCode::invalid_argument);
   CHECK(support::code_of([&] { (void)contrastive_gradients(model, none, none, 1.0f); }) == ErrorCode::invalid_argument);
   CHECK(support::code_of([&] { (void)similarity(model, none, none); }) == ErrorCode::invalid_argument);
   CHECK(support::code_of([&] { (void)logits(model, none, none); }) == ErrorCode::invalid_argument);

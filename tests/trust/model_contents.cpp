@@ -201,6 +201,17 @@ void check_shapes(std::vector<Section>& table) {
                   [&] { load_and_use(file, options); });
     }
   }
+  TinyShape heads;  // what is packed for a head has few outputs, and so have patches of a tower of one
+  heads.width = heads.heads = 256;
+  TinyShape patches;
+  patches.width = patches.heads = 1;
+  patches.image_size = patches.patch_size = 128;
+  for (TinyShape shape : {heads, patches}) {
+    shape.type = support::kTensorI8;
+    const Bytes file = tiny_model(shape).bytes();
+    section.any("as many heads, as large patches as may be", {5.0, 32 * file.size() + (std::size_t{16} << 20)},
+                [&] { load_and_use(file, with_threads(1)); });
+  }
   const auto refuse = [&](const char* what, const std::string& key, std::uint32_t value, ErrorCode code) {
     ModelFile wrong = tiny_model();
     wrong.key_named(key).value = raw(value);
@@ -210,6 +221,8 @@ void check_shapes(std::vector<Section>& table) {
   refuse("a patch that does not divide", "clip.vision.patch_size", 3, ErrorCode::bad_value);
   refuse("no patch", "clip.vision.patch_size", 0, ErrorCode::bad_value);
   refuse("heads that do not divide", "clip.text.attention.head_count", 5, ErrorCode::bad_value);
+  refuse("257 heads", "clip.text.attention.head_count", 257, ErrorCode::bad_value);
+  refuse("a vast patch", "clip.vision.patch_size", 129, ErrorCode::bad_value);
   refuse("a vast MLP", "clip.text.feed_forward_length", 1 << 18, ErrorCode::bad_value);
   refuse("a vast width", "clip.text.embedding_length", 16384, ErrorCode::bad_shape);
   refuse("256 blocks of one", "clip.text.block_count", 256, ErrorCode::missing_key);

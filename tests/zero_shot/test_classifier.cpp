@@ -294,6 +294,46 @@ TEST_CASE("labels and templates that make no sense are refused by name") {
     options.temperature = temperature;
     CHECK(refused({"cat"}, options) == ErrorCode::invalid_argument);
   }
+  options = {};
+  for (const float threshold : {std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
+    options.multi_label_threshold = threshold;
+    CHECK(refused({"cat"}, options) == ErrorCode::invalid_argument);
+  }
+  options = {};
+  options.background = {"something", " "};
+  CHECK(refused({"cat"}, options) == ErrorCode::invalid_argument);
+}
+
+TEST_CASE("several labels at every temperature: the background's level is log mean exp over the scale") {
+  const Model& model = support::demo_model();
+  support::Random random(45);
+  const Matrix rows = support::unit_rows(random, 40, model.embed_dim());
+  ClassifyOptions options;
+  options.multi_label = true;
+  for (const int texts : {2, 30}) {  // few, and many
+    options.background.clear();
+    for (int i = 0; i < texts; ++i) options.background.push_back("thing " + std::to_string(i));
+    for (const float temperature : {1e-2f, 1.0f, 99.0f, 101.0f, 1e4f, 1e6f, 1e12f}) {
+      CAPTURE(temperature);
+      options.temperature = temperature;
+      const Classifier classifier(model, kLabels, options);
+      const double scale = double{model.logit_scale()} / double{temperature};
+      const Ranking found = classifier.rank(rows);
+      for (Eigen::Index i = 0; i < rows.rows(); ++i) {
+        double greatest = -1.0;
+        for (int j = 0; j < texts; ++j) {
+          greatest = std::max(greatest, support::dot(rows, i, classifier.prototypes(), 4 + j));
+        }
+        double sum = 0.0;
+        for (int j = 0; j < texts; ++j) {
+          sum += std::expm1(scale * (support::dot(rows, i, classifier.prototypes(), 4 + j) - greatest));
+        }
+        const double level = greatest + std::log1p(sum / texts) / scale;
+        // a cosine's own error, and that of the logarithm of a sum of floats near 1 over a scale of at least 1
+        CHECK(std::fabs(double{found.background[static_cast<std::size_t>(i)]} - level) < 1e-6);
+      }
+    }
+  }
 }
 
 TEST_CASE("few labels and many, with a background, for many rows that lie apart: a softmax written out") {

@@ -39,17 +39,20 @@ inline bool is_replaced(const std::string& path) {
   return ::lstat(path.c_str(), &status) != 0 || S_ISREG(status.st_mode);
 }
 
-/// Under a temporary name, then renamed: readers see the old file or the new one.  What is there and no regular file (a
-/// device, a pipe, a symbolic link) is not replaced but written to.  The body may be large, and is not copied behind
-/// the head.  Throws Error io.
+/// Under a temporary name, then renamed: readers see the old file or the new one, which has the old one's permissions
+/// where the filesystem can.  What is there and no regular file (a device, a pipe, a symbolic link) is not replaced but
+/// written to.  The body may be large, and is not copied behind the head.  Throws Error io.
 inline void write_file(const std::string& path, std::span<const std::byte> head, std::span<const std::byte> body = {}) {
   if (path.find('\0') != std::string::npos) {  // the system would take what stands before it for the path
     throw Error(ErrorCode::io, path + ": can't write it: expected a path, found one with a NUL in it");
   }
-  const bool replace = is_replaced(path);
+  struct stat old = {};
+  const bool is_new = ::lstat(path.c_str(), &old) != 0;
+  const bool replace = is_new || S_ISREG(old.st_mode);
   std::string temporary;
   std::FILE* file = replace ? detail::open_beside(path, temporary) : std::fopen(path.c_str(), "wbe");
   if (file == nullptr) throw Error(ErrorCode::io, path + ": can't write it: " + std::strerror(errno));
+  if (replace && !is_new) static_cast<void>(::fchmod(::fileno(file), old.st_mode & 0777u));
   const auto put = [file](std::span<const std::byte> part) {  // an empty one may lie at null, which fwrite must not get
     return part.empty() || std::fwrite(part.data(), 1, part.size(), file) == part.size();
   };

@@ -43,8 +43,10 @@ inline int exif_orientation(std::span<const std::byte> segment) {
     const std::uint64_t at = directory + 2 + 12 * e;
     if (at + 12 > segment.size()) return 1;
     constexpr std::uint32_t orientation = 0x0112;
-    if (number(static_cast<std::size_t>(at), 2) != orientation) continue;
-    const std::uint32_t value = number(static_cast<std::size_t>(at) + 8, 2);
+    constexpr std::uint32_t is_long = 4;  // a type; SHORT is what Exif prescribes
+    const auto entry = static_cast<std::size_t>(at);
+    if (number(entry, 2) != orientation) continue;
+    const std::uint32_t value = number(entry + 8, number(entry + 2, 2) == is_long ? 4 : 2);
     return value >= 1 && value <= 8 ? static_cast<int>(value) : 1;
   }
   return 1;

@@ -17,7 +17,12 @@ namespace clipon::inline CLIPON_ABI {
 /// ones for the same seed on every machine, and those of fewer shots are a part of those of more.
 inline std::vector<std::size_t> choose_shots(std::span<const std::size_t> classes, std::size_t class_count,
                                              std::size_t shots, std::uint64_t seed) {
-  std::vector<std::vector<std::size_t>> members(class_count);
+  std::vector<std::vector<std::size_t>> members;
+  if (class_count > members.max_size()) {
+    throw Error(ErrorCode::invalid_argument, "classes: expected at most " + std::to_string(members.max_size()) +
+                                                 ", found " + std::to_string(class_count));
+  }
+  members.resize(class_count);
   for (std::size_t i = 0; i < classes.size(); ++i) {
     if (classes[i] >= class_count) {
       throw Error(ErrorCode::invalid_argument, "classes: expected indices below " + std::to_string(class_count) +

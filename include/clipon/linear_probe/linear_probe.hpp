@@ -139,16 +139,15 @@ CLIPON_BODY std::vector<std::vector<Prediction>> LinearProbe::classify_embedding
   const auto n = static_cast<std::size_t>(values.cols());
   if (top == 0 || top > n) top = n;
   std::vector<std::vector<Prediction>> all(static_cast<std::size_t>(values.rows()));
-  std::vector<float> best(top);
-  std::vector<std::int32_t> indices(top);
+  detail::BestOfRow best(n, top);
   for (std::size_t i = 0; i < all.size(); ++i) {
     float* row = &values(static_cast<Eigen::Index>(i), 0);
     if (!is_finite({row, n})) continue;
     // by logits: probabilities that differ by less than a float shows are not a tie
-    model_.context().kernels->best_of_row(row, values.cols(), static_cast<index_t>(top), best.data(), indices.data());
+    best.find(*model_.context().kernels, row);
     softmax(row, n);
     for (std::size_t k = 0; k < top; ++k) {
-      const auto label = static_cast<std::size_t>(indices[k]);
+      const auto label = static_cast<std::size_t>(best.indices()[k]);
       all[i].push_back({labels_[label], label, row[label], 0.0f, 0.0f, k == 0});
     }
   }

@@ -36,7 +36,8 @@ struct Builder {
   /// NAME.weight [outputs, inputs] and, where asked for, NAME.bias [outputs].
   nn::Linear linear(const std::string& name, index_t outputs, index_t inputs, DataType compute, bool bias = true,
                     Rows rows = Rows::single) {
-    return {packing.add_matrix(context, {weights.get_unchecked(name + ".weight", {outputs, inputs})}, compute, rows),
+    return {packing.add_matrix(context, {weights.get_unchecked(name + ".weight", {outputs, inputs})}, inputs, compute,
+                               rows),
             bias ? weights.get_vector(name + ".bias", {outputs}) : std::vector<float>{}};
   }
 
@@ -54,7 +55,7 @@ struct Builder {
       const auto offsets = weights.get_vector(name + part + ".bias", {width});
       bias.insert(bias.end(), offsets.begin(), offsets.end());
     }
-    return {packing.add_matrix(context, std::move(parts), type, a), std::move(bias)};
+    return {packing.add_matrix(context, std::move(parts), width, type, a), std::move(bias)};
   }
 
   /// NAME.weight as floats, [rows, columns].
@@ -72,7 +73,7 @@ struct Builder {
     const format::UncheckedTensor tensor = weights.get_unchecked(name + ".weight", {out, in, kernel, kernel});
     auto offsets = bias ? weights.get_vector(name + ".bias", {out}) : std::vector<float>{};
     if (kernel == 1) {  // they are in that order
-      return {packing.add_matrix(context, {tensor}, compute, Rows::single), std::move(offsets)};
+      return {packing.add_matrix(context, {tensor}, in, compute, Rows::single), std::move(offsets)};
     }
     const index_t columns = kernel * kernel * in;
     kernels::PackedMatrix matrix(context, tensor.view.rows, columns, compute, Rows::single);

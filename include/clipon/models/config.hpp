@@ -54,6 +54,9 @@ constexpr std::uint64_t kMaxWidth = 16384;
 constexpr std::uint64_t kMaxLayers = 256;
 constexpr std::uint64_t kMaxImageSize = 1024;
 constexpr std::uint64_t kMaxContext = 4096;
+// What belongs to a head, and the patch embedding, is packed in panels of up to 48 outputs, however few there are.
+constexpr std::uint64_t kMaxHeads = 256;
+constexpr std::uint64_t kMaxPatchSize = 128;
 constexpr index_t kMaxGrid = 64;       // patches along a side: attention takes time and memory by their fourth power
 constexpr index_t kMaxExpansion = 16;  // feed_forward over width: activations must not dwarf the weights
 
@@ -96,7 +99,7 @@ inline TransformerConfig read_transformer(const format::Gguf& file, const std::s
   TransformerConfig config;
   config.width = file.number(prefix + "embedding_length", 1, kMaxWidth);
   config.layers = file.number(prefix + "block_count", 1, kMaxLayers);
-  config.heads = file.number(prefix + "attention.head_count", 1, kMaxWidth);
+  config.heads = file.number(prefix + "attention.head_count", 1, kMaxHeads);
   config.feed_forward = file.number(prefix + "feed_forward_length", 1, kMaxExpansion * kMaxWidth);
   config.layer_norm_epsilon = real(file, prefix + "attention.layer_norm_epsilon", kLeastEpsilon, 1.0);
   config.activation = read_activation(file, tower);
@@ -136,7 +139,7 @@ inline VisionTransformerConfig read_vision_transformer_config(const format::Gguf
   VisionTransformerConfig config;
   config.transformer = read_transformer(file, "vision");
   config.image_size = file.number("clip.vision.image_size", 1, kMaxImageSize);
-  config.patch_size = file.number("clip.vision.patch_size", 1, kMaxImageSize);
+  config.patch_size = file.number("clip.vision.patch_size", 1, kMaxPatchSize);
   config.embed_dim = file.number("clip.vision.projection_dim", 1, kMaxWidth);
   expect_text(file, "clipon.vision.pooling", "class_token");
   if (config.image_size % config.patch_size != 0) {
@@ -164,7 +167,7 @@ inline ModifiedResNetConfig read_modified_resnet_config(const format::Gguf& file
     config.blocks[s] = static_cast<index_t>(blocks[s]);
   }
   config.width = file.number("clipon.vision.resnet.width", 2, kMaxWidth / 32);
-  config.heads = file.number("clip.vision.attention.head_count", 1, kMaxWidth);
+  config.heads = file.number("clip.vision.attention.head_count", 1, kMaxHeads);
   config.image_size = file.number("clip.vision.image_size", 32, kMaxImageSize);
   config.embed_dim = file.number("clip.vision.projection_dim", 1, kMaxWidth);
   expect_text(file, "clipon.vision.activation", "relu");

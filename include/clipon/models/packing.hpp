@@ -35,8 +35,9 @@ class Packing {
     jobs_.push_back(std::move(job));
   }
 
-  /// Tensors of as many columns, one above the other, as one matrix.  There is room for its numbers: run() fills it.
-  kernels::PackedMatrix add_matrix(const kernels::Context& context, Tensors tensors, DataType type, kernels::Rows a) {
+  /// Tensors [*, columns], one above the other, as one matrix.  There is room for its numbers: run() fills it.
+  kernels::PackedMatrix add_matrix(const kernels::Context& context, Tensors tensors, index_t columns, DataType type,
+                                   kernels::Rows a) {
     std::vector<kernels::StoredMatrix> parts;
     parts.reserve(tensors.size());
     index_t rows = 0;
@@ -44,7 +45,7 @@ class Packing {
       parts.push_back(stored(tensor.view));
       rows += tensor.view.rows;
     }
-    kernels::PackedMatrix matrix(context, rows, parts[0].columns, type, a);
+    kernels::PackedMatrix matrix(context, rows, columns, type, a);
     add(std::move(tensors), matrix.first_row(1),
         [&kernels = *context.kernels, matrix, parts = std::move(parts)](index_t group) mutable {
           matrix.pack(kernels, {parts.data(), static_cast<index_t>(parts.size())}, group);

@@ -1,5 +1,6 @@
 // From a model file to towers, tokenizer and preprocessing.  Layer 4; called by Model::load.
-// Everything that the metadata says is read and checked as a whole before the first weight is touched.
+// Everything that the metadata says is read and checked as a whole before the first weight is touched, all names,
+// shapes and types before anything large is read or made.
 #pragma once
 
 #include <cmath>
@@ -28,6 +29,7 @@ struct FileInfo {
   std::string description;
   std::string license;
   std::string source;                    // the file or folder that was converted
+  std::string source_url;                // where that came from
   std::string training_data;             // what is known of it
   std::string stored_type;               // f32, f16, bf16 or int8: the matrices in the file
   bool strict = false;                   // clipon's own format; else clip.cpp's
@@ -71,14 +73,16 @@ inline const char* stored_type_name(std::uint64_t file_type) {
   }
 }
 
-inline std::uint32_t fingerprint_of(const format::Gguf& file) {
+inline std::uint32_t fingerprint_of(const format::Gguf& file, parallel::Threads threads) {
   std::vector<std::uint32_t> checksums;
   if (file.strict()) {
     for (const std::uint64_t crc : file.metadata().numbers("clipon.crc32c")) {
       checksums.push_back(static_cast<std::uint32_t>(crc));
     }
   } else {
-    for (const format::TensorInfo& tensor : file.tensors()) checksums.push_back(format::crc32c(tensor.bytes));
+    for (const format::TensorInfo& tensor : file.tensors()) {
+      checksums.push_back(format::check_tensor(tensor, {true, false}, threads).crc32c);
+    }
   }
   return format::crc32c(std::as_bytes(std::span(checksums)));
 }
@@ -90,6 +94,7 @@ inline FileInfo read_info(const format::Gguf& file, std::uint64_t file_bytes) {
   info.description = optional_text(file, "general.description");
   info.license = optional_text(file, "general.license");
   info.source = optional_text(file, "clipon.source");
+  info.source_url = optional_text(file, "general.source.url");
   info.training_data = optional_text(file, "clipon.training_data");
   info.stored_type =
       file.has("general.file_type") ? stored_type_name(file.get<std::uint64_t>("general.file_type")) : "";
@@ -101,7 +106,6 @@ inline FileInfo read_info(const format::Gguf& file, std::uint64_t file_bytes) {
     for (const index_t extent : tensor.shape) elements *= static_cast<std::uint64_t>(extent);
     info.parameters += elements;
   }
-  info.fingerprint = fingerprint_of(file);
   return info;
 }
 
@@ -155,8 +159,6 @@ inline Parts build_parts(const format::Gguf& file, const LoadOptions& options, c
   const TextConfig text_config = read_text_config(file);
   const image::PreprocessConfig preprocess = read_preprocess_config(file);
   const Scoring scoring = read_scoring(file, info);
-  text::Tokenizer tokenizer(read_tokenizer_config(file, text_config, info), context.threads);
-
   const auto check_embed_dim = [&](index_t image_dim) {
     if (image_dim != text_config.embed_dim) {
       reject(ErrorCode::bad_value, "clip.vision.projection_dim",
@@ -189,6 +191,8 @@ inline Parts build_parts(const format::Gguf& file, const LoadOptions& options, c
     return {std::move(image_tower), std::move(text_tower)};
   };
   (void)build_towers(format::Weights::Pass::shapes);
+  text::Tokenizer tokenizer(read_tokenizer_config(file, text_config, info), context.threads);
+  info.fingerprint = fingerprint_of(file, context.threads);
   auto [image_tower, text_tower] = build_towers(format::Weights::Pass::data);
   return {std::move(info), scoring, preprocess, std::move(tokenizer), std::move(image_tower), std::move(text_tower)};
 }

@@ -51,8 +51,9 @@ inline void check_pairs(const ConstMatrixRef& images, const ConstMatrixRef& text
                                                  std::to_string(images.rows()) + " and " +
                                                  std::to_string(texts.rows()));
   }
-  if (!(scale > 0.0f)) {
-    throw Error(ErrorCode::invalid_argument, "logit scale: expected a number above 0, found " + shown(double{scale}));
+  if (!(scale > 0.0f) || !is_finite(double{scale})) {
+    throw Error(ErrorCode::invalid_argument,
+                "logit scale: expected a finite number above 0, found " + shown(double{scale}));
   }
 }
 

@@ -26,8 +26,9 @@ class WeightMemory {
     }
     bytes = whole(bytes, kAlignment);
     if (bytes > left_) {
-      left_ = std::max(bytes, std::clamp(taken_, kLeastHuge, kMostBlock));
-      next_ = block_of(left_);
+      const std::size_t size = std::max(bytes, std::clamp(taken_, kLeastHuge, kMostBlock));
+      next_ = block_of(size);
+      left_ = size;
     }
     WeightBytes cut = next_;
     next_ = {next_, next_.get() + bytes};

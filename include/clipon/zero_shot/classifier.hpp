@@ -20,6 +20,8 @@ CLIPON_BODY void Classifier::check_options() const {
   constexpr float least = 1e-6f;  // the model's scale, e^4.6 for OpenAI's, over it is a logit that stays finite
   if (!(options_.temperature >= least) || !is_finite(double{options_.temperature}))
     fail("temperature: expected a finite number of at least 1e-6, found " + shown(double{options_.temperature}));
+  if (!is_finite(double{options_.multi_label_threshold}))
+    fail("multi-label threshold: expected a finite number, found " + shown(double{options_.multi_label_threshold}));
   if (options_.multi_label && options_.background.empty())
     fail("multi-label: expected texts to weigh labels against, found none");
   check_rules(options_.reject);
@@ -37,18 +39,22 @@ CLIPON_BODY void Classifier::set_prototypes(std::vector<Label> labels, Matrix pr
 
 CLIPON_BODY Matrix Classifier::embed(const std::vector<Label>& labels,
                                      const std::vector<std::string>& background) const {
+  const auto is_blank = [](const std::string& text) { return text.find_first_not_of(" \t\r\n") == std::string::npos; };
   std::vector<std::string> texts;
   std::vector<std::size_t> texts_of;  // how many of them make each prototype
   for (const Label& label : labels) {
     const std::size_t before = texts.size();
     const auto add = [&](const std::string& words) {
-      if (words.find_first_not_of(" \t\r\n") == std::string::npos)
+      if (is_blank(words))
         fail("labels[" + std::to_string(texts_of.size()) + "]: expected words, found an empty label");
       for (const std::string& text : options_.templates) texts.push_back(fill_template(text, words));
     };
     add(label.name);
     for (const std::string& synonym : label.synonyms) add(synonym);
     texts_of.push_back(texts.size() - before);
+  }
+  for (std::size_t i = 0; i < background.size(); ++i) {
+    if (is_blank(background[i])) fail("background[" + std::to_string(i) + "]: expected words, found an empty text");
   }
   texts.insert(texts.end(), background.begin(), background.end());
   texts_of.insert(texts_of.end(), background.size(), 1);

@@ -43,6 +43,7 @@ struct RankJob {
 struct RowFacts {
   const float* values = nullptr;          // the best of the labels, best first
   const std::int32_t* indices = nullptr;  // their labels
+  const float* cosines = nullptr;         // of all, as they stand
   std::size_t selected = 0;               // as many as top wants, two where there are two: the margin needs the second
   kernels::RowExp all;                    // of labels and background: softmax; not used by multi-label
   kernels::RowExp background;             // of the background alone, where there is one
@@ -52,15 +53,25 @@ inline std::size_t selected_of(const RankJob& job) {
   return std::min(std::max<std::size_t>(job.top, 2), job.labels);
 }
 
+/// log mean exp(scale x) / scale of a few cosines.  log mean = log1p(mean expm1): where the scale is small, a mean near
+/// 1 does not hold what its logarithm is.
+inline float common_level(const float* cosines, std::size_t count, const kernels::RowExp& exps, float scale) {
+  const auto n = static_cast<float>(count);
+  if (scale >= 1.0f) return exps.greatest + std::log(exps.sum / n) / scale;
+  float sum = 0.0f;
+  for (std::size_t i = 0; i < count; ++i) sum += std::expm1(scale * (cosines[i] - exps.greatest));
+  return exps.greatest + std::log1p(sum / n) / scale;
+}
+
 /// Row `row` of `out`.  all: labels and background together.
 inline void write_row(const RankJob& job, std::size_t all, const RowFacts& facts, std::size_t row, Ranking& out) {
   const std::size_t at = row * job.top;
   const float* values = facts.values;
   float background = kNoCosine;
   if (all > job.labels) {
-    background = facts.background.greatest;
-    if (job.multi_label)
-      background += std::log(facts.background.sum / static_cast<float>(all - job.labels)) / job.scale;
+    background = job.multi_label
+                     ? common_level(facts.cosines + job.labels, all - job.labels, facts.background, job.scale)
+                     : facts.background.greatest;
   }
   out.background[row] = background;
   // softmax over labels and background; multi-label: sigmoid of the logit above the background's level
@@ -80,30 +91,50 @@ inline void write_row(const RankJob& job, std::size_t all, const RowFacts& facts
   }
 }
 
+/// The best `selected` of a row of n, best first.
+class BestOfRow {
+ public:
+  BestOfRow(std::size_t n, std::size_t selected)
+      : n_(n), values_(selected), indices_(selected), order_(selected > kMostInserted ? n : 0) {}
+
+  [[nodiscard]] const float* values() const { return values_.data(); }
+  [[nodiscard]] const std::int32_t* indices() const { return indices_.data(); }
+
+  void find(const kernels::KernelTable& kernels, const float* row) {
+    const auto selected = static_cast<std::ptrdiff_t>(values_.size());
+    if (order_.empty()) {
+      kernels.best_of_row(row, static_cast<index_t>(n_), selected, values_.data(), indices_.data());
+      return;
+    }
+    for (std::size_t i = 0; i < n_; ++i) order_[i] = static_cast<std::int32_t>(i);
+    std::partial_sort(order_.begin(), order_.begin() + selected, order_.end(),
+                      [&](std::int32_t a, std::int32_t b) { return row[a] != row[b] ? row[a] > row[b] : a < b; });
+    for (std::size_t k = 0; k < values_.size(); ++k) values_[k] = row[indices_[k] = order_[k]];
+  }
+
+ private:
+  static constexpr std::size_t kMostInserted = 64;  // insertion takes selected x n steps: of more, sorting is cheaper
+
+  std::size_t n_;
+  std::vector<float> values_;
+  std::vector<std::int32_t> indices_;
+  std::vector<std::int32_t> order_;  // [n], where they are sorted
+};
+
 /// Rows first .. first + count, one by one: cosines [count, all].
 inline void rank_rows_of_many(const kernels::KernelTable& kernels, const RankJob& job, const float* cosines,
                               std::size_t all, std::size_t first, std::size_t count, Ranking& out) {
   RowFacts facts;
   facts.selected = selected_of(job);
-  std::vector<float> values(facts.selected);
-  std::vector<std::int32_t> indices(facts.selected);
-  facts.values = values.data();
-  facts.indices = indices.data();
-  constexpr std::size_t inserted = 64;  // insertion takes up to selected x labels steps: of more, sorting is cheaper
-  std::vector<std::int32_t> order(facts.selected > inserted ? job.labels : 0);
+  BestOfRow best(job.labels, facts.selected);
+  facts.values = best.values();
+  facts.indices = best.indices();
   const auto n = static_cast<index_t>(job.labels);
   for (std::size_t row = first; row < first + count; ++row, cosines += all) {
-    if (facts.selected > inserted) {
-      for (std::size_t i = 0; i < job.labels; ++i) order[i] = static_cast<std::int32_t>(i);
-      std::partial_sort(
-          order.begin(), order.begin() + static_cast<std::ptrdiff_t>(facts.selected), order.end(),
-          [&](std::int32_t a, std::int32_t b) { return cosines[a] != cosines[b] ? cosines[a] > cosines[b] : a < b; });
-      for (std::size_t k = 0; k < facts.selected; ++k) values[k] = cosines[indices[k] = order[k]];
-    } else {
-      kernels.best_of_row(cosines, n, static_cast<index_t>(facts.selected), values.data(), indices.data());
-    }
+    best.find(kernels, cosines);
     if (all > job.labels) facts.background = kernels.row_exp(cosines + n, static_cast<index_t>(all) - n, job.scale);
     if (!job.multi_label) facts.all = kernels.row_exp(cosines, static_cast<index_t>(all), job.scale);
+    facts.cosines = cosines;
     write_row(job, all, facts, row, out);
   }
 }
@@ -118,7 +149,7 @@ inline void rank_rows_of_few(const kernels::KernelTable& kernels, const RankJob&
   float sum[2][step] = {};
   float best[kernels::kMostOfFew];
   std::int32_t best_index[kernels::kMostOfFew];
-  RowFacts facts{best, best_index, selected_of(job), {}, {}};
+  RowFacts facts{best, best_index, nullptr, selected_of(job), {}, {}};
   const auto n = static_cast<index_t>(job.labels);
   const auto stride = static_cast<index_t>(all);
   for (std::size_t start = 0; start < count; start += step) {
@@ -137,6 +168,7 @@ inline void rank_rows_of_few(const kernels::KernelTable& kernels, const RankJob&
       } else {
         kernels.best_of_row(x, n, static_cast<index_t>(facts.selected), best, best_index);
       }
+      facts.cosines = x;
       facts.all = {greatest[0][i], sum[0][i]};
       facts.background = {greatest[1][i], sum[1][i]};
       write_row(job, all, facts, first + start + i, out);
