@@ -50,9 +50,10 @@ std::vector<std::string> names_of_folders(const std::string& root, const std::ve
 // A label a line or element.
 std::vector<std::string> read_names(const std::string& path) {
   std::vector<std::string> names = read_texts(path);
-  for (const std::string& name : names) {
-    if (name.find('\t') == std::string::npos) continue;
-    throw UsageError(path + ": expected one label a line, found a tab in '" + name + "' (synonyms are classify's)");
+  const auto tabbed = std::find_if(names.begin(), names.end(),
+                                   [](const std::string& name) { return name.find('\t') != std::string::npos; });
+  if (tabbed != names.end()) {
+    throw UsageError(path + ": expected one label a line, found a tab in '" + *tabbed + "' (synonyms are classify's)");
   }
   return names;
 }

@@ -27,7 +27,9 @@ std::string checked_folder(const std::string& folder) {
         errno == ENOENT || errno == ENOTDIR ? "found none (clipon index makes one)" : std::strerror(errno);
     throw clipon::Error(clipon::ErrorCode::io, folder + ": expected an index, " + why);
   }
-  if (::access(IndexPaths(folder).replacing.c_str(), F_OK) == 0) {
+  const auto is_replaced = [&] { return ::access(IndexPaths(folder).replacing.c_str(), F_OK) == 0; };
+  for (int i = 0; i < 100 && is_replaced(); ++i) ::usleep(10'000);  // a writer at work takes some milliseconds
+  if (is_replaced()) {
     throw clipon::Error(clipon::ErrorCode::io,
                         folder + ": its last update was interrupted; clipon index, run once more, finishes it");
   }

@@ -20,8 +20,8 @@ struct ProbeOptions {
   /// Inverse of the penalty, as scikit-learn's C.  31.6 is openai/CLIP's 0.316 for features of length about 10, brought
   /// to unit length: a penalty on W times the square of the length.
   double c = 31.6;
-  /// A zero-shot classifier with the same labels: W starts at, and is drawn towards, its prototypes times the logit
-  /// scale instead of zero; a label without examples keeps them.  Null: plain logistic regression.
+  /// A zero-shot classifier of the same model and labels: W starts at, and is drawn towards, its prototypes times the
+  /// logit scale instead of zero; a label without examples keeps them.  Null: plain logistic regression.
   const Classifier* zero_shot = nullptr;
   int max_iterations = 1000;         ///< the paper's
   double gradient_tolerance = 1e-6;  ///< of the mean loss, which is then within 1e-4 of its minimum up to C = 1000

@@ -125,7 +125,10 @@ TEST_CASE("from a zero-shot start: a tiny C is zero-shot, a large one is the pla
         doctest::Approx(objective(probe, data, 10.0, &zero_shot.prototypes(), model.logit_scale())).epsilon(1e-5));
   const Classifier other(model, {"a", "b", "c"});
   const Classifier narrow(Model::load_from_memory(support::tiny_model().bytes()), kProbeLabels);
-  for (const Classifier* wrong : {&other, &narrow}) {
+  support::TinyShape wide;
+  wide.embed_dim = static_cast<std::uint64_t>(model.embed_dim());
+  const Classifier of_another_model(Model::load_from_memory(support::tiny_model(wide).bytes()), kProbeLabels);
+  for (const Classifier* wrong : {&other, &narrow, &of_another_model}) {
     options.zero_shot = wrong;
     CHECK(support::code_of([&] { (void)LinearProbe::train(model, data.rows, data.classes, kProbeLabels, options); }) ==
           ErrorCode::invalid_argument);

@@ -33,14 +33,13 @@ inline SeenClasses seen_classes(std::span<const std::size_t> classes) {
 }
 
 // W0 [labels, d]: the zero-shot classifier's logits, or zeros without one.
-inline Matrix start_weights(const Classifier* zero_shot, const std::vector<std::string>& labels, Eigen::Index width,
-                            float logit_scale) {
+inline Matrix start_weights(const Model& model, const Classifier* zero_shot, const std::vector<std::string>& labels) {
   const auto rows = static_cast<Eigen::Index>(labels.size());
-  if (zero_shot == nullptr) return Matrix::Zero(rows, width);
-  if (zero_shot->labels() != labels || zero_shot->prototypes().cols() != width) {
-    throw Error(ErrorCode::invalid_argument, "zero-shot start: expected a classifier of the same labels");
+  if (zero_shot == nullptr) return Matrix::Zero(rows, model.embed_dim());
+  if (zero_shot->labels() != labels || zero_shot->model().info().fingerprint != model.info().fingerprint) {
+    throw Error(ErrorCode::invalid_argument, "zero-shot start: expected a classifier of the same labels and model");
   }
-  return logit_scale * zero_shot->prototypes().topRows(rows);
+  return model.logit_scale() * zero_shot->prototypes().topRows(rows);
 }
 
 inline void check_examples(const ConstMatrixRef& embeddings, std::span<const std::size_t> classes,
@@ -79,7 +78,7 @@ CLIPON_BODY LinearProbe LinearProbe::train(const Model& model, const ConstMatrix
                                                  ", found " + std::to_string(embeddings.cols()));
   }
   detail::check_c(options.c);
-  Matrix weights = detail::start_weights(options.zero_shot, labels, embeddings.cols(), model.logit_scale());
+  Matrix weights = detail::start_weights(model, options.zero_shot, labels);
   const detail::SeenClasses seen = detail::seen_classes(classes);
   for (std::size_t label = 0; options.zero_shot == nullptr && label < labels.size(); ++label) {
     if (!std::binary_search(seen.classes.begin(), seen.classes.end(), label)) {
