@@ -189,6 +189,7 @@ def test_info(clipon: Command) -> None:
     assert result["model"]["parameters"] == 6213888
     assert result["runs"]["isa"] in result["cpu"]["usable"]
     assert "14,613 pictures" in clipon("info").stdout
+    assert result["model"]["source_url"] == ""
     assert result["model"]["path"] == "(embedded)" and result["model"]["license"].startswith("MIT")
     assert (result["model"]["image_size"], result["model"]["context_length"]) == (64, 32)
     demo = SAMPLES.parent / "clipon-demo.gguf"

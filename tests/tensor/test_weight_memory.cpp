@@ -54,6 +54,18 @@ TEST_CASE("weights of a model lie side by side") {
 #endif
 }
 
+TEST_CASE("weights that there is no memory for take none from those that follow") {
+#if !defined(CLIPON_ADDRESS_SANITIZER)
+  clipon::WeightMemory memory;
+  const auto head = memory.take(clipon::kLeastHuge);
+  const auto first = memory.take(1000);
+  CHECK_THROWS_AS((void)memory.take(std::size_t{1} << 60), std::bad_alloc);
+  const auto next = memory.take(4 * clipon::kLeastHuge);
+  CHECK((next.get() + 4 * clipon::kLeastHuge <= first.get() || next.get() >= first.get() + clipon::kLeastHuge));
+  std::memset(next.get(), 1, 4 * clipon::kLeastHuge);
+#endif
+}
+
 TEST_CASE("scratch is handed out front to back in aligned pieces, and no more of it than there is") {
   using clipon::Scratch;
   Scratch scratch;
