@@ -28,14 +28,11 @@ class Command:
     def __init__(self, program: Path, work: Path, *base: object) -> None:
         self.program, self.work, self.base = program, work, base
 
-    def __call__(self, *arguments: object, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+    def __call__(
+        self, *arguments: object, timeout: float = 60, cwd: Path | None = None
+    ) -> subprocess.CompletedProcess[str]:
         line = [str(part) for part in (self.program, *self.base, *arguments)]
-        return subprocess.run(line, capture_output=True, text=True, check=False, timeout=timeout)
-
-    def within(self, *arguments: object) -> subprocess.CompletedProcess[str]:
-        """The same in the work folder."""
-        line = [str(part) for part in (self.program, *self.base, *arguments)]
-        return subprocess.run(line, capture_output=True, text=True, check=False, timeout=60, cwd=self.work)
+        return subprocess.run(line, capture_output=True, text=True, check=False, timeout=timeout, cwd=cwd)
 
     @property
     def has_turbojpeg(self) -> bool:

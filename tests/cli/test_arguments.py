@@ -32,14 +32,14 @@ def test_brackets_are_part_of_a_name(clipon: Command, name: str) -> None:
     shutil.copy(PIZZA, folder)
     for pictures in (("--images", name), (f"--images={name}",)):
         for out in (("-o", name + ".npy"), (f"-o{name}.npy",)):
-            done = clipon.within("embed", *pictures, *out)
+            done = clipon("embed", *pictures, *out, cwd=clipon.work)
             assert done.returncode == 0, done.stderr
             assert np.load(clipon.work / f"{name}.npy").shape[0] == 1
             (clipon.work / f"{name}.npy").unlink()
-    done = clipon.within("classify", name, "--labels", "[pizza],house", "--json")
+    done = clipon("classify", name, "--labels", "[pizza],house", "--json", cwd=clipon.work)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["labels"] == ["[pizza]", "house"]
-    one_line(clipon.within(name).stderr, f"no such command: {name} ")
+    one_line(clipon(name).stderr, f"no such command: {name} ")
 
 
 def test_a_query_with_brackets(clipon: Command) -> None:

@@ -1,4 +1,4 @@
-// The probe's minimum, its zero-shot start, the sweep of C, saved files, Tip-Adapter.  scikit-learn and PyTorch are in
+// The probe's minimum, its zero-shot start, the sweep of C, saved files.  scikit-learn and PyTorch are in
 // tests/parity.
 #include <unistd.h>
 
@@ -6,35 +6,20 @@
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
-#include <set>
 
-#include "embeddings.hpp"
+#include "linear_probe/clusters.hpp"
 #include "support.hpp"
 #include "tiny_model.hpp"
 
 using namespace clipon;
+using support::kProbeLabels;
+using support::probe_data;
+using support::ProbeData;
 
 namespace {
 
-const std::vector<std::string> kProbeLabels = {"pizza", "guitar", "house"};
-
-struct Data {
-  Matrix rows;
-  std::vector<std::size_t> classes;
-};
-
-Data make(unsigned seed, Eigen::Index n, float spread) {
-  support::Random random(seed);
-  support::Random centre_random(7);
-  const Matrix centres = support::unit_rows(centre_random, 3, support::demo_model().embed_dim());
-  Data data;
-  data.rows = support::clustered_rows(random, n, centres.cols(), centres, spread);
-  for (Eigen::Index i = 0; i < n; ++i) data.classes.push_back(static_cast<std::size_t>(i % 3));
-  return data;
-}
-
 // The objective in double, written out.
-double objective(const LinearProbe& probe, const Data& data, double c, const Matrix* prior, float scale) {
+double objective(const LinearProbe& probe, const ProbeData& data, double c, const Matrix* prior, float scale) {
   double value = 0.0;
   const auto n = static_cast<double>(data.classes.size());
   for (Eigen::Index i = 0; i < data.rows.rows(); ++i) {
@@ -90,7 +75,7 @@ TEST_CASE("the objective's gradient is its slope, in each direction") {
 
 TEST_CASE("the probe's objective is what it says, and no step around lowers it") {
   const Model& model = support::demo_model();
-  const Data data = make(81, 60, 2.0f);
+  const ProbeData data = probe_data(81, 60, 2.0f);
   for (const double c : {0.1, 31.6}) {
     ProbeOptions options;
     options.c = c;
@@ -106,7 +91,7 @@ TEST_CASE("the probe's objective is what it says, and no step around lowers it")
 TEST_CASE("from a zero-shot start: a tiny C is zero-shot, a large one is the plain probe") {
   const Model& model = support::demo_model();
   const Classifier zero_shot(model, kProbeLabels);
-  const Data data = make(82, 30, 2.0f);
+  const ProbeData data = probe_data(82, 30, 2.0f);
   ProbeOptions options;
   options.zero_shot = &zero_shot;
   options.c = 1e-9;
@@ -137,8 +122,8 @@ TEST_CASE("from a zero-shot start: a tiny C is zero-shot, a large one is the pla
 
 TEST_CASE("the sweep of C goes as the paper says and finds the best of what it tried") {
   const Model& model = support::demo_model();
-  const Data data = make(83, 45, 3.0f);
-  const Data validation = make(84, 90, 3.0f);
+  const ProbeData data = probe_data(83, 45, 3.0f);
+  const ProbeData validation = probe_data(84, 90, 3.0f);
   std::vector<SweepStep> tried;
   const double c =
       choose_c(model, data.rows, data.classes, validation.rows, validation.classes, kProbeLabels, {}, &tried);
@@ -154,7 +139,7 @@ TEST_CASE("the sweep of C goes as the paper says and finds the best of what it t
 
 TEST_CASE("a saved probe answers as before and belongs to its model") {
   const Model& model = support::demo_model();
-  const Data data = make(85, 30, 1.0f);
+  const ProbeData data = probe_data(85, 30, 1.0f);
   const auto probe = LinearProbe::train(model, data.rows, data.classes, kProbeLabels);
   const std::string path =
       (std::filesystem::temp_directory_path() / ("clipon-probe-" + std::to_string(::getpid()))).string();
@@ -175,7 +160,7 @@ TEST_CASE("a saved probe answers as before and belongs to its model") {
 
 TEST_CASE("examples that make no sense are refused") {
   const Model& model = support::demo_model();
-  Data data = make(86, 9, 1.0f);
+  ProbeData data = probe_data(86, 9, 1.0f);
   const auto refused = [&](const ProbeOptions& options) {
     return support::code_of([&] { (void)LinearProbe::train(model, data.rows, data.classes, kProbeLabels, options); });
   };
@@ -199,55 +184,9 @@ TEST_CASE("examples that make no sense are refused") {
   CHECK(refused({}) == ErrorCode::invalid_argument);
 }
 
-TEST_CASE("shots: as many of each class as asked for, the fewer among the more, the same for the same seed") {
-  std::vector<std::size_t> classes;
-  for (std::size_t i = 0; i < 50; ++i) classes.push_back(i % 4 == 0 ? 0 : i % 3);
-  const auto four = choose_shots(classes, 3, 4, 5);
-  CHECK(four.size() == 12);
-  CHECK(choose_shots(classes, 3, 4, 5) == four);
-  CHECK(choose_shots(classes, 3, 4, 6) != four);
-  const auto eight = choose_shots(classes, 3, 8, 5);
-  const std::set<std::size_t> more(eight.begin(), eight.end());
-  CHECK(more.size() == 24);
-  for (const std::size_t i : four) CHECK(more.contains(i));
-  CHECK(choose_shots(classes, 3, 1000, 5).size() == 50);
-  CHECK(support::code_of([&] { (void)choose_shots(classes, 2, 1, 1); }) == ErrorCode::invalid_argument);
-  CHECK(support::code_of([&] { (void)choose_shots(classes, SIZE_MAX, 1, 1); }) == ErrorCode::invalid_argument);
-}
-
-TEST_CASE("Tip-Adapter: zero-shot logits plus the shots' votes, by the paper's formula") {
-  const Model& model = support::demo_model();
-  const Classifier classifier(model, kProbeLabels);
-  const Data shots = make(87, 6, 1.0f);
-  const Data queries = make(88, 5, 1.0f);
-  TipAdapterOptions options;
-  options.alpha = 2.0f;
-  options.beta = 3.0f;
-  const Matrix found = TipAdapter(classifier, shots.rows, shots.classes, options).logits(queries.rows);
-  for (Eigen::Index i = 0; i < 5; ++i) {
-    for (Eigen::Index j = 0; j < 3; ++j) {
-      double expected = double{model.logit_scale()} * support::dot(queries.rows, i, classifier.prototypes(), j);
-      for (Eigen::Index s = 0; s < 6; ++s) {
-        if (s % 3 == j) expected += 2.0 * std::exp(-3.0 * (1.0 - support::dot(queries.rows, i, shots.rows, s)));
-      }
-      CHECK(double{found(i, j)} == doctest::Approx(expected).epsilon(1e-5));
-    }
-  }
-  ClassifyOptions with_background;
-  with_background.background = {"something"};
-  const Classifier against(model, kProbeLabels, with_background);
-  CHECK(TipAdapter(against, shots.rows, shots.classes, options).logits(queries.rows) == found);
-  for (const Classifier* one : {&classifier, &against}) {
-    CHECK(support::code_of([&] {
-            const std::vector<std::size_t> wrong(6, 3);
-            const TipAdapter adapter(*one, shots.rows, wrong);
-          }) == ErrorCode::invalid_argument);
-  }
-}
-
 TEST_CASE("where every C separates the classes, the usual one is chosen, and the sweep stays within its range") {
   const Model& model = support::demo_model();
-  const Data data = make(89, 30, 0.3f);
+  const ProbeData data = probe_data(89, 30, 0.3f);
   std::vector<SweepStep> tried;
   const double c = choose_c(model, data.rows, data.classes, data.rows, data.classes, kProbeLabels, {}, &tried);
   REQUIRE(tried.size() > 7);
@@ -264,7 +203,7 @@ TEST_CASE("where every C separates the classes, the usual one is chosen, and the
 
 TEST_CASE("a probe answers by its logits, also where probabilities round to the same") {
   const Model& model = support::demo_model();
-  const Data data = make(90, 30, 1.0f);
+  const ProbeData data = probe_data(90, 30, 1.0f);
   const auto probe = LinearProbe::train(model, data.rows, data.classes, kProbeLabels);
   const Matrix rows = 1000.0f * data.rows;  // of three probabilities two are 0
   const Matrix logits = probe.logits(rows);
@@ -283,7 +222,7 @@ TEST_CASE("a probe answers by its logits, also where probabilities round to the 
 TEST_CASE("a label without examples stays zero-shot, and is refused where nothing says what it is") {
   const Model& model = support::demo_model();
   const Classifier zero_shot(model, kProbeLabels);
-  Data data = make(91, 30, 1.0f);
+  ProbeData data = probe_data(91, 30, 1.0f);
   for (std::size_t& one : data.classes) one = one == 1 ? 2 : one;
   ProbeOptions options;
   options.zero_shot = &zero_shot;
@@ -302,7 +241,7 @@ TEST_CASE("a label without examples stays zero-shot, and is refused where nothin
 TEST_CASE("embeddings that failed are no shots and no right answers") {
   const Model& model = support::demo_model();
   const Classifier classifier(model, kProbeLabels);
-  Data data = make(92, 6, 1.0f);
+  ProbeData data = probe_data(92, 6, 1.0f);
   const TipAdapter adapter(classifier, data.rows, data.classes);
   const auto probe = LinearProbe::train(model, data.rows, data.classes, kProbeLabels);
   Matrix failed(4, data.rows.cols());
@@ -318,7 +257,7 @@ TEST_CASE("embeddings that failed are no shots and no right answers") {
 
 TEST_CASE("a probe's answers: W x + b, rows that lie apart, none for what is not finite, one chosen") {
   const Model& model = support::demo_model();
-  const Data data = make(89, 40, 1.0f);
+  const ProbeData data = probe_data(89, 40, 1.0f);
   std::vector<std::size_t> classes = data.classes;
   for (std::size_t i = 0; i < 20; ++i) classes[i] = 0;  // unequal shares: the bias is not 0
   const auto probe = LinearProbe::train(model, data.rows, classes, kProbeLabels);
@@ -347,7 +286,7 @@ TEST_CASE("a probe's answers: W x + b, rows that lie apart, none for what is not
 
 TEST_CASE("training keeps to its limits, and needs examples") {
   const Model& model = support::demo_model();
-  const Data data = make(90, 30, 2.0f);
+  const ProbeData data = probe_data(90, 30, 2.0f);
   ProbeOptions options;
   options.max_iterations = 1;
   CHECK(LinearProbe::train(model, data.rows, data.classes, kProbeLabels, options).fit().iterations == 1);
@@ -362,8 +301,8 @@ TEST_CASE("training keeps to its limits, and needs examples") {
 
 TEST_CASE("the sweep: from 1e-6 to 1e6, eighths of a decade around the best") {
   const Model& model = support::demo_model();
-  const Data data = make(91, 12, 2.0f);
-  const Data validation = make(92, 60, 4.0f);
+  const ProbeData data = probe_data(91, 12, 2.0f);
+  const ProbeData validation = probe_data(92, 60, 4.0f);
   std::vector<SweepStep> tried(3);  // what it holds goes
   const double c =
       choose_c(model, data.rows, data.classes, validation.rows, validation.classes, kProbeLabels, {}, &tried);
@@ -378,26 +317,4 @@ TEST_CASE("the sweep: from 1e-6 to 1e6, eighths of a decade around the best") {
   CHECK(support::code_of([&] {
           (void)choose_c(model, data.rows, data.classes, validation.rows, wrong, kProbeLabels, {});
         }) == ErrorCode::invalid_argument);
-}
-
-TEST_CASE("shots are the same on every machine and in every version") {
-  CHECK(choose_shots(std::vector<std::size_t>(10, 0), 1, 5, 1) == std::vector<std::size_t>{1, 7, 3, 9, 4});
-}
-
-TEST_CASE("Tip-Adapter: many queries and shots that lie apart; what does not fit is refused") {
-  const Model& model = support::demo_model();
-  const Classifier classifier(model, kProbeLabels);
-  const Data shots = make(93, 6, 1.0f);
-  const Data queries = make(94, 1300, 1.0f);  // more than a block
-  const Eigen::Index width = shots.rows.cols();
-  Matrix apart = Matrix::Ones(6, width + 5);
-  apart.leftCols(width) = shots.rows;
-  const TipAdapter adapter(classifier, apart.leftCols(width), shots.classes);
-  const Matrix all = adapter.logits(queries.rows);
-  CHECK(all.bottomRows(1) == TipAdapter(classifier, shots.rows, shots.classes).logits(queries.rows.bottomRows(1)));
-  CHECK(support::code_of([&] { const TipAdapter wrong(classifier, shots.rows.topRows(5), shots.classes); }) ==
-        ErrorCode::invalid_argument);
-  CHECK(support::code_of([&] { const TipAdapter wrong(classifier, shots.rows.leftCols(8), shots.classes); }) ==
-        ErrorCode::invalid_argument);
-  CHECK(support::code_of([&] { (void)adapter.logits(queries.rows.leftCols(8)); }) == ErrorCode::invalid_argument);
 }

@@ -31,12 +31,21 @@ inline std::FILE* open_beside(const std::string& path, std::string& name) {
   return file;
 }
 
+/// Kind and permissions of what is there, a link for itself; 0 where nothing is.
+inline mode_t mode_of(const std::string& path) {
+  struct stat status = {};
+  return ::lstat(path.c_str(), &status) == 0 ? status.st_mode : 0;
+}
+
+inline bool is_replaced(mode_t mode) {
+  return mode == 0 || S_ISREG(mode);
+}
+
 }  // namespace detail
 
 /// Whether write_file puts a new file in the place of `path`, rather than writing to what is there.
 inline bool is_replaced(const std::string& path) {
-  struct stat status = {};
-  return ::lstat(path.c_str(), &status) != 0 || S_ISREG(status.st_mode);
+  return detail::is_replaced(detail::mode_of(path));
 }
 
 /// Under a temporary name, then renamed: readers see the old file or the new one, which has the old one's permissions
@@ -46,13 +55,12 @@ inline void write_file(const std::string& path, std::span<const std::byte> head,
   if (path.find('\0') != std::string::npos) {  // the system would take what stands before it for the path
     throw Error(ErrorCode::io, path + ": can't write it: expected a path, found one with a NUL in it");
   }
-  struct stat old = {};
-  const bool is_new = ::lstat(path.c_str(), &old) != 0;
-  const bool replace = is_new || S_ISREG(old.st_mode);
+  const mode_t old = detail::mode_of(path);
+  const bool replace = detail::is_replaced(old);
   std::string temporary;
   std::FILE* file = replace ? detail::open_beside(path, temporary) : std::fopen(path.c_str(), "wbe");
   if (file == nullptr) throw Error(ErrorCode::io, path + ": can't write it: " + std::strerror(errno));
-  if (replace && !is_new) static_cast<void>(::fchmod(::fileno(file), old.st_mode & 0777u));
+  if (replace && old != 0) static_cast<void>(::fchmod(::fileno(file), old & 0777u));
   const auto put = [file](std::span<const std::byte> part) {  // an empty one may lie at null, which fwrite must not get
     return part.empty() || std::fwrite(part.data(), 1, part.size(), file) == part.size();
   };

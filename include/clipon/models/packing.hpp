@@ -25,10 +25,9 @@ class Packing {
   /// pack(group), from any thread, for each group of `height` rows of `tensors`, one above the other, whose bytes have
   /// just been checked; never for those of only shapes.
   void add(Tensors tensors, index_t height, std::function<void(index_t)> pack) {
-    Job job{std::move(tensors), height, std::move(pack)};
-    index_t rows = 0;
-    for (const format::UncheckedTensor& tensor : job.tensors) rows += tensor.view.rows;
+    const index_t rows = rows_of(tensors);
     if (rows == 0) return;
+    Job job{std::move(tensors), height, std::move(pack)};
     job.groups = (rows + height - 1) / height;
     job.first_group = groups_;
     groups_ += job.groups;
@@ -40,12 +39,8 @@ class Packing {
                                    kernels::Rows a) {
     std::vector<kernels::StoredMatrix> parts;
     parts.reserve(tensors.size());
-    index_t rows = 0;
-    for (const format::UncheckedTensor& tensor : tensors) {
-      parts.push_back(stored(tensor.view));
-      rows += tensor.view.rows;
-    }
-    kernels::PackedMatrix matrix(context, rows, columns, type, a);
+    for (const format::UncheckedTensor& tensor : tensors) parts.push_back(stored(tensor.view));
+    kernels::PackedMatrix matrix(context, rows_of(tensors), columns, type, a);
     add(std::move(tensors), matrix.first_row(1),
         [&kernels = *context.kernels, matrix, parts = std::move(parts)](index_t group) mutable {
           matrix.pack(kernels, {parts.data(), static_cast<index_t>(parts.size())}, group);
@@ -77,6 +72,12 @@ class Packing {
     index_t first_group = 0;                      // among those of all jobs
     std::vector<format::TensorCheck> found = {};  // [groups, tensors]
   };
+
+  static index_t rows_of(const Tensors& tensors) {
+    index_t rows = 0;
+    for (const format::UncheckedTensor& tensor : tensors) rows += tensor.view.rows;
+    return rows;
+  }
 
   // body(t, bytes): the bytes of tensor t among the rows of a group.
   template <class Body>

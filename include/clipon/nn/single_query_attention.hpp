@@ -40,11 +40,11 @@ inline void take_heads(const Context& context, SingleQueryAttention& attention, 
                        const std::vector<float>& value_bias, DataType type) {
   const auto width = static_cast<index_t>(value_bias.size());
   const index_t part = width / heads;
+  const DataType computed = single_query_type(type, part);
   for (index_t first = 0; first < width; first += part) {
-    attention.head_key.emplace_back(context, width, part, single_query_type(type, part), kernels::Rows::single);
-    attention.head_value.push_back(
-        {kernels::PackedMatrix(context, part, width, single_query_type(type, part), kernels::Rows::single),
-         {value_bias.begin() + first, value_bias.begin() + first + part}});
+    attention.head_key.emplace_back(context, width, part, computed, kernels::Rows::single);
+    attention.head_value.push_back({kernels::PackedMatrix(context, part, width, computed, kernels::Rows::single),
+                                    {value_bias.begin() + first, value_bias.begin() + first + part}});
   }
 }
 
