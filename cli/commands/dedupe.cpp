@@ -14,7 +14,7 @@ namespace {
 
 struct DedupeOptions {
   std::string index;
-  float threshold = 0.97f;
+  double threshold = 0.97;
 };
 
 ExitCode run_dedupe(const DedupeOptions& options, const Settings& settings) {
@@ -22,7 +22,7 @@ ExitCode run_dedupe(const DedupeOptions& options, const Settings& settings) {
   clipon::SearchOptions how;
   how.threads = settings.threads;
   how.isa = clipon::kernels::parse_isa(settings.isa);
-  const auto groups = clipon::duplicate_groups(index.view(), options.threshold, how);
+  const auto groups = clipon::duplicate_groups(index.view(), static_cast<float>(options.threshold), how);
   nlohmann::ordered_json out = {{"rows", index.size()}, {"threshold", options.threshold}};
   out["groups"] = nlohmann::ordered_json::array();
   for (const auto& group : groups) {

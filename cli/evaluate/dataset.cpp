@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <clipon/format/read_file.hpp>
+#include <clipon/format/read_lines.hpp>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <unordered_map>
@@ -121,8 +122,9 @@ Dataset open_csv(const std::string& path, const DatasetOptions& options, Names& 
                        std::to_string(records.front().size()) + " fields, found " + std::to_string(record.size()));
     }
     const std::string picture = (fs::path(path).parent_path() / record[file]).string();
-    data.items.push_back({picture, labels.number(record[label], path),
-                          groups.number(options.group.empty() ? "" : record[group], path), picture});
+    const std::string name(clipon::format::trimmed(record[label]));  // as a labels file's are
+    data.items.push_back(
+        {picture, labels.number(name, path), groups.number(options.group.empty() ? "" : record[group], path), picture});
   }
   return data;
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 #include <clipon/format/mapped_file.hpp>
+#include <clipon/format/read_lines.hpp>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -40,7 +41,7 @@ class ShardReader {
       const auto text = [&] {
         std::string content(reinterpret_cast<const char*>(file.bytes().data()) + entry.offset, entry.size);
         while (!content.empty() && std::isspace(static_cast<unsigned char>(content.back())) != 0) content.pop_back();
-        return content;
+        return std::string(clipon::format::trimmed(content));
       };
       Sample& sample = samples[entry.name.substr(0, dot)];
       if (extension == "jpg" || extension == "jpeg" || extension == "png" || extension == "bmp") {
@@ -71,7 +72,7 @@ class ShardReader {
     } else if (!label->is_string()) {
       sample.no_label = std::string(".json: 'label': expected a string, found ") + label->type_name();
     } else if (!sample.label) {
-      sample.label = *label;
+      sample.label = std::string(clipon::format::trimmed(label->get_ref<const std::string&>()));
       sample.label_from = "json";
     }
     if (group_.empty() || !json.contains(group_)) return;
@@ -112,11 +113,11 @@ class ShardReader {
                        std::to_string(line_ends + 1) + " lines (captions are no labels)");
     }
     const bool digits = !label.empty() && label.find_first_not_of("0123456789") == std::string::npos;
-    if (digits && !labels_.closed() && sample.label_from == "cls") {
+    if (!digits || sample.label_from != "cls") return labels_.number(label, name);
+    if (!labels_.closed()) {
       throw UsageError(name + ".cls: expected a list of names to count class " + label +
                        " in, found none (classnames.txt beside or above the shards, or evaluate --labels-file)");
     }
-    if (!digits || !labels_.closed()) return labels_.number(label, name);
     const std::size_t number = label.size() > 9 ? labels_.size() : std::stoul(label);
     if (number >= labels_.size()) {
       throw UsageError(name + ": expected a class below " + std::to_string(labels_.size()) + ", found " + label);

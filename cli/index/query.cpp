@@ -35,7 +35,10 @@ clipon::Vector embed_query(const clipon::Model& model, const Settings& settings,
         picture ? model.embed_image(clipon::Image::read(term.text, decode)) : model.embed_text(term.text, tokenize);
     sum += term.subtract ? clipon::Vector(-v) : v;
   }
-  if (sum.isZero(0.0f)) throw UsageError("query: expected terms that leave something, found ones that cancel out");
+  // each term has length 1, and each sum rounds by some 2^-24 of it
+  const float rounding = static_cast<float>(terms.size()) * 0x1p-20f;
+  if (sum.norm() <= rounding)
+    throw UsageError("query: expected terms that leave something, found ones that cancel out");
   clipon::detail::finish_row(sum.data(), sum.size(), true);
   return sum;
 }

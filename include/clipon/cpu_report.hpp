@@ -22,7 +22,7 @@ struct CpuReport {
 /// invalid_argument or unsupported when CLIPON_ISA names what does not exist or does not run here.
 inline CpuReport cpu_report() {
   CpuReport report;
-  const simd::CpuFeatures cpu = simd::detect_cpu();
+  const simd::CpuFeatures& cpu = kernels::this_cpu();
   report.vendor = cpu.vendor;
   report.brand = cpu.brand;
   for (int i = 0; i < static_cast<int>(Isa::best); ++i) {

@@ -19,9 +19,9 @@ namespace clipon::inline CLIPON_ABI {
 class Image {
  public:
   /// Reads and decodes a JPEG, PNG or BMP file; JPEG to the bytes that Pillow gives where clipon was built with
-  /// libjpeg-turbo (CLIPON_WITH_TURBOJPEG, which CMake and meson define where they find it), else by stb_image.  Throws
-  /// Error io, truncated (it became shorter meanwhile), image_unsupported, image_corrupt or image_too_large; the
-  /// message begins with the path.
+  /// libjpeg-turbo (CLIPON_WITH_TURBOJPEG, which CMake and meson define where they find it), else by stb_image; of 16
+  /// bits a channel the upper eight.  Throws Error io, truncated (it became shorter meanwhile), image_unsupported,
+  /// image_corrupt or image_too_large; the message begins with the path.
   static Image read(const std::string& path, const DecodeOptions& options = {}) {
     const std::vector<std::byte> bytes =
         format::read_file(path, options.max_file_bytes, "picture", ErrorCode::image_too_large);

@@ -50,7 +50,7 @@ struct ClassifyOptions {
   /// softmax; with multi_label, each label is weighed against them alone.
   std::vector<std::string> background = {};
   std::size_t top = 0;       ///< how many predictions to return; 0: all
-  float temperature = 1.0f;  ///< divides the logits; above 1 is softer; at least 1e-6
+  float temperature = 1.0f;  ///< divides the logits; above 1 is softer; 1e-6 to 1e30
   RejectRules reject = {};
   /// Each label for itself: probability = sigmoid(logit - log mean exp(background logits)), the softmax of the label
   /// against the background.  Without background texts, default_background() is taken.

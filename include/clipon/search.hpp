@@ -44,12 +44,15 @@ struct SearchOptions {
 /// 0.001 and by 0.003 where it is near 1.
 class StoredVectors {
  public:
-  /// Throws Error invalid_argument for a width below 1 or a type other than f32, f16 and i8.
+  static constexpr std::ptrdiff_t kMaxWidth = std::ptrdiff_t{1} << 24;  // far beyond any embedding
+
+  /// Throws Error invalid_argument for a width outside 1..kMaxWidth or a type other than f32, f16 and i8.
   StoredVectors(DataType type, std::ptrdiff_t width) : type_(type), width_(width) {
     const bool kept = type == DataType::f32 || type == DataType::f16 || type == DataType::i8;
-    if (width < 1 || !kept) {
-      throw Error(ErrorCode::invalid_argument, "stored vectors: expected f32, f16 or int8 and a width above 0, found " +
-                                                   std::string(to_string(type)) + " and " + std::to_string(width));
+    if (width < 1 || width > kMaxWidth || !kept) {
+      throw Error(ErrorCode::invalid_argument, "stored vectors: expected f32, f16 or int8 and a width of 1 to " +
+                                                   std::to_string(kMaxWidth) + ", found " + to_string(type) + " and " +
+                                                   std::to_string(width));
     }
   }
 
@@ -178,7 +181,8 @@ class RowSets {
   std::vector<std::size_t> parent_;
 };
 
-// 1 / length of each row, which rounding to the stored type has changed; 0 of a row of zeros, which is near none.
+// 1 / length of each row, which rounding to the stored type has changed; 0 of a row of zeros or with a NaN,
+// which is near none.
 inline std::vector<float> inverse_lengths(const kernels::Context& context, const kernels::StoredMatrix& matrix) {
   std::vector<float> inverse(static_cast<std::size_t>(matrix.rows));
   std::vector<float> row(static_cast<std::size_t>(matrix.columns));
@@ -187,7 +191,8 @@ inline std::vector<float> inverse_lengths(const kernels::Context& context, const
     double square = 0.0;
     for (const float x : row) square += double{x} * double{x};
     const double length = std::sqrt(square);
-    inverse[r] = length >= double{std::numeric_limits<float>::min()} ? static_cast<float>(1.0 / length) : 0.0f;
+    const bool has_direction = is_finite(length) && length >= double{std::numeric_limits<float>::min()};
+    inverse[r] = has_direction ? static_cast<float>(1.0 / length) : 0.0f;
   }
   return inverse;
 }
@@ -234,7 +239,8 @@ inline void join_near_rows(const kernels::Context& context, const kernels::Store
 
 /// Rows that are near each other: two rows with a cosine of at least `least_score` are in one group, and so are chains
 /// of them.  Groups of two and more, in the order of their first rows; a member's score is its cosine with the group's
-/// first row.  Rows need not be of unit length.  Costs a product of all rows with all rows.
+/// first row.  Rows need not be of unit length, but their elements must be normal floats.  Costs a product of all rows
+/// with all rows.
 inline std::vector<std::vector<Match>> duplicate_groups(const VectorsView& vectors, float least_score,
                                                         const SearchOptions& options = {}) {
   const kernels::StoredMatrix matrix = detail::checked_matrix(vectors);

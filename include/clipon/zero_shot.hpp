@@ -28,8 +28,8 @@ class Classifier {
   static constexpr std::size_t kUnknown = static_cast<std::size_t>(-1);
 
   /// Each label's prototype: its texts' unit vectors averaged, and that to unit length again.
-  /// Throws Error invalid_argument: no labels, an empty label, no templates, a template without {}, a
-  /// threshold or temperature that is not finite.
+  /// Throws Error invalid_argument: no labels, a label or synonym without words, no templates, a template without {}, a
+  /// threshold or temperature out of range; text_too_long and invalid_utf8, naming the label.
   Classifier(const Model& model, std::vector<Label> labels, ClassifyOptions options = {})
       : model_(model), options_(std::move(options)) {
     if (options_.multi_label && options_.background.empty()) options_.background = default_background();

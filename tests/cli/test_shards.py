@@ -37,6 +37,20 @@ def test_extensions_in_any_case_and_captions_beside_a_class(clipon: Command) -> 
     assert (result["pictures"], result["top1"]) == (2, 1.0)
 
 
+def test_a_label_that_is_a_number_counts_in_the_list_only_as_a_class(clipon: Command) -> None:
+    labels, predictions = clipon.work / "labels.txt", clipon.work / "p.csv"
+    labels.write_text("1\n0\n1950\n")
+    data = shard(
+        clipon.work / "0.tar",
+        **{"a_png": PIZZA, "a_txt": b" 1950 \n", "b_png": PIZZA, "b_json": b'{"label": " 0"}'},
+        **{"c_png": PIZZA, "c_cls": b"0\n"},
+    )
+    done = clipon("evaluate", data, "--labels-file", labels, "--predictions", predictions)
+    assert done.returncode == 0, done.stderr
+    with predictions.open(newline="") as file:
+        assert [row["label"] for row in csv.DictReader(file)] == ["1950", "0", "1"]
+
+
 @pytest.mark.parametrize(("other", "found"), [({"b_webp": WEBP}, ".webp"), ({}, "none")])
 def test_a_label_without_a_picture_has_failed(clipon: Command, other: dict[str, bytes], found: str) -> None:
     data = shard(clipon.work / "0.tar", a_png=PIZZA, a_txt=b"pizza", b_txt=b"house", **other)

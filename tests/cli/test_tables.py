@@ -28,6 +28,12 @@ def test_quotes_and_line_ends_of_a_table(clipon: Command) -> None:
     one_line(done.stderr, "data.csv: record 3: expected '\"' at the end")
 
 
+def test_blanks_around_a_label_make_no_other_label(clipon: Command) -> None:
+    table = clipon.work / "data.csv"
+    table.write_text(f"path,label\n{SAMPLES / 'house.png'},house\n{SAMPLES / 'pizza.png'}, house \n")
+    assert evaluate(clipon, table)["labels"] == 1
+
+
 def test_one_group_is_shown(clipon: Command) -> None:
     table = clipon.work / "data.csv"
     table.write_text(f"path,label,place\n{SAMPLES / 'house.png'},house,here\n")

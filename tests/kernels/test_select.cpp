@@ -25,6 +25,8 @@ TEST_CASE("the highest instruction set runs, but not avx512_bf16 on Intel, where
   CHECK(preferred_isa(without_amx, cpu_of("GenuineIntel")) == Isa::avx512_vnni);
   CHECK(preferred_isa(with_amx, cpu_of("GenuineIntel")) == Isa::amx);
   CHECK(preferred_isa(older, cpu_of("GenuineIntel")) == Isa::avx2);
+  const std::vector<Isa> nothing_near = {Isa::scalar, Isa::sse2, Isa::avx512_bf16};
+  CHECK(preferred_isa(nothing_near, cpu_of("GenuineIntel")) == Isa::avx512_bf16);
   const std::vector<Isa> header_only = {Isa::avx512_bf16};
   CHECK(preferred_isa(header_only, cpu_of("GenuineIntel")) == Isa::avx512_bf16);
 }

@@ -52,8 +52,8 @@ TEST_CASE("the objective's gradient is its slope, in each direction") {
   std::vector<std::size_t> classes;
   for (std::size_t i = 0; i < 20; ++i) classes.push_back(i % 3);
   for (const bool with_prior : {false, true}) {
-    std::vector<float> prior(with_prior ? std::size_t{3 * 16} : 0);
-    for (float& w : prior) w = random.normal();
+    std::vector<float> prior(3 * 16, 0.0f);
+    for (float& w : prior) w = with_prior ? random.normal() : 0.0f;
     const detail::LogisticRegression function(context, x, classes, 3, prior);
     std::vector<double> point(function.parameters());
     for (double& w : point) w = double{random.normal()};
@@ -85,6 +85,26 @@ TEST_CASE("the probe's objective is what it says, and no step around lowers it")
     CHECK(probe.fit().objective == doctest::Approx(objective(probe, data, c, nullptr, 1.0f)).epsilon(1e-5));
     CHECK(probe.fit().objective < std::log(3.0));
     CHECK(probe.accuracy(data.rows, data.classes) > 0.9);
+  }
+}
+
+TEST_CASE("a C that leaves W nothing to say still lets the bias learn how often each class is") {
+  const Model& model = support::demo_model();
+  ProbeData data = probe_data(85, 60, 2.0f);
+  const double counts[] = {6.0, 51.0, 3.0};
+  double entropy = 0.0;  // the least of the objective where W = 0
+  for (const double count : counts) entropy -= count / 60.0 * std::log(count / 60.0);
+  for (std::size_t i = 0; i < data.classes.size(); ++i) data.classes[i] = i < 6 ? 0 : i < 57 ? 1 : 2;
+  for (const double c : {1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12, 1e-100}) {
+    CAPTURE(c);
+    ProbeOptions options;
+    options.c = c;
+    const auto probe = LinearProbe::train(model, data.rows, data.classes, kProbeLabels, options);
+    CHECK(probe.fit().converged);
+    CHECK(probe.fit().iterations < 50);
+    CHECK(probe.fit().objective <= entropy + 1e-6);
+    CHECK(probe.fit().objective >= entropy - 0.01);
+    CHECK(std::fabs(double{probe.bias()[1] - probe.bias()[2]} - std::log(51.0 / 3.0)) < 0.01);
   }
 }
 

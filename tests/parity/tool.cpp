@@ -67,14 +67,14 @@ void probe(const clipon::Model& model, char** argument) {
   const clipon::Matrix rows = read_rows(argument[0], n, d);
   std::vector<std::size_t> classes;
   for (const long long one : read_raw<long long>(argument[1])) classes.push_back(static_cast<std::size_t>(one));
-  std::vector<float> prior;
+  std::vector<float> prior(static_cast<std::size_t>(k * d), 0.0f);
   if (std::strcmp(argument[6], "-") != 0) {
     prior = read_raw<float>(argument[6]);
     for (float& x : prior) x *= model.logit_scale();
   }
   const clipon::detail::LogisticRegression regression(model.context(), rows, classes, static_cast<std::size_t>(k),
                                                       prior);
-  std::vector<double> point = regression.start();
+  std::vector<double> point;
   const auto result = regression.fit(std::atof(argument[5]), point, {});
   Output out;
   out.add(result.value);

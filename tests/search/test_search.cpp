@@ -267,7 +267,9 @@ TEST_CASE("stored vectors: rows that lie apart, a row of zeros as int8; views th
       if (match.row == 1) CHECK(match.score == 0.0f);
     }
   }
-  CHECK(support::code_of([] { StoredVectors(DataType::f32, 0); }) == ErrorCode::invalid_argument);
+  for (const std::ptrdiff_t width : {std::ptrdiff_t{0}, StoredVectors::kMaxWidth + 1, std::ptrdiff_t{1} << 62}) {
+    CHECK(support::code_of([&] { StoredVectors(DataType::f32, width); }) == ErrorCode::invalid_argument);
+  }
   const std::int8_t byte[8] = {};
   CHECK(support::code_of([&] { (void)search({byte, DataType::i8, 1, 8}, query); }) == ErrorCode::invalid_argument);
   CHECK(support::code_of([&] { (void)search({byte, DataType::f32, -1, 8}, query); }) == ErrorCode::invalid_argument);

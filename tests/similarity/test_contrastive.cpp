@@ -132,6 +132,9 @@ TEST_CASE("large logits do not overflow; no pairs, and pairs of two widths, are 
   const Model& model = support::demo_model();
   const Matrix large = 1000.0f * Matrix::Identity(3, 3);
   CHECK(contrastive_loss(large) == doctest::Approx(0.0));
+  for (const float same : {0.0f, 1e16f, -1e17f, 3e38f}) {
+    CHECK(contrastive_loss(Matrix::Constant(3, 3, same)) == doctest::Approx(std::log(3.0)));
+  }
   float numbers[2] = {1000.0f, 999.0f};
   softmax(numbers, 2);
   CHECK(double{numbers[0]} == doctest::Approx(1.0 / (1.0 + std::exp(-1.0))));

@@ -189,7 +189,11 @@ TEST_CASE("a label that can not be read is named") {
   CHECK(said({{"food", {"pizza"}}, {"tea", {}}}, "caf\xe9") ==
         "invalid_utf8: background[1]: text 'caf\\xe9': expected UTF-8, found an ill-formed sequence at byte 3");
   CHECK(said({{"food", {"pizza"}}, {"tea", {""}}}, "a") ==
-        "invalid_argument: labels[1]: expected words, found an empty label");
+        "invalid_argument: labels[1]: expected words, found an empty synonym");
+  for (const char* blank : {"", " \t", "\u00a0", "\u3000\n"}) {
+    CHECK(said({{"food", {}}, {blank, {}}}, "a") ==
+          "invalid_argument: labels[1]: expected words, found an empty label");
+  }
   std::string label;
   for (int i = 0; i < 60; ++i) label += "cat ";
   CHECK(said({{"dog", {}}, {label, {}}}, "a") ==
@@ -218,7 +222,7 @@ TEST_CASE("labels and templates that make no sense are refused by name") {
   options.temperature = 1e-6f;
   CHECK_NOTHROW(Classifier(model, {"cat"}, options));
   for (const float temperature :
-       {0.0f, 1e-38f, std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
+       {0.0f, 1e-38f, 3e38f, std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
     options.temperature = temperature;
     CHECK(refused({"cat"}, options) == ErrorCode::invalid_argument);
   }

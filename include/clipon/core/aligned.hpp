@@ -71,7 +71,7 @@ class AlignedBuffer {
   using Array = std::unique_ptr<T, Free>;
 
   static Array allocate(std::size_t bytes, Pages pages) {
-    if (pages == Pages::huge && bytes >= kLeastHuge) {
+    if (!kExactEnds && pages == Pages::huge && bytes >= kLeastHuge) {
       bytes = whole(bytes, kHugePage);
       void* const memory = take_huge_pages(bytes);
       return {static_cast<T*>(memory), Free{memory, bytes}};

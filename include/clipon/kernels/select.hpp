@@ -37,14 +37,19 @@ inline int thread_count(int asked) {
   return asked > 0 ? asked : parallel::available_threads();
 }
 
+/// This CPU, asked once: in a virtual machine each CPUID is a call of the host.
+inline const simd::CpuFeatures& this_cpu() {
+  static const simd::CpuFeatures cpu = simd::detect_cpu();
+  return cpu;
+}
+
 /// The instruction sets that this program holds and this CPU runs, lowest first.  Where AMX's `tiles` are wanted, it
 /// is among them only if the system grants them.
 inline std::vector<Isa> usable_isas(bool tiles = true) {
-  const simd::CpuFeatures cpu = simd::detect_cpu();
   std::vector<Isa> usable;
   for (int i = 0; i < static_cast<int>(Isa::best); ++i) {
     const Isa isa = static_cast<Isa>(i);
-    if (built_table(isa) == nullptr || !simd::supports(cpu, isa)) continue;
+    if (built_table(isa) == nullptr || !simd::supports(this_cpu(), isa)) continue;
     if (isa != Isa::amx || !tiles || simd::tiles_permitted()) usable.push_back(isa);
   }
   return usable;
@@ -53,8 +58,9 @@ inline std::vector<Isa> usable_isas(bool tiles = true) {
 /// The one of `usable` to run where none is pinned: the highest, but not avx512_bf16 where its one instruction more is
 /// slow.  usable: lowest first, not empty.
 inline Isa preferred_isa(const std::vector<Isa>& usable, const simd::CpuFeatures& cpu) {
-  const bool another = usable.size() > 1 && usable.back() == Isa::avx512_bf16 && !simd::fast_bf16_dot(cpu);
-  return another ? usable[usable.size() - 2] : usable.back();
+  if (usable.back() != Isa::avx512_bf16 || simd::fast_bf16_dot(cpu) || usable.size() < 2) return usable.back();
+  const Isa next = usable[usable.size() - 2];
+  return next == Isa::avx512 || next == Isa::avx512_vnni ? next : usable.back();  // others cost more than they save
 }
 
 /// Why `picked` of `usable` runs, in words.  built: what this program holds.
@@ -102,7 +108,7 @@ constexpr bool wants_tiles(Isa wanted) {
 inline const KernelTable& select_table(Isa wanted, bool tiles = true) {
   if (wanted == Isa::best) wanted = pinned_isa();
   const std::vector<Isa> usable = usable_isas(tiles && wants_tiles(wanted));
-  if (wanted == Isa::best && !usable.empty()) return *built_table(preferred_isa(usable, simd::detect_cpu()));
+  if (wanted == Isa::best && !usable.empty()) return *built_table(preferred_isa(usable, this_cpu()));
   for (const Isa isa : usable) {
     if (isa == wanted) return *built_table(isa);
   }

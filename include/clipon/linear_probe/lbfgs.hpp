@@ -83,6 +83,35 @@ class LbfgsMemory {
   std::deque<Pair> pairs_;
 };
 
+/// How far to go from x along `direction`, of which the function falls by `slope`: a step of sufficient decrease that
+/// has left the steep part (Wolfe conditions), by doubling and bisection.
+template <class Function>
+struct LineSearch {
+  const Function& function;
+  Point next;      // where the search stands
+  Point gradient;  // there
+  double value = 0.0;
+
+  /// False if no such step was found; then the last that was tried stands.
+  bool run(const Point& x, double start, const Point& direction, double slope, double step) {
+    double low = 0.0;
+    double high = 0.0;  // 0: none yet
+    for (int attempt = 0; attempt < 40; ++attempt) {
+      for (std::size_t i = 0; i < x.size(); ++i) next[i] = x[i] + step * direction[i];
+      value = function(next, gradient);
+      if (!(value <= start + 1e-4 * step * slope)) {
+        high = step;  // too far: no sufficient decrease
+      } else if (dot(direction, gradient) < 0.9 * slope) {
+        low = step;  // too near: it still falls steeply
+      } else {
+        return true;
+      }
+      step = high > 0.0 ? 0.5 * (low + high) : 2.0 * low;
+    }
+    return false;
+  }
+};
+
 }  // namespace detail
 
 /// Minimises `function(x, gradient)`, which returns the value and fills the gradient, from x on; x becomes the minimum.
@@ -93,8 +122,7 @@ LbfgsResult minimise_lbfgs(const Function& function, std::vector<double>& x, con
   Point gradient(x.size());
   result.value = function(x, gradient);
   detail::LbfgsMemory memory;
-  Point next(x.size());
-  Point next_gradient(x.size());
+  detail::LineSearch<Function> search{function, Point(x.size()), Point(x.size())};
   for (; result.iterations < options.max_iterations; ++result.iterations) {
     result.greatest_gradient = detail::greatest_magnitude(gradient);
     if (!is_finite(result.value)) return result;  // nothing shows where to go
@@ -110,38 +138,26 @@ LbfgsResult minimise_lbfgs(const Function& function, std::vector<double>& x, con
       slope = detail::dot(direction, gradient);
     }
     // The first step has no scale yet: one of unit length.
-    double step = memory.empty() ? 1.0 / std::sqrt(-slope) : 1.0;
-    double low = 0.0;
-    double high = 0.0;  // 0: none yet
-    bool found = false;
-    double value = 0.0;
-    for (int attempt = 0; attempt < 40 && !found; ++attempt) {
-      for (std::size_t i = 0; i < x.size(); ++i) next[i] = x[i] + step * direction[i];
-      value = function(next, next_gradient);
-      if (!(value <= result.value + 1e-4 * step * slope)) {
-        high = step;  // too far: no sufficient decrease
-      } else if (detail::dot(direction, next_gradient) < 0.9 * slope) {
-        low = step;  // too near: it still falls steeply
-      } else {
-        found = true;
-        break;
+    const double step = memory.empty() ? 1.0 / std::sqrt(-slope) : 1.0;
+    const bool found = search.run(x, result.value, direction, slope, step);
+    if (!found && !(search.value < result.value)) {
+      if (memory.empty()) {  // the decrease is below the rounding of the value
+        result.converged = true;
+        return result;
       }
-      step = high > 0.0 ? 0.5 * (low + high) : 2.0 * low;
-    }
-    if (!found && !(value < result.value)) {  // the decrease is below the rounding of the value
-      result.converged = true;
-      return result;
+      memory.clear();  // down the gradient there may be one
+      continue;
     }
     Point moved(x.size());
     Point change(x.size());
     for (std::size_t i = 0; i < x.size(); ++i) {
-      moved[i] = next[i] - x[i];
-      change[i] = next_gradient[i] - gradient[i];
+      moved[i] = search.next[i] - x[i];
+      change[i] = search.gradient[i] - gradient[i];
     }
     memory.add(std::move(moved), std::move(change));
-    x.swap(next);
-    gradient.swap(next_gradient);
-    result.value = value;
+    x.swap(search.next);
+    gradient.swap(search.gradient);
+    result.value = search.value;
   }
   result.greatest_gradient = detail::greatest_magnitude(gradient);
   return result;

@@ -101,7 +101,6 @@ CLIPON_BODY LinearProbe LinearProbe::train(const Model& model, const ConstMatrix
   model.context().in_a_team([&](const kernels::Context& context) {  // for thousands of short loops
     const detail::LogisticRegression regression(context, embeddings, seen.examples, seen.classes.size(),
                                                 std::move(prior));
-    point = regression.start();
     result = regression.fit(options.c, point, how);
   });
 

@@ -18,7 +18,7 @@ namespace clipon::inline CLIPON_ABI::detail {
 /// Products run in float on the model's kernels, sums over examples in double.
 class LogisticRegression {
  public:
-  /// prior [classes, d]: W0, or empty for zeros.
+  /// prior [classes, d]: W0.
   LogisticRegression(const kernels::Context& context, const ConstMatrixRef& x, std::span<const std::size_t> classes,
                      std::size_t class_count, std::vector<float> prior)
       : context_(context),
@@ -30,21 +30,30 @@ class LogisticRegression {
 
   [[nodiscard]] std::size_t parameters() const { return static_cast<std::size_t>(class_count_ * (x_.cols() + 1)); }
 
-  /// W = W0, b = 0.  Layout of a point: W [classes, d], then b [classes].
-  [[nodiscard]] std::vector<double> start() const {
-    std::vector<double> point(parameters(), 0.0);
-    std::copy(prior_.begin(), prior_.end(), point.begin());
-    return point;
-  }
-
-  /// Minimises from `point` on; what it returns is the value of the function above.
+  /// Minimises from W = W0, b = 0; `point` becomes the minimum.  What it returns is the value of the function above.
+  ///
+  /// The loss curves W and b alike, at most by 1 (rows of x have unit length), the penalty curves W alone, by 1 / (C
+  /// n). A small C would thus leave b, whose curvature is then the least by far, out of reach of the numbers'
+  /// precision. What is minimised over is V with W = W0 + V / sqrt(1 + 1 / (C n)), curved as b is.
   LbfgsResult fit(double c, std::vector<double>& point, const LbfgsOptions& options) const {
-    const auto function = [&](const std::vector<double>& at, std::vector<double>& gradient) {
-      return evaluate(c, at, gradient);
+    const double scale = 1.0 / std::sqrt(1.0 + strength(c));
+    std::vector<double> scaled(parameters(), 0.0);  // V, then b
+    const auto unscale = [&](const std::vector<double>& from) {
+      point = from;
+      for (std::size_t i = 0; i < prior_.size(); ++i) point[i] = double{prior_[i]} + scale * from[i];
     };
-    return minimise_lbfgs(function, point, options);
+    const auto function = [&](const std::vector<double>& at, std::vector<double>& gradient) {
+      unscale(at);
+      const double value = evaluate(c, point, gradient);
+      for (std::size_t i = 0; i < prior_.size(); ++i) gradient[i] *= scale;
+      return value;
+    };
+    const LbfgsResult result = minimise_lbfgs(function, scaled, options);
+    unscale(scaled);
+    return result;
   }
 
+  /// Layout of a point: W [classes, d], then b [classes].
   double evaluate(double c, const std::vector<double>& point, std::vector<double>& gradient) const {
     const index_t n = x_.rows();
     const index_t d = x_.cols();
@@ -79,11 +88,11 @@ class LogisticRegression {
     to_product.out = product.data();
     to_product.out_stride = d;
     kernels::gemm(context_, {residuals.data(), n}, k, columns_of_x_, to_product);
-    const double strength = 1.0 / (c * static_cast<double>(n));
+    const double penalty = strength(c);
     for (std::size_t i = 0; i < product.size(); ++i) {
-      const double away = point[i] - (prior_.empty() ? 0.0 : double{prior_[i]});
-      gradient[i] = double{product[i]} + strength * away;
-      value += 0.5 * strength * away * away;
+      const double away = point[i] - double{prior_[i]};
+      gradient[i] = double{product[i]} + penalty * away;
+      value += 0.5 * penalty * away * away;
     }
     for (index_t j = 0; j < k; ++j) {
       double sum = 0.0;
@@ -94,12 +103,14 @@ class LogisticRegression {
   }
 
  private:
+  [[nodiscard]] double strength(double c) const { return 1.0 / (c * static_cast<double>(x_.rows())); }
+
   kernels::Context context_;
   ConstMatrixRef x_;
   std::span<const std::size_t> classes_;
   index_t class_count_;
   kernels::PackedMatrix columns_of_x_;  // [d, n]
-  std::vector<float> prior_;            // [classes, d] or empty
+  std::vector<float> prior_;            // [classes, d]
 };
 
 }  // namespace clipon::inline CLIPON_ABI::detail

@@ -23,10 +23,7 @@ class TipAdapter {
   /// Throws Error invalid_argument; not_finite.
   TipAdapter(const Classifier& classifier, const ConstMatrixRef& shots, std::span<const std::size_t> labels,
              const TipAdapterOptions& options = {})
-      : classifier_(classifier),
-        shots_(detail::pack_rows(classifier.model().context(), shots)),
-        labels_(labels.begin(), labels.end()),
-        options_(options) {
+      : classifier_(classifier), labels_(labels.begin(), labels.end()), options_(options) {
     bool good =
         labels_.size() == static_cast<std::size_t>(shots.rows()) && shots.cols() == classifier.prototypes().cols();
     for (const std::size_t label : labels_) good = good && label < classifier.labels().size();
@@ -41,6 +38,7 @@ class TipAdapter {
                                                    shown(double{options.beta}));
     }
     detail::check_finite_rows(shots, "shot");
+    shots_ = detail::pack_rows(classifier.model().context(), shots);
   }
 
   /// [n, labels]: scale * cosine + alpha * sum over the label's shots of exp(-beta (1 - cosine with the shot)).

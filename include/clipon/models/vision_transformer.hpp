@@ -52,7 +52,7 @@ class VisionTransformer {
     const index_t rows = pictures * stride();
     const index_t width = config_.transformer.width;
     return Scratch::size_for<float>(patches() * patch_floats()) +
-           nn::operand_bytes(weights_.patch_embedding.type(), patches(), patch_floats()) +
+           nn::operand_bytes(weights_.patch_embedding.type(), quantised_patches(), patch_floats()) +
            Scratch::size_for<float>(rows * width) + Scratch::size_for<float>(pictures * width) +
            Scratch::size_for<nn::Sequence>(pictures) + Scratch::size_for<index_t>(pictures) +
            nn::TransformerScratch::bytes(context, weights_.transformer, rows, pictures, config_.tokens());
@@ -65,7 +65,8 @@ class VisionTransformer {
     const index_t tokens = config_.tokens();
     const index_t rows = pictures * stride();
     auto* patch_rows = scratch.take<float>(patches() * patch_floats());  // [patches, patch * patch * 3]
-    const auto quantised = nn::take_operand(scratch, weights_.patch_embedding.type(), patches(), patch_floats());
+    const nn::OperandRows quantised =
+        nn::take_operand(scratch, weights_.patch_embedding.type(), quantised_patches(), patch_floats());
     auto* x = scratch.take<float>(rows * width);             // [pictures, stride, width]
     auto* pooled = scratch.take<float>(pictures * width);    // [pictures, width]
     auto* sequences = scratch.take<nn::Sequence>(pictures);  // [pictures]
@@ -104,6 +105,9 @@ class VisionTransformer {
     return weights_.transformer.in_pairs() ? tokens + tokens % 2 : tokens;
   }
   [[nodiscard]] index_t patches() const { return config_.grid() * config_.grid(); }
+  [[nodiscard]] index_t quantised_patches() const {
+    return weights_.patch_embedding.type() == DataType::f32 ? 0 : patches();
+  }
   [[nodiscard]] index_t patch_floats() const { return config_.patch_size * config_.patch_size * 3; }
 
   Config config_;

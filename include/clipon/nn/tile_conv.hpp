@@ -94,7 +94,7 @@ inline void find_scales(const Context& context, const TileConv& conv, const std:
     float greatest = 0.0f;
     for (index_t y = 0; y < size.height; ++y) {
       const float scale = maps.scales[maps.window(p, y)].scale;
-      if (scale > greatest || scale != scale) greatest = scale;
+      if (is_nan(scale) || scale > greatest) greatest = scale;
     }
     const index_t first = maps.window(p, 0);
     std::fill_n(maps.scales + first, std::min((size.height + 1) * maps.across(), maps.windows() - first),

@@ -103,13 +103,16 @@ struct WinogradBlock {
 inline WinogradBlock winograd_block(const Winograd& conv, MapSize size, index_t first, index_t count,
                                     unsigned char* scratch) {
   // An odd number of cache lines from position to position, else all positions of a tile fall into one set of L1.
-  const auto stride_of = [&](index_t elements) { return whole(count * elements, 64) + 64; };
+  const auto stride_of = [&](index_t elements, DataType type) {
+    const auto line = static_cast<index_t>(kAlignment / size_of(type));
+    return (whole(count * elements, line) / line | 1) * line;
+  };
   const index_t positions = (conv.m + 2) * (conv.m + 2);
   WinogradBlock block;
   block.tiles = {conv.map_type(), conv.m, size.height, size.width, conv.inputs(), first, count};
   block.rows.rows = {nullptr, kernels::padded_depth(conv.type(), conv.inputs()), conv.type(), nullptr};
-  block.rows.position_stride = stride_of(block.rows.rows.stride);
-  block.sum_stride = stride_of(conv.outputs());
+  block.rows.position_stride = stride_of(block.rows.rows.stride, conv.type());
+  block.sum_stride = stride_of(conv.outputs(), DataType::f32);
   ScratchPart part(scratch);
   const auto element = static_cast<index_t>(size_of(conv.type()));
   block.rows.rows.data = part.take<unsigned char>(positions * block.rows.position_stride * element);

@@ -19,18 +19,18 @@ inline double contrastive_loss(const ConstMatrixRef& logits_per_image) {
     throw Error(ErrorCode::invalid_argument, "logits: expected a square matrix, found [" + std::to_string(n) + ", " +
                                                  std::to_string(logits_per_image.cols()) + "]");
   }
-  const auto log_sum_exp = [n](const auto& x) {
+  // -log softmax(x)[own]; greatest - x[own] first, since a large logit would swallow the logarithm
+  const auto loss_of = [n](Eigen::Index own, const auto& x) {
     double greatest = double{x(0)};
     for (Eigen::Index i = 1; i < n; ++i) greatest = std::max(greatest, double{x(i)});
     double sum = 0.0;
     for (Eigen::Index i = 0; i < n; ++i) sum += std::exp(double{x(i)} - greatest);
-    return greatest + std::log(sum);
+    return (greatest - double{x(own)}) + std::log(sum);
   };
   double loss = 0.0;
   for (Eigen::Index i = 0; i < n; ++i) {
-    const double own = double{logits_per_image(i, i)};
-    loss += log_sum_exp([&](Eigen::Index j) { return logits_per_image(i, j); }) - own;
-    loss += log_sum_exp([&](Eigen::Index j) { return logits_per_image(j, i); }) - own;
+    loss += loss_of(i, [&](Eigen::Index j) { return logits_per_image(i, j); });
+    loss += loss_of(i, [&](Eigen::Index j) { return logits_per_image(j, i); });
   }
   return loss / (2.0 * static_cast<double>(n));
 }

@@ -28,7 +28,8 @@ struct TokenizerConfig {
   Cleaning cleaning = Cleaning::ftfy;
 };
 
-constexpr std::size_t kMostTextBytes = 1u << 30;  // positions in a word are 32-bit numbers, and cleaning lengthens it
+// Positions in a word are 32-bit numbers, and NFC makes at most three bytes of one (U+1D163: 12 of 4).
+constexpr std::size_t kMostTextBytes = ((std::size_t{1} << 31) - 1) / 3;
 
 /// Immutable after construction: any number of threads may use one.
 class Tokenizer {

@@ -41,7 +41,7 @@ struct RuleReport {
 };
 
 /// The chance that a random element of `positive` is above one of `negative`, ties counting half: the area under the
-/// ROC curve.  0.5 where either is empty.
+/// ROC curve.  0.5 where either is empty; NaNs have no place in it.
 inline double auroc(std::span<const float> positive, std::span<const float> negative) {
   if (positive.empty() || negative.empty()) return 0.5;
   std::vector<float> sorted(negative.begin(), negative.end());

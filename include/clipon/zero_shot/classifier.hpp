@@ -17,9 +17,10 @@ CLIPON_BODY void Classifier::check_options() const {
   for (const std::string& text : options_.templates) {
     if (text.find("{}") == std::string::npos) fail("template '" + text + "': expected {} where the label goes");
   }
-  constexpr float least = 1e-6f;  // the model's scale, e^4.6 for OpenAI's, over it is a logit that stays finite
-  if (!(options_.temperature >= least) || !is_finite(double{options_.temperature}))
-    fail("temperature: expected a finite number of at least 1e-6, found " + shown(double{options_.temperature}));
+  constexpr float least = 1e-6f;  // the model's scale, e^4.6 for OpenAI's, over it is a logit that stays finite,
+  constexpr float most = 1e30f;   // and one that stays a normal float
+  if (!is_finite(double{options_.temperature}) || options_.temperature < least || options_.temperature > most)
+    fail("temperature: expected a number of 1e-6 to 1e30, found " + shown(double{options_.temperature}));
   if (!is_finite(double{options_.multi_label_threshold}))
     fail("multi-label threshold: expected a finite number, found " + shown(double{options_.multi_label_threshold}));
   if (options_.multi_label && options_.background.empty())
@@ -39,18 +40,24 @@ CLIPON_BODY void Classifier::set_prototypes(std::vector<Label> labels, Matrix pr
 
 CLIPON_BODY Matrix Classifier::embed(const std::vector<Label>& labels,
                                      const std::vector<std::string>& background) const {
-  const auto is_blank = [](const std::string& text) { return text.find_first_not_of(" \t\r\n") == std::string::npos; };
+  const auto is_blank = [&](const std::string& text) {
+    try {
+      return model_.tokenizer().encode(text, options_.tokenize).empty();
+    } catch (const Error&) {
+      return false;  // its own error, with all of the text, follows below
+    }
+  };
   std::vector<std::string> texts;
   std::vector<std::size_t> texts_of;  // how many of them make each prototype
   for (const Label& label : labels) {
     const std::size_t before = texts.size();
-    const auto add = [&](const std::string& words) {
+    const auto add = [&](const std::string& words, const char* what) {
       if (is_blank(words))
-        fail("labels[" + std::to_string(texts_of.size()) + "]: expected words, found an empty label");
+        fail("labels[" + std::to_string(texts_of.size()) + "]: expected words, found an empty " + what);
       for (const std::string& text : options_.templates) texts.push_back(fill_template(text, words));
     };
-    add(label.name);
-    for (const std::string& synonym : label.synonyms) add(synonym);
+    add(label.name, "label");
+    for (const std::string& synonym : label.synonyms) add(synonym, "synonym");
     texts_of.push_back(texts.size() - before);
   }
   for (std::size_t i = 0; i < background.size(); ++i) {
@@ -173,7 +180,8 @@ CLIPON_BODY std::vector<RuleReport> Classifier::calibrate(const ConstMatrixRef& 
            std::to_string(one));
     }
   }
-  if (!(precision > 0.0 && precision <= 1.0)) fail("precision: expected a share above 0, at most 1");
+  if (!is_finite(precision) || precision <= 0.0 || precision > 1.0)
+    fail("precision: expected a share above 0, at most 1");
   const Ranking ranking = rank(embeddings, 1);
   std::vector<float> cosine;
   std::vector<float> margin;
