@@ -1,7 +1,7 @@
 // bench_load MODEL PICTURE [ROUNDS [PRECISION]]: from a model file in the page cache to the first embedding, beside the
 // time that reading the file's bytes and writing as many as the packed weights have takes, on as many threads and on
-// pages of the same size; the anonymous memory at its
-// highest, sampled each millisecond; and loading beside loading without checksums and without looking for NaN.
+// pages of the same size; the anonymous memory at its highest, sampled each millisecond; and loading beside loading
+// without checksums and without looking for NaN.
 #include <fcntl.h>
 #include <malloc.h>
 #include <unistd.h>

@@ -6,33 +6,10 @@
 #include <cstdlib>
 #include <random>
 
+#include "read_memory.hpp"
 #include "stopwatch.hpp"
 
-namespace {
-
 using clipon::index_t;
-
-// Bytes of every row that all threads add up as fast as they can: what reading costs, and nothing else.
-double read_milliseconds(const clipon::VectorsView& v, int threads, std::uint64_t& sum) {
-  const auto* words = static_cast<const std::uint64_t*>(v.data);
-  const index_t n = v.rows * v.width * static_cast<index_t>(clipon::size_of(v.type)) / 8;
-  const index_t pieces = 8 * threads;
-  std::vector<std::uint64_t> parts(static_cast<std::size_t>(pieces));
-  const bench::Stopwatch watch;
-  clipon::parallel::parallel_for({threads}, pieces, [&](index_t p) {
-    std::uint64_t part[8] = {};
-    const index_t end = (p + 1) * n / pieces / 8 * 8;
-    for (index_t i = p * n / pieces / 8 * 8; i < end; i += 8) {
-      for (index_t j = 0; j < 8; ++j) part[j] += words[i + j];
-    }
-    for (const std::uint64_t x : part) parts[static_cast<std::size_t>(p)] += x;
-  });
-  const double milliseconds = watch.milliseconds();
-  for (const std::uint64_t x : parts) sum += x;
-  return milliseconds;
-}
-
-}  // namespace
 
 int main(int argc, char** argv) try {
   const index_t rows = argc > 1 ? std::max(std::atoi(argv[1]), 1) : 1000000;
@@ -50,11 +27,12 @@ int main(int argc, char** argv) try {
     clipon::StoredVectors store(type, width);
     for (index_t done = 0; done < rows; done += 1000) store.append(some.topRows(std::min<index_t>(1000, rows - done)));
     const auto view = store.view();
+    const auto row_bytes = width * static_cast<index_t>(clipon::size_of(type));
     std::vector<double> searched;
     std::vector<double> read;
     std::uint64_t sum = 0;
     for (int round = 0; round < rounds; ++round) {
-      read.push_back(read_milliseconds(view, threads, sum));
+      read.push_back(bench::read_milliseconds(view.data, row_bytes * rows, threads, sum));
       const bench::Stopwatch watch;
       const auto found = clipon::search(view, query);
       searched.push_back(watch.milliseconds());

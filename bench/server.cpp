@@ -5,7 +5,7 @@
 //   texts FILE             a text a line
 //   files FOLDER           pictures to read, decode and embed
 //   run KIND N CALLS       milliseconds of each call of the first N items; KIND: image, text,
-//                         unshared (texts without sharing prefixes), file, decode (no model)
+//                         unshared (texts without sharing prefixes), file, decode (and resize: all but the model)
 //   embed KIND N OUT       milliseconds of one call, and float32 [N, embed_dim] to a file
 //   peak                   GFLOP/s of products on registers alone, in the model's precision
 //   memory                 MB of anonymous memory now, and the highest resident size

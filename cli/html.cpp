@@ -32,6 +32,13 @@ std::string base64(const std::vector<std::byte>& bytes) {
   return out;
 }
 
+// <img> of a square RGB picture [side, side, 3], its bytes within the page.
+std::string html_picture(const std::vector<std::uint8_t>& rgb, std::ptrdiff_t side) {
+  constexpr int quality = 85;
+  const auto jpeg = encode_jpeg(rgb.data(), static_cast<int>(side), static_cast<int>(side), quality);
+  return "<img alt=\"\" src=\"data:image/jpeg;base64," + base64(jpeg) + "\">";
+}
+
 }  // namespace
 
 std::string escape_html(std::string_view text) {
@@ -62,12 +69,6 @@ std::string html_page(const std::string& title, const std::string& body) {
          "<meta name=\"viewport\" content=\"width=device-width\">\n<title>" +
          escape_html(title) + "</title>\n<style>" + kStyle + "</style></head>\n<body>\n<h1>" + escape_html(title) +
          "</h1>\n" + body + "</body></html>\n";
-}
-
-std::string html_picture(const std::vector<std::uint8_t>& rgb, std::ptrdiff_t side) {
-  constexpr int quality = 85;
-  const auto jpeg = encode_jpeg(rgb.data(), static_cast<int>(side), static_cast<int>(side), quality);
-  return "<img alt=\"\" src=\"data:image/jpeg;base64," + base64(jpeg) + "\">";
 }
 
 std::string html_figure(const clipon::Model& model, const std::function<clipon::Image()>& load,

@@ -2,11 +2,9 @@
 #pragma once
 
 #include <clipon/clipon.hpp>
-#include <cstdint>
 #include <functional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 namespace cli {
 
@@ -15,9 +13,6 @@ std::string escape_html(std::string_view text);
 
 /// A whole page; `body` is HTML.
 std::string html_page(const std::string& title, const std::string& body);
-
-/// <img> of a square RGB picture [side, side, 3], its bytes within the page.
-std::string html_picture(const std::vector<std::uint8_t>& rgb, std::ptrdiff_t side);
 
 /// A figure: what the image tower sees of a picture, with a caption; the caption alone where load() throws Error.
 std::string html_figure(const clipon::Model& model, const std::function<clipon::Image()>& load,

@@ -1,4 +1,4 @@
-// Libraries that multiply matrices, behind one call each.  Made by make_contenders for one shape, run by main.cpp.
+// Libraries that multiply matrices, behind one call each.  Made by the make_ functions for one shape, run by main.cpp.
 #pragma once
 
 #include <clipon/core/types.hpp>

@@ -26,12 +26,6 @@ struct Options {
   double milliseconds = 15.0;
 };
 
-double median(std::vector<double> values) {
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
-}
-
 // Operations a second of as many calls as fill `milliseconds`.
 double rate(bench::Contender& contender, double operations, double milliseconds) {
   int calls = 0;
@@ -113,11 +107,11 @@ void measure(const Options& options, const bench::Shape& shape, clipon::DataType
       std::printf("        -      ");
       continue;
     }
-    const double found = median(rates[c]);
+    const double found = bench::median(rates[c]);
     if (c >= kFirstPeer && !wrong[c]) best_peer = std::max(best_peer, found);
     std::printf(" %8.1f %.3f%c", found * 1e-9, found / peak, wrong[c] ? '!' : ' ');
   }
-  if (best_peer > 0.0) std::printf(" %5.2f", median(rates[0]) / best_peer);
+  if (best_peer > 0.0) std::printf(" %5.2f", bench::median(rates[0]) / best_peer);
   std::printf("\n");
   std::fflush(stdout);
 }

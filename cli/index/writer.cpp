@@ -69,7 +69,7 @@ std::uint64_t npy_rows(const std::string& path, std::size_t row_bytes) {
 }  // namespace
 
 Descriptor::~Descriptor() {
-  if (fd_ >= 0) ::close(fd_);
+  ::close(fd_);
 }
 
 IndexWriter::IndexWriter(const std::string& folder, const IndexHead& head)

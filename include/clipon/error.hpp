@@ -20,20 +20,21 @@ enum class ErrorCode {
   truncated,          ///< the data ends before the header said it would
   bad_magic,          ///< not a file of this kind at all
   bad_version,        ///< the right kind of file, in a version that this library does not read
-  limit_exceeded,     ///< a count or size is above its named limit (LoadOptions, DecodeOptions)
+  limit_exceeded,     ///< a count or size is above its named limit; of pictures: image_too_large
   missing_key,        ///< the model file lacks a metadata key that it must have
   bad_type,           ///< a key or tensor has another type than expected
   bad_value,          ///< a value outside its range
   bad_shape,          ///< a tensor or array has another shape than the architecture asks for
   bad_offset,         ///< a tensor lies outside its file, overlaps another or leaves a hole
   duplicate,          ///< a key or tensor stands twice
-  not_finite,         ///< a weight is NaN or infinite, or an embedding has no direction
+  not_finite,         ///< a weight or pixel is NaN or infinite, or an embedding has no direction
   checksum_mismatch,  ///< the bytes are not those that were written
   image_unsupported,  ///< a picture format or variant that clipon does not read; the message names it
   image_corrupt,      ///< the bytes claim to be a picture but can't be decoded
   image_too_large,    ///< more pixels or bytes than DecodeOptions allows
   invalid_utf8,       ///< text that is not UTF-8; the message gives the byte offset
-  text_too_long,      ///< more tokens than the model's context length, and truncation was not asked for
+  text_too_long,      ///< more tokens than the model's context, and truncation was not asked for; or more bytes than
+                      ///< max_bytes
   invalid_argument,   ///< a call with arguments that make no sense (null pointer, empty labels, wrong size)
   unsupported,        ///< the model or this CPU can't do what was asked (no such tower, ISA or precision)
 };

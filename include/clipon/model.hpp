@@ -81,12 +81,18 @@ class Model {
   static Model load_demo(const LoadOptions& options = {});
 
   /// picture -> unit vector [embed_dim].
-  [[nodiscard]] Vector embed_image(const Image& image) const { return embed_images({&image, 1}).row(0).transpose(); }
+  [[nodiscard]] Vector embed_image(const Image& image) const {
+    Vector out(embed_dim());
+    embed_images({&image, 1}, as_row(out));
+    return out;
+  }
   /// text -> unit vector [embed_dim].  Throws Error text_too_long or invalid_utf8.
   [[nodiscard]] Vector embed_text(const std::string& text, const TokenizeOptions& options = {}) const {
     BatchOptions batch;
     batch.tokenize = options;
-    return embed_texts({&text, 1}, batch).row(0).transpose();
+    Vector out(embed_dim());
+    embed_texts({&text, 1}, as_row(out), batch);
+    return out;
   }
 
   /// n pictures -> [n, embed_dim], rows of unit length.  n may be 0.
@@ -129,43 +135,45 @@ class Model {
   [[nodiscard]] std::vector<Prediction> zero_shot_classify(const Image& image, const std::vector<std::string>& labels,
                                                            const ClassifyOptions& options = {}) const;
 
-  [[nodiscard]] const text::Tokenizer& tokenizer() const { return parts_->built.tokenizer; }
-  [[nodiscard]] const models::FileInfo& info() const { return parts_->built.info; }
-  [[nodiscard]] const image::PreprocessConfig& preprocess_config() const { return parts_->built.preprocess; }
-  [[nodiscard]] Eigen::Index embed_dim() const { return parts_->built.text.embed_dim(); }
-  [[nodiscard]] Eigen::Index image_size() const { return parts_->built.preprocess.size; }
-  [[nodiscard]] Eigen::Index context_length() const { return parts_->built.text.context_length(); }
-  [[nodiscard]] float logit_scale() const { return parts_->built.scoring.logit_scale; }
-  [[nodiscard]] float logit_bias() const { return parts_->built.scoring.logit_bias; }
-  [[nodiscard]] Precision precision() const { return parts_->precision; }
-  [[nodiscard]] Isa isa() const { return parts_->context.kernels->isa; }  ///< whose kernels run
-  [[nodiscard]] int threads() const { return parts_->context.threads.count; }
+  [[nodiscard]] const text::Tokenizer& tokenizer() const { return shared_->parts.tokenizer; }
+  [[nodiscard]] const models::FileInfo& info() const { return shared_->parts.info; }
+  [[nodiscard]] const image::PreprocessConfig& preprocess_config() const { return shared_->parts.preprocess; }
+  [[nodiscard]] Eigen::Index embed_dim() const { return shared_->parts.text.embed_dim(); }
+  [[nodiscard]] Eigen::Index image_size() const { return shared_->parts.preprocess.size; }
+  [[nodiscard]] Eigen::Index context_length() const { return shared_->parts.text.context_length(); }
+  [[nodiscard]] float logit_scale() const { return shared_->parts.scoring.logit_scale; }
+  [[nodiscard]] float logit_bias() const { return shared_->parts.scoring.logit_bias; }
+  [[nodiscard]] Precision precision() const { return shared_->precision; }
+  [[nodiscard]] Isa isa() const { return shared_->context.kernels->isa; }  ///< whose kernels run
+  [[nodiscard]] int threads() const { return shared_->context.threads.count; }
   /// The kernels and threads that it computes with, for what is built on embeddings.
-  [[nodiscard]] const kernels::Context& context() const { return parts_->context; }
+  [[nodiscard]] const kernels::Context& context() const { return shared_->context; }
 
  private:
   struct Shared {
-    Shared(models::Parts parts, std::unique_ptr<parallel::Workers> w, const kernels::Context& c, Precision p)
+    Shared(models::Parts built, std::unique_ptr<parallel::Workers> w, const kernels::Context& c, Precision p)
         : workers(std::move(w)),
-          built(std::move(parts)),
+          parts(std::move(built)),
           context(c),
           precision(p),
-          normalisation(built.preprocess.size, built.preprocess.mean, built.preprocess.std) {}
+          normalisation(parts.preprocess.size, parts.preprocess.mean, parts.preprocess.std) {}
     std::unique_ptr<parallel::Workers> workers;
-    models::Parts built;
+    models::Parts parts;
     kernels::Context context;
     Precision precision;
     models::Normalisation normalisation;
     mutable ScratchPool scratch;
   };
 
-  explicit Model(std::shared_ptr<const Shared> parts) : parts_(std::move(parts)) {}
+  explicit Model(std::shared_ptr<const Shared> shared) : shared_(std::move(shared)) {}
+
+  static MatrixRef as_row(Vector& vector) { return Eigen::Map<Matrix>(vector.data(), 1, vector.size()); }
 
   // pictures(i) gives picture i, or throws.
   template <class Pictures>
   void embed_bytes(std::size_t n, MatrixRef out, const BatchOptions& options, const Pictures& pictures) const;
 
-  std::shared_ptr<const Shared> parts_;
+  std::shared_ptr<const Shared> shared_;
 };
 
 }  // namespace clipon::inline CLIPON_ABI

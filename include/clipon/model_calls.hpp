@@ -95,10 +95,10 @@ void Model::embed_bytes(std::size_t n, MatrixRef out, const BatchOptions& option
   const FloatingPointScope scope;
   detail::check_output(out, n, embed_dim());
   detail::BatchReport report(n, options);
-  const auto& tower = parts_->built.image;
+  const auto& tower = shared_->parts.image;
   const index_t picture_bytes = image_size() * image_size() * 3;
   const auto passes = models::divide_pictures(context(), tower, n);
-  models::for_each_pass(parts_->context, passes, [&](const kernels::Context& context, const models::Pass& pass) {
+  models::for_each_pass(shared_->context, passes, [&](const kernels::Context& context, const models::Pass& pass) {
     AlignedBuffer<std::uint8_t> pixels(static_cast<std::size_t>(pass.count() * picture_bytes));
     Matrix rows(pass.count(), embed_dim());
     std::vector<char> good(static_cast<std::size_t>(pass.count()));
@@ -107,13 +107,13 @@ void Model::embed_bytes(std::size_t n, MatrixRef out, const BatchOptions& option
       std::uint8_t* target = pixels.data() + i * picture_bytes;
       const auto load = [&] {
         const Image picture = pictures(item);
-        image::preprocess(*context.kernels, picture.pixels(), parts_->built.preprocess, target);
+        image::preprocess(*context.kernels, picture.pixels(), shared_->parts.preprocess, target);
       };
       good[static_cast<std::size_t>(i)] = report.attempt(item, load) ? 1 : 0;
       if (good[static_cast<std::size_t>(i)] == 0) std::memset(target, 0, static_cast<std::size_t>(picture_bytes));
     });
-    const models::ImageInput input{pixels.data(), nullptr, image_size(), &parts_->normalisation};
-    models::forward_images(context, tower, input, pass.count(), rows.data(), parts_->scratch);
+    const models::ImageInput input{pixels.data(), nullptr, image_size(), &shared_->normalisation};
+    models::forward_images(context, tower, input, pass.count(), rows.data(), shared_->scratch);
     for (index_t i = 0; i < pass.count(); ++i) {
       float* row = rows.data() + i * embed_dim();
       const auto item = static_cast<std::size_t>(pass.first + i);
@@ -138,7 +138,7 @@ CLIPON_BODY Matrix Model::embed_image_files(std::span<const std::string> paths, 
 CLIPON_BODY std::vector<std::uint8_t> Model::preprocess(const Image& image) const {
   const FloatingPointScope scope;
   std::vector<std::uint8_t> pixels(static_cast<std::size_t>(image_size() * image_size() * 3));
-  image::preprocess(*parts_->context.kernels, image.pixels(), parts_->built.preprocess, pixels.data());
+  image::preprocess(*shared_->context.kernels, image.pixels(), shared_->parts.preprocess, pixels.data());
   return pixels;
 }
 
@@ -154,12 +154,12 @@ CLIPON_BODY Matrix Model::embed_pixels(std::span<const float> pixels, std::size_
   const FloatingPointScope scope;
   Matrix out(static_cast<Eigen::Index>(n), embed_dim());
   detail::BatchReport report(n, options);
-  const auto& tower = parts_->built.image;
+  const auto& tower = shared_->parts.image;
   const auto passes = models::divide_pictures(context(), tower, n);
-  models::for_each_pass(parts_->context, passes, [&](const kernels::Context& context, const models::Pass& pass) {
+  models::for_each_pass(shared_->context, passes, [&](const kernels::Context& context, const models::Pass& pass) {
     const models::ImageInput input{nullptr, pixels.data() + pass.first * picture, image_size(), nullptr};
     float* rows = out.data() + pass.first * embed_dim();
-    models::forward_images(context, tower, input, pass.count(), rows, parts_->scratch);
+    models::forward_images(context, tower, input, pass.count(), rows, shared_->scratch);
     for (index_t i = 0; i < pass.count(); ++i) {
       float* row = rows + i * embed_dim();
       const auto item = static_cast<std::size_t>(pass.first + i);
@@ -182,7 +182,7 @@ CLIPON_BODY void Model::embed_texts(std::span<const std::string> texts, MatrixRe
   detail::BatchReport report(texts.size(), options);
   const std::int32_t end = tokenizer().config().end_token_id;
   std::vector<std::vector<std::int32_t>> ids(texts.size());
-  parallel::parallel_for(parts_->context.threads, static_cast<index_t>(texts.size()), [&](index_t i) {
+  parallel::parallel_for(shared_->context.threads, static_cast<index_t>(texts.size()), [&](index_t i) {
     const auto item = static_cast<std::size_t>(i);
     report.attempt(item, [&] {
       ids[item] = tokenizer().tokenize(texts[item], options.tokenize);
@@ -204,12 +204,12 @@ CLIPON_BODY void Model::embed_texts(std::span<const std::string> texts, MatrixRe
   sorted.reserve(items.size());
   for (const std::size_t item : items) sorted.emplace_back(ids[item]);
   const models::TextBatch all(sorted, options.share_prefixes);
-  const auto passes = models::divide_texts(context(), parts_->built.text, all);
-  models::for_each_pass(parts_->context, passes, [&](const kernels::Context& context, const models::Pass& pass) {
+  const auto passes = models::divide_texts(context(), shared_->parts.text, all);
+  models::for_each_pass(shared_->context, passes, [&](const kernels::Context& context, const models::Pass& pass) {
     Matrix rows(pass.count(), embed_dim());
     const models::TextBatch batch({sorted.data() + pass.first, static_cast<std::size_t>(pass.count())},
                                   options.share_prefixes);
-    models::forward_texts(context, parts_->built.text, batch, rows.data(), parts_->scratch);
+    models::forward_texts(context, shared_->parts.text, batch, rows.data(), shared_->scratch);
     for (index_t i = 0; i < pass.count(); ++i) {
       const std::size_t item = items[static_cast<std::size_t>(pass.first + i)];
       float* row = rows.data() + i * embed_dim();

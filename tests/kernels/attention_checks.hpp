@@ -67,7 +67,7 @@ inline void check_attention(const clipon::kernels::KernelTable& table) {
     for (int variant = 0; variant < 16; ++variant) {
       const bool causal = (variant & 1) != 0;
       const bool bf16 = (variant & 2) != 0;
-      if (bf16 && table.halves != DataType::bf16) continue;  // such towers attend in f32
+      if (bf16 && table.bf16_runs_as != DataType::bf16) continue;  // such towers attend in f32
       const index_t queries = (variant & 4) != 0 ? 1 : keys;
       const index_t head_width = keys <= 7 ? std::min<index_t>(keys, 2) : keys % 2 == 0 ? 64 : keys % 3 == 0 ? 40 : 37;
       const index_t stride = (variant & 8) != 0 ? 2 * head_width : 3 * head_width + 1;  // or the last value ends it all
@@ -111,7 +111,7 @@ inline void check_large_scores(const clipon::kernels::KernelTable& table) {
     for (index_t i = 0; i < width; ++i) kv.push_back(static_cast<float>(row) - 0.25f * static_cast<float>(i));
   }
   for (const bool causal : {false, true}) {
-    for (const DataType type : {DataType::f32, table.halves}) {
+    for (const DataType type : {DataType::f32, table.bf16_runs_as}) {
       AttentionInputs inputs(table, type, q, kv, 2 * width, width);
       inputs.head.causal = causal;
       std::vector<float> found(keys * width);

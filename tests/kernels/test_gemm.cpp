@@ -24,14 +24,14 @@ TEST_CASE("int8 products are the same bits on every ISA") {
   std::vector<float> expected;
   support::for_each_isa([&](const KernelTable& table) {
     support::Random random(13);
-    const support::RandomRows rows(table, random, table.integers, m, k);
-    const support::RandomWeights weights(random, table.integers, n, k);
+    const support::RandomRows rows(table, random, table.int8_runs_as, m, k);
+    const support::RandomWeights weights(random, table.int8_runs_as, n, k);
     const Context context{&table, {1}};
     std::vector<float> found(static_cast<std::size_t>(m * n));
     Epilogue epilogue;
     epilogue.out = found.data();
     epilogue.out_stride = n;
-    gemm(context, rows.read(), m, PackedMatrix(context, weights.stored, table.integers), epilogue);
+    gemm(context, rows.read(), m, PackedMatrix(context, weights.stored, table.int8_runs_as), epilogue);
     if (expected.empty()) expected = found;
     CHECK(std::memcmp(found.data(), expected.data(), found.size() * sizeof(float)) == 0);
   });
@@ -138,7 +138,7 @@ TEST_CASE("each matrix of a stack has its own type and scales") {
         REQUIRE(panel[c * nr + r % nr] == reference::element(parts[r / 20], r % 20, c));
       }
     }
-    const PackedMatrix integers(context, parts[1], table.integers);  // their scales are kept, whatever the bytes
+    const PackedMatrix integers(context, parts[1], table.int8_runs_as);  // their scales are kept, whatever the bytes
     for (index_t r = 0; r < 20; ++r) {
       const GemmBlock block = integers.block_from(r / nr * nr);
       CHECK(block.column_scale[r % nr] == 0.5f);
@@ -153,7 +153,7 @@ TEST_CASE("a scale whose numbers overflow is NaN, not the greatest byte's") {
     const std::vector<std::int8_t> bytes(64, 100);
     const float scales[] = {0x1p120f, 1e37f, INFINITY};
     const StoredMatrix w{bytes.data(), scales, DataType::i8, 3, 20};
-    const PackedMatrix packed(Context{&table, {1}}, w, table.integers);
+    const PackedMatrix packed(Context{&table, {1}}, w, table.int8_runs_as);
     const GemmBlock block = packed.block_from(0);
     CHECK(block.column_scale[0] == 0x1p120f);
     CHECK(is_nan(block.column_scale[1]));
@@ -169,9 +169,9 @@ TEST_CASE("float weights become bytes near their row's scale, and the errors of 
     auto values = random.normals(rows * columns);
     for (index_t c = 0; c < columns; ++c) values[static_cast<std::size_t>(7 * columns + c)] = 0.0f;  // a dead output
     const StoredMatrix w{values.data(), nullptr, DataType::f32, rows, columns};
-    const PackedMatrix packed(Context{&table, {1}}, w, table.integers);
+    const PackedMatrix packed(Context{&table, {1}}, w, table.int8_runs_as);
     const index_t nr = packed.panel_rows();
-    const index_t step = (table.isa == Isa::neon_i8mm ? 2 : 1) * k_step(table.integers);
+    const index_t step = (table.isa == Isa::neon_i8mm ? 2 : 1) * k_step(table.int8_runs_as);
     for (index_t r = 0; r < rows; ++r) {
       const GemmBlock block = packed.block_from(r / nr * nr);
       const float scale = block.column_scale[r % nr];
@@ -181,9 +181,9 @@ TEST_CASE("float weights become bytes near their row's scale, and the errors of 
       index_t changed = 0;
       for (index_t c = 0; c < columns; ++c) {
         const float x = reference::element(w, r, c);
-        const index_t at = ((panel_head(table.integers) + c / step) * nr + r % nr) * step + c % step;
-        const int byte = table.integers == DataType::i8 ? static_cast<const std::int8_t*>(block.panels)[at]
-                                                        : static_cast<const std::int16_t*>(block.panels)[at];
+        const index_t at = ((panel_head(table.int8_runs_as) + c / step) * nr + r % nr) * step + c % step;
+        const int byte = table.int8_runs_as == DataType::i8 ? static_cast<const std::int8_t*>(block.panels)[at]
+                                                            : static_cast<const std::int16_t*>(block.panels)[at];
         const double left_out = double{x} - double{scale} * byte;
         REQUIRE(std::fabs(left_out) <= 0.80001 * double{scale});  // half a step, or rounded the other way from 0.2
         changed += std::fabs(left_out) > 0.50001 * double{scale} ? 1 : 0;
@@ -218,7 +218,7 @@ TEST_CASE("weights of more inputs than a 32-bit sum of bytes holds are refused")
     for (const index_t columns : {65793, 65794}) {
       const std::vector<float> values(static_cast<std::size_t>(columns), 1.0f);
       const StoredMatrix w{values.data(), nullptr, DataType::f32, 1, columns};
-      const auto pack = [&] { const PackedMatrix packed(context, w, table.integers); };
+      const auto pack = [&] { const PackedMatrix packed(context, w, table.int8_runs_as); };
       if (columns == 65793) {
         CHECK_NOTHROW(pack());
       } else {

@@ -101,7 +101,7 @@ TEST_CASE("values that rounding carries past the first or the last byte become t
   }
 }
 
-TEST_CASE("integers in 16 bits are the bytes, with what a row has within itself") {
+TEST_CASE("integers in 16 bits are the bytes, with the products of a row with itself") {
   support::for_each_isa([](const KernelTable& table) {
     support::Random random(15);
     for (const index_t n : {1, 2, 4, 15, 33, 64, 87, 768}) {
@@ -118,13 +118,13 @@ TEST_CASE("integers in 16 bits are the bytes, with what a row has within itself"
       for (index_t r = 0; r < 2; ++r) {
         CHECK(of_words[r].scale == of_bytes[r].scale);
         CHECK(of_words[r].zero == of_bytes[r].zero);
-        std::uint32_t within = 0;
+        std::uint32_t self_product = 0;
         for (index_t i = 0; i < padded; ++i) {
           const auto at = static_cast<std::size_t>(r * stride + i);
           REQUIRE(words[at] == bytes[at]);
-          if (i % 4 < 2) within += static_cast<std::uint32_t>(words[at] * words[at + 2]);
+          if (i % 4 < 2) self_product += static_cast<std::uint32_t>(words[at] * words[at + 2]);
         }
-        CHECK(of_words[r].within == within);
+        CHECK(of_words[r].self_product == self_product);
       }
     }
   });

@@ -68,7 +68,7 @@ TEST_CASE("products of pairs agree with f64: random shapes, epilogues, threads, 
       CAPTURE(n);
       CAPTURE(half);
       const auto a = random.normals(m * 2 * half);
-      const bool halved = table.halves == DataType::f32 && round % 5 < 2;
+      const bool stored_bf16 = table.bf16_runs_as == DataType::f32 && round % 5 < 2;
       const DataType type = halved ? DataType::bf16 : DataType::f32;
       const auto w = support::rounded(type, random.normals(n * 2 * half));
       const auto bias = random.normals(n);
@@ -83,7 +83,7 @@ TEST_CASE("products of pairs agree with f64: random shapes, epilogues, threads, 
       epilogue.activation = round % 3 == 0 ? Activation::relu : Activation::none;
       const PairedProduct product(table, {w.data(), nullptr, DataType::f32, n, 2 * half},
                                   static_cast<int>(random.whole(1, 3)), type);
-      CHECK(product.w.halved() == halved);
+      CHECK(product.w.stored_bf16() == halved);
       product({a.data(), 2 * half}, m, epilogue);
       for (index_t r = 0; r < m; ++r) {
         for (index_t c = 0; c < out_stride; ++c) {
@@ -172,7 +172,7 @@ TEST_CASE("products of pairs err at most twice as much as single rows', of the d
 
 TEST_CASE("integers in 16 bits: products of pairs are single rows', to the bit, the greatest bytes among them") {
   support::for_each_isa([](const KernelTable& table) {
-    if (table.integers != DataType::i16) return;
+    if (table.int8_runs_as != DataType::i16) return;
     support::Random random(37);
     const index_t nr = table.panel_columns(DataType::i16);
     for (int round = 0; round < 12; ++round) {
@@ -202,7 +202,7 @@ TEST_CASE("integers in 16 bits: products of pairs are single rows', to the bit, 
       const std::int16_t* x = row.data() + r * k;
       scales[r] = {1.0f, 0.0f, 0};
       for (index_t i = 0; i < k; i += 4) {
-        scales[r].within += static_cast<std::uint32_t>(x[i] * x[i + 2] + x[i + 1] * x[i + 3]);
+        scales[r].self_product += static_cast<std::uint32_t>(x[i] * x[i + 2] + x[i + 1] * x[i + 3]);
       }
     }
     std::vector<std::int8_t> bytes(static_cast<std::size_t>(2 * nr * k));

@@ -33,8 +33,8 @@ inline const clipon::kernels::KernelTable& tiles_table() {
     using namespace clipon::kernels;
     KernelTable scalar = *built_table(clipon::Isa::scalar);
     scalar.windows = true;
-    scalar.halves = clipon::DataType::bf16;
-    scalar.integers = clipon::DataType::i8;
+    scalar.bf16_runs_as = clipon::DataType::bf16;
+    scalar.int8_runs_as = clipon::DataType::i8;
     scalar.panel_columns = panel_columns<TilesInCpp>;
     scalar.pack_panel = pack_panel<TilesInCpp>;
     scalar.gemm = gemm_on_tiles;
@@ -50,7 +50,7 @@ inline const clipon::kernels::KernelTable& bytes_table() {
     const clipon::kernels::KernelTable& scalar = *clipon::kernels::built_table(clipon::Isa::scalar);
     clipon::kernels::KernelTable bytes = tiles_table();
     bytes.windows = false;
-    bytes.halves = clipon::DataType::f32;
+    bytes.bf16_runs_as = clipon::DataType::f32;
     bytes.attention_scratch = scalar.attention_scratch;
     bytes.attention_head = scalar.attention_head;  // nothing for bf16
     return bytes;

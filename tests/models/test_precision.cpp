@@ -10,7 +10,7 @@ using clipon::models::fastest_precision;
 TEST_CASE("automatic takes the fastest type that the kernels have and that the tower's depth bears") {
   clipon::kernels::KernelTable kernels = clipon::kernels::select_table(clipon::Isa::best);
   kernels.fast_i8 = true;
-  kernels.halves = clipon::DataType::bf16;
+  kernels.bf16_runs_as = clipon::DataType::bf16;
   CHECK(fastest_precision(kernels, 0) == Precision::int8);
   CHECK(fastest_precision(kernels, 4 + 6 + 10 + 6) == Precision::int8);  // RN50x4
   CHECK(fastest_precision(kernels, 3 + 4 + 23 + 3) == Precision::bf16);  // RN101
@@ -20,14 +20,14 @@ TEST_CASE("automatic takes the fastest type that the kernels have and that the t
   CHECK(fastest_precision(kernels, 3 + 15 + 36 + 10) == Precision::f32);  // RN50x64
   kernels.fast_i8 = false;
   CHECK(fastest_precision(kernels, 0) == Precision::bf16);
-  kernels.halves = clipon::DataType::f32;
+  kernels.bf16_runs_as = clipon::DataType::f32;
   CHECK(fastest_precision(kernels, 0) == Precision::f32);
 }
 
 TEST_CASE("automatic counts the bottlenecks that a file tells of") {
   clipon::kernels::KernelTable kernels = clipon::kernels::select_table(clipon::Isa::best);
   kernels.fast_i8 = true;
-  kernels.halves = clipon::DataType::bf16;
+  kernels.bf16_runs_as = clipon::DataType::bf16;
   support::TinyShape shape;
   shape.resnet = true;
   shape.image_size = 32;

@@ -139,7 +139,7 @@ TEST_CASE("attention is computed in f32 and, where a product takes it, in bf16; 
       });
     };
     for (const DataType type : {DataType::f32, DataType::f16, DataType::bf16, DataType::i8, DataType::i16}) {
-      if (type == DataType::f32 || type == table.halves) {
+      if (type == DataType::f32 || type == table.bf16_runs_as) {
         attend_to(type);
         CHECK(found == std::vector<float>(16, 0.0f));
       } else {

@@ -16,12 +16,12 @@ constexpr std::size_t kAlignment = 64;  // one cache line, one AVX-512 register,
 
 /// The next multiple, for sizes in memory; what comes from a file goes through checked::round_up.
 template <class Size>
-constexpr Size whole(Size bytes, std::size_t multiple) {
+constexpr Size round_up(Size bytes, std::size_t multiple) {
   const auto step = static_cast<Size>(multiple);
   return (bytes + step - 1) / step * step;
 }
 
-/// Whether memory must end where what lies in it does: there AddressSanitizer looks for accesses beyond.
+/// Whether an allocation must end exactly where its contents do, so that AddressSanitizer sees an access past them.
 #if defined(CLIPON_ADDRESS_SANITIZER)
 constexpr bool kExactEnds = true;
 #else
@@ -72,7 +72,7 @@ class AlignedBuffer {
 
   static Array allocate(std::size_t bytes, Pages pages) {
     if (!kExactEnds && pages == Pages::huge && bytes >= kLeastHuge) {
-      bytes = whole(bytes, kHugePage);
+      bytes = round_up(bytes, kHugePage);
       void* const memory = take_huge_pages(bytes);
       return {static_cast<T*>(memory), Free{memory, bytes}};
     }

@@ -3,7 +3,9 @@
 //
 // clipon is header-only, so two translation units of one program may be compiled with other -march flags or modes.
 // Everything therefore lives in an inline namespace that names the version, the mode and the compiled ISA: units that
-// differ get different symbols instead of silently sharing one body (which would crash older CPUs).
+// differ get different symbols instead of silently sharing one body (which would crash older CPUs).  Units with
+// CLIPON_DISPATCH have one name for all: those of a program should be compiled with the same -march, as what they share
+// of the standard library must be.
 #pragma once
 
 #define CLIPON_VERSION_MAJOR 0

@@ -8,7 +8,8 @@
 
 namespace clipon::inline CLIPON_ABI::detail {
 
-/// A row to unit length.  The sum is taken in double, in order.  Throws Error not_finite for a row without direction.
+/// A row to unit length, where that is asked for.  The sum is taken in double, in order.  Throws Error not_finite for
+/// what isn't finite, and for a row of zeros that should get unit length.
 inline void finish_row(float* row, index_t n, bool normalize) {
   double sum = 0.0;
   for (index_t i = 0; i < n; ++i) sum += double{row[i]} * double{row[i]};

@@ -24,7 +24,7 @@ constexpr std::size_t kHugePage = std::size_t{1} << 21;
 /// From here on memory is worth huge pages: rounding it up to whole ones costs a half at most.
 constexpr std::size_t kLeastHuge = 2 * kHugePage;
 
-/// What memory is meant to lie on.  Huge pages are for what stays: each time they come from the system.
+/// Which pages to ask for.  Huge ones are for memory that stays: each allocation maps them afresh.
 enum class Pages { usual, huge };
 
 /// For what mmap gave.  transparent_hugepage is "madvise" on most distributions: nothing gets huge pages unasked.  A

@@ -1,4 +1,5 @@
-// What a tensor's bytes show: their checksum, and whether they are finite numbers.  Layer 3; called by weights.hpp.
+// What a tensor's bytes show: their checksum, and whether they are finite numbers.  Layer 3; called by weights.hpp and
+// models/packing.hpp.
 #pragma once
 
 #include <algorithm>

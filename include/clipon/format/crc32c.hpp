@@ -7,7 +7,7 @@
 #include <cstring>
 #include <span>
 
-#include "clipon/core/config.hpp"
+#include "clipon/core/crc.hpp"
 
 #if defined(__x86_64__)
 #include <nmmintrin.h>
@@ -15,40 +15,14 @@
 
 namespace clipon::inline CLIPON_ABI::format {
 
-// Table k advances a byte by k further zero bytes, so eight bytes can be looked up at once ("slicing by 8").
-constexpr std::array<std::array<std::uint32_t, 256>, 8> make_crc32c_tables() {
-  std::array<std::array<std::uint32_t, 256>, 8> table{};
-  for (std::uint32_t i = 0; i < 256; ++i) {
-    std::uint32_t crc = i;
-    for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ ((crc & 1u) != 0 ? 0x82f63b78u : 0u);  // reflected polynomial
-    table[0][i] = crc;
-  }
-  for (std::uint32_t i = 0; i < 256; ++i) {
-    for (std::size_t k = 1; k < 8; ++k) table[k][i] = (table[k - 1][i] >> 8) ^ table[0][table[k - 1][i] & 0xffu];
-  }
-  return table;
-}
-
-inline std::uint32_t crc32c_portable(std::uint32_t crc, const unsigned char* p, std::size_t n) {
-  static constexpr auto table = make_crc32c_tables();
-  for (; n >= 8; p += 8, n -= 8) {
-    std::uint64_t word = 0;
-    std::memcpy(&word, p, 8);
-    word ^= crc;
-    crc = table[7][word & 0xff] ^ table[6][(word >> 8) & 0xff] ^ table[5][(word >> 16) & 0xff] ^
-          table[4][(word >> 24) & 0xff] ^ table[3][(word >> 32) & 0xff] ^ table[2][(word >> 40) & 0xff] ^
-          table[1][(word >> 48) & 0xff] ^ table[0][word >> 56];
-  }
-  for (; n > 0; ++p, --n) crc = (crc >> 8) ^ table[0][(crc ^ *p) & 0xffu];
-  return crc;
-}
+constexpr std::uint32_t kCastagnoli = 0x82f63b78u;  // reflected
 
 // The product of two polynomials modulo that of the checksum, bits reflected.
 constexpr std::uint32_t crc32c_product(std::uint32_t a, std::uint32_t b) {
   std::uint32_t sum = 0;
   for (; a != 0; a <<= 1) {
     if ((a & 0x80000000u) != 0) sum ^= b;
-    b = (b >> 1) ^ ((b & 1u) != 0 ? 0x82f63b78u : 0u);
+    b = (b >> 1) ^ ((b & 1u) != 0 ? kCastagnoli : 0u);
   }
   return sum;
 }
@@ -119,7 +93,7 @@ inline std::uint32_t crc32c(std::span<const std::byte> bytes) {
 #if defined(__x86_64__)
   if (__builtin_cpu_supports("sse4.2")) return ~crc32c_sse42(~0u, p, bytes.size());
 #endif
-  return ~crc32c_portable(~0u, p, bytes.size());
+  return ~crc_by_tables<kCastagnoli>(~0u, p, bytes.size());
 }
 
 }  // namespace clipon::inline CLIPON_ABI::format

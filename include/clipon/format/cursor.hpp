@@ -1,4 +1,5 @@
-// Reads numbers and strings of a model file from front to back, none beyond its end.  Layer 3; used by gguf.hpp.
+// Reads numbers and strings of a model file from front to back, none beyond its end.  Layer 3; used by gguf.hpp and
+// metadata.hpp.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,5 @@
 // GGUF v3: typed metadata and a directory of tensors, over bytes that nobody trusts.  Layer 3.
-// Called by format/weights.hpp and models/config.hpp.  Format: docs/model_format.md; ggml's docs/gguf.md.
+// Called by whatever reads a model file, a classifier or a probe.  Format: docs/model_format.md; ggml's docs/gguf.md.
 //
 // Every count and length is compared with the bytes that are left before anything is allocated or read.  Names, strings
 // and arrays are views into the file: it must outlive this object.

@@ -76,7 +76,7 @@ class GgufWriter {
     raw(type);
     raw(std::uint64_t{length});
   }
-  void pad() { body_.resize(whole(body_.size(), 32)); }
+  void pad() { body_.resize(round_up(body_.size(), 32)); }
 
   [[nodiscard]] std::vector<std::byte> build() {
     std::vector<std::uint32_t> checksums;
@@ -96,7 +96,7 @@ class GgufWriter {
       for (std::size_t d = tensor.shape.size(); d-- > 0;) raw(tensor.shape[d]);  // the file's order is reversed
       raw(std::uint32_t{0});                                                     // f32
       raw(offset);
-      offset += whole(tensor.bytes.size(), 32);
+      offset += round_up(tensor.bytes.size(), 32);
     }
     pad();
     for (const Tensor& tensor : tensors_) {

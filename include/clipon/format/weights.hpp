@@ -1,5 +1,5 @@
 // The tensors of a model file by name: shape checked, and, at once or when they are packed, checksum and finiteness.
-// Layer 3; called by models/.
+// Layer 3; called by models/ and for saved classifiers and probes.
 #pragma once
 
 #include <algorithm>

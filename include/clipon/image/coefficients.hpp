@@ -45,7 +45,7 @@ class Coefficients {
     const double scale = static_cast<double>(axis.in) / static_cast<double>(axis.out);
     const double filter_scale = std::max(scale, 1.0);
     const double support = filter_support(interpolation) * filter_scale;
-    taps_ = whole(static_cast<index_t>(std::ceil(support)) * 2 + 1 + (grid - 1), 4);
+    taps_ = round_up(static_cast<index_t>(std::ceil(support)) * 2 + 1 + (grid - 1), 4);
     const auto size = static_cast<std::size_t>(axis.count * taps_);
     high_.resize(size);
     low_.resize(size);

@@ -174,7 +174,7 @@ inline Pixels decode_jpeg_with_stb(std::span<const std::byte> file, const JpegHe
         "JPEG: CMYK needs a build with libjpeg-turbo (CLIPON_WITH_TURBOJPEG), and colours sampled in a usual way");
   }
   // decoded in whole units of up to 32 pixels a side, which is much for a picture one pixel wide
-  const std::uint64_t count = std::uint64_t{whole(header.width, 32)} * whole(header.height, 32);
+  const std::uint64_t count = std::uint64_t{round_up(header.width, 32)} * round_up(header.height, 32);
   const Layout layout = header.components == 1 ? Layout::gray : Layout::rgb;
   return decode_with_stb("JPEG", file, layout, false, decoder_budget(count, file.size(), options));
 }

@@ -34,7 +34,7 @@ constexpr index_t channels_of(Layout layout) {
 }
 
 struct Pixels {
-  // Kernels load whole registers: up to 7 pixels of 4 bytes beyond the last one are read, and multiplied by zero.
+  // Kernels load whole registers: up to 15 bytes beyond the last pixel are read, and multiplied by zero.
   static constexpr index_t kTail = 64;
 
   Pixels() = default;

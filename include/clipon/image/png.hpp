@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 
+#include "clipon/core/crc.hpp"
 #include "clipon/error.hpp"
 
 namespace clipon::inline CLIPON_ABI::image {
@@ -30,33 +31,9 @@ inline std::uint32_t big_endian_32(const std::byte* p) {
          (std::to_integer<std::uint32_t>(p[2]) << 8) | std::to_integer<std::uint32_t>(p[3]);
 }
 
-// CRC-32 of IEEE 802.3, reflected, four bytes a step.
-constexpr std::array<std::array<std::uint32_t, 256>, 4> make_crc32_tables() {
-  std::array<std::array<std::uint32_t, 256>, 4> tables{};
-  for (std::uint32_t i = 0; i < 256; ++i) {
-    std::uint32_t crc = i;
-    for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ ((crc & 1u) != 0 ? 0xedb88320u : 0u);
-    tables[0][i] = crc;
-  }
-  for (std::size_t t = 1; t < 4; ++t) {
-    for (std::size_t i = 0; i < 256; ++i) tables[t][i] = (tables[t - 1][i] >> 8) ^ tables[0][tables[t - 1][i] & 0xffu];
-  }
-  return tables;
-}
-inline constexpr auto kCrc32Tables = make_crc32_tables();
-
 inline std::uint32_t crc32(std::span<const std::byte> bytes) {
-  const auto& t = kCrc32Tables;
-  std::uint32_t crc = 0xffffffffu;
-  std::size_t i = 0;
-  for (; i + 4 <= bytes.size(); i += 4) {
-    std::uint32_t word = 0;
-    for (std::size_t b = 0; b < 4; ++b) word |= std::to_integer<std::uint32_t>(bytes[i + b]) << (8 * b);
-    crc ^= word;
-    crc = t[3][crc & 0xffu] ^ t[2][(crc >> 8) & 0xffu] ^ t[1][(crc >> 16) & 0xffu] ^ t[0][crc >> 24];
-  }
-  for (; i < bytes.size(); ++i) crc = (crc >> 8) ^ t[0][(crc ^ std::to_integer<std::uint32_t>(bytes[i])) & 0xffu];
-  return ~crc;
+  constexpr std::uint32_t ieee_802_3 = 0xedb88320u;  // reflected
+  return ~crc_by_tables<ieee_802_3>(~0u, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size());
 }
 
 /// Throws Error image_unsupported (CgBI) or image_corrupt: no IHDR first, a chunk that leaves the file, a wrong

@@ -1,5 +1,5 @@
-// A picture to the model's square of RGB bytes: resize, centre crop, convert to RGB.  Layer 3; called by Model and by
-// `clipon preprocess`.  openai/CLIP clip/clip.py, _transform; the arithmetic of sizes is torchvision's.
+// A picture to the model's square of RGB bytes: resize, centre crop, convert to RGB.  Layer 3; called by Model and
+// bench/resize.cpp.  openai/CLIP clip/clip.py, _transform; the arithmetic of sizes is torchvision's.
 #pragma once
 
 #include <array>

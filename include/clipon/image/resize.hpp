@@ -127,7 +127,7 @@ class SourceRows {
 
 /// Words from one pair of rows of so many bytes to the next: a whole number of cache lines.
 constexpr index_t pair_stride(index_t row_bytes) {
-  return whole(2 * row_bytes + kernels::ResizeRows::kPairTail, 32);
+  return round_up(2 * row_bytes + kernels::ResizeRows::kPairTail, 32);
 }
 
 /// Four rows of n bytes as two pairs (kernels::ResizeRows).

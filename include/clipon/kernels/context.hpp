@@ -19,7 +19,7 @@ struct Context {
   WeightMemory* memory = nullptr;  // where packed weights go; null: each matrix into memory of its own
   float* pair_memory = nullptr;  // what products of rows in pairs work in (kernels/strassen.hpp); null: there are none
 
-  /// The same on the calling thread alone; no rows in pairs, which have one such memory.
+  /// The same on the calling thread alone.  Without pair_memory, which is one for all threads: no rows in pairs.
   [[nodiscard]] Context alone() const { return {kernels, {1}, profile, memory}; }
   /// body(context) on this thread, with a team that stays for all of its loops.
   template <class Body>

@@ -29,7 +29,7 @@ class PackedMatrix {
         columns_(columns),
         type_(operand_type(*context.kernels, type)),
         panel_rows_(context.kernels->panel_columns(type_)),
-        halved_(type == DataType::bf16 && type_ == DataType::f32) {
+        stored_bf16_(type == DataType::bf16 && type_ == DataType::f32) {
     if (is_integer(type_) && columns_ > kMostIntegerDepth) {
       throw Error(ErrorCode::limit_exceeded, "weights: expected at most " + std::to_string(kMostIntegerDepth) +
                                                  " inputs to compute in int8, found " + std::to_string(columns_));
@@ -56,7 +56,7 @@ class PackedMatrix {
     const index_t first = group * panels_together();
     const index_t last = std::min(first + panels_together(), panels());
     for (index_t p = first; p < last; ++p) {
-      PanelRows out{values_.get() + p * panel_bytes(), nullptr, nullptr, type_, halved_};
+      PanelRows out{values_.get() + p * panel_bytes(), nullptr, nullptr, type_, stored_bf16_};
       if (is_integer(type_)) {
         out.column_scale = column_scale() + p * panel_rows_;
         out.column_sum = column_sum() + p * panel_rows_;
@@ -77,9 +77,9 @@ class PackedMatrix {
   [[nodiscard]] index_t columns() const { return columns_; }  // K: inputs
   [[nodiscard]] index_t panel_rows() const { return panel_rows_; }
   [[nodiscard]] index_t panels() const { return (rows_ + panel_rows_ - 1) / panel_rows_; }
-  [[nodiscard]] DataType type() const { return type_; }      // of A's rows
-  [[nodiscard]] bool halved() const { return halved_; }      // bf16 that is widened to f32
-  [[nodiscard]] bool in_pairs() const { return in_pairs_; }  // A's rows must be
+  [[nodiscard]] DataType type() const { return type_; }            // of A's rows
+  [[nodiscard]] bool stored_bf16() const { return stored_bf16_; }  // bf16 that is widened to f32
+  [[nodiscard]] bool in_pairs() const { return in_pairs_; }        // A's rows must be
   [[nodiscard]] std::size_t bytes() const { return value_bytes() + 2 * column_bytes(); }
 
   /// The part of a block that tells of W: outputs from `row`, the first of a panel, on.
@@ -89,7 +89,7 @@ class PackedMatrix {
     block.column_scale = is_integer(type_) ? column_scale() + row : nullptr;
     block.column_sum = is_integer(type_) ? column_sum() + row : nullptr;
     block.depth = columns_;
-    block.halved = halved_;
+    block.stored_bf16 = stored_bf16_;
     return block;
   }
 
@@ -103,7 +103,7 @@ class PackedMatrix {
   static constexpr index_t kLeastPairDepth = 256;
 
   // Of f32, whose panels' sums need more bits than bf16 has, and of 16-bit integers.
-  [[nodiscard]] index_t panels_together() const { return in_pairs_ && !halved_ ? 2 : 1; }
+  [[nodiscard]] index_t panels_together() const { return in_pairs_ && !stored_bf16_ ? 2 : 1; }
   [[nodiscard]] float* column_scale() const { return reinterpret_cast<float*>(column_scale_.get()); }
   [[nodiscard]] float* column_sum() const { return reinterpret_cast<float*>(column_sum_.get()); }
   [[nodiscard]] std::size_t column_bytes() const {  // of either
@@ -111,7 +111,7 @@ class PackedMatrix {
   }
   [[nodiscard]] std::size_t value_bytes() const { return static_cast<std::size_t>(panels() * panel_bytes()); }
   [[nodiscard]] index_t panel_bytes() const {
-    const std::size_t element = size_of(halved_ ? DataType::bf16 : type_);
+    const std::size_t element = size_of(stored_bf16_ ? DataType::bf16 : type_);
     const index_t steps = padded_depth(type_, columns_) * static_cast<index_t>(element);
     return panel_rows_ * (panel_head(type_) * 4 + steps);
   }
@@ -120,7 +120,7 @@ class PackedMatrix {
   index_t columns_ = 0;
   DataType type_ = DataType::f32;
   index_t panel_rows_ = 1;
-  bool halved_ = false;
+  bool stored_bf16_ = false;
   bool in_pairs_ = false;
   WeightBytes values_;        // [rows / NR], each as PanelRows says
   WeightBytes column_scale_;  // integers: [rows] floats, padded to whole panels

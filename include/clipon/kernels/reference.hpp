@@ -308,7 +308,8 @@ inline void convolution_3x3(const float* in, index_t height, index_t width, inde
   }
 }
 
-/// A coefficient whose halves the kernels keep: exact integers, so kernels must agree to the bit.
+/// A byte of Pillow's resize: the sum of pixels times their coefficients, high * 2^kResizeLowBits + low, rounded and
+/// clamped.  Integers, so kernels must agree to the bit.
 inline std::uint8_t resized_byte(const std::vector<std::uint8_t>& pixels, const std::int16_t* high,
                                  const std::int16_t* low) {
   std::int64_t sum = kResizeHalf;

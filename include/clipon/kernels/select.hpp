@@ -1,5 +1,5 @@
 // Picks the table of kernels: what was built, what this CPU has, what the caller pinned.  Layer 2; called by
-// Model::load.
+// Model::load, search and cpu_report.
 #pragma once
 
 #include <cstdlib>

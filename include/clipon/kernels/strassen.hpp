@@ -1,5 +1,6 @@
 // Products of rows that come in pairs, a Vision Transformer's in f32 and in i16: seven products of halves instead of
-// eight, by Strassen's scheme (kernels/micro/strassen.hpp).  Layer 2; called by kernels/gemm.hpp.
+// eight, by Strassen's scheme (kernels/micro/strassen.hpp).  Layer 2; called by kernels/gemm.hpp,
+// and by nn/transformer.hpp for its memory.
 //
 // An output is a fixed sequence of operations on its pair of rows and its pair of W's panels, so it depends on no other
 // row, and neither blocks nor threads change a bit of it.  Against single sums its error grows little: 1.2 times in a
@@ -14,21 +15,21 @@ namespace clipon::inline CLIPON_ABI::kernels {
 
 /// The memory of such a product, in floats: `pairs` pairs of rows of `depth` elements, on panels of weights.
 struct PairMemory {
-  index_t within;    // i16: [7][pairs], what the rows have within themselves
-  index_t sums;      // S1, S2, S3 and S4: [4][pairs, half] elements
-  index_t a_thread;  // what each thread works in
+  index_t self_products;  // i16: [7][pairs], of the rows with themselves
+  index_t sums;           // S1, S2, S3 and S4: [4][pairs, half] elements
+  index_t a_thread;       // what each thread works in
 
   /// w: any of the weights, which are alike but for their shapes.
   PairMemory(const PackedMatrix& w, index_t pairs, index_t depth)
-      : within(is_integer(w.type()) ? 7 * pairs : 0),
+      : self_products(is_integer(w.type()) ? 7 * pairs : 0),
         sums(4 * pairs * (depth / 2) / k_step(w.type())),
-        a_thread((w.halved() ? 2 * depth * w.panel_rows() : 0) + depth / 2 / k_step(w.type()) * w.panel_rows() +
+        a_thread((w.stored_bf16() ? 2 * depth * w.panel_rows() : 0) + depth / 2 / k_step(w.type()) * w.panel_rows() +
                  4 * pairs * w.panel_rows()) {}
 
   /// For any product of up to `rows` rows and `depth` inputs.
   static index_t floats(const Context& context, const PackedMatrix& w, index_t rows, index_t depth) {
     const PairMemory memory(w, rows / 2, depth);
-    return memory.within + memory.sums + context.threads.count * memory.a_thread;
+    return memory.self_products + memory.sums + context.threads.count * memory.a_thread;
   }
 };
 
@@ -52,7 +53,7 @@ class PairProduct {
     constexpr index_t least = 4;  // pairs a thread
     parallel::parallel_ranges(context_.threads, pairs_, least, [&](index_t first, index_t count) {
       context_.kernels->strassen_sums(
-          {a_.from_row(2 * first), count, half_, sums_from(first), pairs_ * half_, within_from(first), pairs_});
+          {a_.from_row(2 * first), count, half_, sums_from(first), pairs_ * half_, self_products_from(first), pairs_});
     });
   }
 
@@ -76,27 +77,27 @@ class PairProduct {
     block.a = a_.from_row(2 * first);
     block.sums = sums_from(first);
     block.sum_stride = pairs_ * half_;
-    block.within = within_from(first);
-    block.within_stride = pairs_;
+    block.self_products = self_products_from(first);
+    block.self_stride = pairs_;
     block.pairs = count;
     block.half = half_;
     block.panels = w.panels;
     block.column_scale = w.column_scale;
     block.column_sum = w.column_sum;
-    block.halved = w.halved;
+    block.stored_bf16 = w.stored_bf16;
     block.columns = std::min(2 * nr, w_.rows() - column);
     block.panels_after = after;
     block.epilogue = epilogue;
-    block.scratch = context_.pair_memory + memory_.within + memory_.sums + thread * memory_.a_thread;
+    block.scratch = context_.pair_memory + memory_.self_products + memory_.sums + thread * memory_.a_thread;
     context_.kernels->strassen_block(block);
   }
 
  private:
-  [[nodiscard]] std::uint32_t* within_from(index_t pair) const {
+  [[nodiscard]] std::uint32_t* self_products_from(index_t pair) const {
     return reinterpret_cast<std::uint32_t*>(context_.pair_memory) + pair;
   }
   [[nodiscard]] float* sums_from(index_t pair) const {
-    return context_.pair_memory + memory_.within + pair * half_ / k_step(w_.type());
+    return context_.pair_memory + memory_.self_products + pair * half_ / k_step(w_.type());
   }
 
   const Context& context_;

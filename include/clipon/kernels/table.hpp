@@ -11,8 +11,8 @@ struct KernelTable {
   Isa isa;
   bool fast_i8;                                // int8 products faster than f32's
   bool windows;                                // gemm takes the windows of a convolution for A
-  DataType halves;                             // what bf16 is computed in: bf16, or f32 with weights that are widened
-  DataType integers;                           // what int8 is computed in: i8, or i16 without a product of bytes
+  DataType bf16_runs_as;                       // what bf16 is computed in: bf16, or f32 with weights that are widened
+  DataType int8_runs_as;                       // what int8 is computed in: i8, or i16 without a product of bytes
   index_t (*gemm_rows)(DataType type);         // MR: rows of a register tile
   index_t (*panel_columns)(DataType type);     // NR: columns of a packed panel
   index_t block_bytes;                         // of A that pass each panel of W: see kernels/micro/blocking.hpp
@@ -51,7 +51,7 @@ struct KernelTable {
 
 /// What the rows of a product in `type` are, on these kernels.
 inline DataType operand_type(const KernelTable& kernels, DataType type) {
-  return type == DataType::bf16 ? kernels.halves : is_integer(type) ? kernels.integers : type;
+  return type == DataType::bf16 ? kernels.bf16_runs_as : is_integer(type) ? kernels.int8_runs_as : type;
 }
 
 /// The table of one ISA.  Header-only builds define it for the compiled ISA alone, by including

@@ -18,8 +18,8 @@ enum class Activation : std::uint8_t {
 /// A row of int8 activations: byte u stands for scale * (u - zero).
 struct RowScale {
   float scale = 0.0f;
-  float zero = 0.0f;         // a whole number
-  std::uint32_t within = 0;  // i16: the row's products with itself (kernels/micro/word_product.hpp)
+  float zero = 0.0f;               // a whole number
+  std::uint32_t self_product = 0;  // i16: the row's products with itself (kernels/micro/word_product.hpp)
 };
 
 /// Rows that a product reads, in the type that it computes in: f32, bf16, or the bytes 0..255 with a RowScale a row, as
@@ -130,7 +130,7 @@ struct GemmBlock {
   index_t rows = 0;
   index_t columns = 0;
   index_t depth = 0;
-  bool halved = false;                 // f32: the panels are bf16, [columns / NR][depth][NR]
+  bool stored_bf16 = false;            // f32: the panels are bf16, [columns / NR][depth][NR]
   const void* panels_after = nullptr;  // the panel that is wanted next, most often; null: not known
   Epilogue epilogue;                   // with windows its rows are the pixels of the maps that come out
   Windows windows;                     // only where the table says `windows`
@@ -141,29 +141,31 @@ struct StrassenSums {
   Operand a;  // [2 pairs, 2 half]
   index_t pairs = 0;
   index_t half = 0;
-  void* sums = nullptr;             // [4][pairs, half], of a's type
-  index_t sum_stride = 0;           // elements from one to the next
-  std::uint32_t* within = nullptr;  // i16: [7][pairs] of A11, A12, A22, S1, S2, S3, S4 (kernels/micro/word_product.hpp)
-  index_t within_stride = 0;
+  void* sums = nullptr;    // [4][pairs, half], of a's type
+  index_t sum_stride = 0;  // elements from one to the next
+  std::uint32_t* self_products =
+      nullptr;  // i16: [7][pairs] of A11, A12, A22, S1, S2, S3, S4 (kernels/micro/word_product.hpp)
+  index_t self_stride = 0;
 };
 
 /// out = epilogue(A W^T) for some pairs of rows of A and a pair of panels of W.
 struct StrassenBlock {
-  Operand a;                              // [2 pairs, 2 half]
-  const void* sums = nullptr;             // [4][pairs, half]
-  index_t sum_stride = 0;                 // elements from one to the next
-  const std::uint32_t* within = nullptr;  // i16: [7][pairs], as StrassenSums has them
-  index_t within_stride = 0;
+  Operand a;                                     // [2 pairs, 2 half]
+  const void* sums = nullptr;                    // [4][pairs, half]
+  index_t sum_stride = 0;                        // elements from one to the next
+  const std::uint32_t* self_products = nullptr;  // i16: [7][pairs], as StrassenSums has them
+  index_t self_stride = 0;
   index_t pairs = 0;
   index_t half = 0;
   const void* panels = nullptr;         // [2][2 half, NR] of W
   const float* column_scale = nullptr;  // i16: [columns]
   const float* column_sum = nullptr;    // i16: [columns]
   index_t columns = 0;                  // wanted of 2 NR
-  bool halved = false;                  // f32: the panels are bf16 and no sums of each other
+  bool stored_bf16 = false;             // f32: the panels are bf16 and no sums of each other
   const void* panels_after = nullptr;   // the panels that are wanted next, most often; null: not known
   Epilogue epilogue;
-  void* scratch = nullptr;  // halved: [2][2 half, NR] of f32; then [half, NR] of a's type, 4 * pairs * NR of 32 bits
+  void* scratch =
+      nullptr;  // stored_bf16: [2][2 half, NR] of f32; then [half, NR] of a's type, 4 * pairs * NR of 32 bits
 };
 
 /// A pair of panels, which becomes what Strassen's products read.
@@ -237,11 +239,11 @@ struct WinogradRows {
 
 /// A panel of W in the type that is computed in.
 struct PanelRows {
-  void* panel = nullptr;          // [panel_head][NR], then [steps][NR] of 32 bits, or of 64 (product_in_pairs.hpp)
+  void* panel = nullptr;          // [panel_head][NR], then [steps][NR] of 32 bits, or of 64 (product_by_two_rows.hpp)
   float* column_scale = nullptr;  // integers: [NR]
   float* column_sum = nullptr;    // integers: [NR]
   DataType type = DataType::f32;
-  bool halved = false;  // f32: as bf16
+  bool stored_bf16 = false;  // f32: as bf16
 };
 
 constexpr int kResizeBits = 22;     // fraction bits of a resize coefficient: Pillow's PRECISION_BITS, 32 - 8 - 2

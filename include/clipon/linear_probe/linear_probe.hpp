@@ -34,12 +34,15 @@ inline SeenClasses seen_classes(std::span<const std::size_t> classes) {
 
 // W0 [labels, d]: the zero-shot classifier's logits, or zeros without one.
 inline Matrix start_weights(const Model& model, const Classifier* zero_shot, const std::vector<std::string>& labels) {
-  const auto rows = static_cast<Eigen::Index>(labels.size());
-  if (zero_shot == nullptr) return Matrix::Zero(rows, model.embed_dim());
+  Matrix out(static_cast<Eigen::Index>(labels.size()), model.embed_dim());
+  std::fill_n(out.data(), out.size(), 0.0f);
+  if (zero_shot == nullptr) return out;
   if (zero_shot->labels() != labels || zero_shot->model().info().fingerprint != model.info().fingerprint) {
     throw Error(ErrorCode::invalid_argument, "zero-shot start: expected a classifier of the same labels and model");
   }
-  return model.logit_scale() * zero_shot->prototypes().topRows(rows);
+  const float* from = zero_shot->prototypes().data();  // labels first, then the background
+  for (Eigen::Index i = 0; i < out.size(); ++i) out.data()[i] = model.logit_scale() * from[i];
+  return out;
 }
 
 inline void check_examples(const ConstMatrixRef& embeddings, std::span<const std::size_t> classes,

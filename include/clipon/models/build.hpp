@@ -24,7 +24,7 @@ struct Builder {
   nn::Context context;                 // the kernels and threads that pack
   DataType type = DataType::f32;       // that the blocks compute in
   Rows picture_rows = Rows::in_pairs;  // of a Vision Transformer's blocks; single: what pairs are compared with
-  Packing packing = {};                // of large tensors: what becomes of them has no numbers before finish()
+  Packing packing = {};                // of large tensors: their matrices are uninitialised until finish()
 
   /// After the last tower.  Throws Error checksum_mismatch or not_finite; in a strict file bad_value, where it holds
   /// tensors that the architecture has no use for.

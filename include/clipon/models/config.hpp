@@ -1,5 +1,5 @@
 // What a model file says about its architecture, checked as a whole before any weight is touched.  Layer 4.
-// Called by models/registry.hpp.  The keys are those of docs/model_format.md.
+// Called by models/registry.hpp, and used by the towers.  The keys are those of docs/model_format.md.
 #pragma once
 
 #include <array>
@@ -57,7 +57,7 @@ constexpr std::uint64_t kMaxContext = 4096;
 // What belongs to a head, and the patch embedding, is packed in panels of up to 48 outputs, however few there are.
 constexpr std::uint64_t kMaxHeads = 256;
 constexpr std::uint64_t kMaxPatchSize = 128;
-constexpr index_t kMaxGrid = 64;       // patches along a side: attention takes time and memory by their fourth power
+constexpr index_t kMaxGrid = 64;       // patches along a side: attention takes time by their fourth power
 constexpr index_t kMaxExpansion = 16;  // feed_forward over width: activations must not dwarf the weights
 
 constexpr float kLeastEpsilon = 1e-12f;  // the least in use; 0 would divide by the deviation of rows that are all zero
@@ -116,7 +116,7 @@ inline TransformerConfig read_transformer(const format::Gguf& file, const std::s
   return config;
 }
 
-// What only one value of can be computed; a file that asks for another is refused by name.
+// A setting of which clipon computes only one value; a file that asks for another is refused by name.
 inline void expect_text(const format::Gguf& file, const std::string& key, const std::string& only) {
   const std::string found = text_value(file, key, only);
   if (found != only) reject(ErrorCode::bad_value, key, "expected '" + only + "', found '" + found + "'");

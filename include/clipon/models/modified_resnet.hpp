@@ -30,8 +30,8 @@ class ModifiedResNet {
     nn::Conv2d stem_1;  // 3 x 3, stride 2, from RGB
     nn::Conv3x3 stem_2;
     nn::Conv3x3 stem_3;
-    std::vector<nn::Bottleneck> first_blocks;  // run picture by picture: their maps are large
-    std::vector<nn::Bottleneck> last_blocks;   // run for all pictures of a pass: their weights are large, maps small
+    std::vector<nn::Bottleneck> blocks_per_picture;  // run picture by picture: their maps are large
+    std::vector<nn::Bottleneck> blocks_per_pass;  // run for all pictures of a pass: their weights are large, maps small
     nn::AttentionPool pool;
   };
 
@@ -56,8 +56,8 @@ class ModifiedResNet {
       const index_t planes = width << stage;
       for (index_t n = 0; n < config.blocks[stage]; ++n, in = 4 * planes) {
         const std::string prefix = "v.stage." + std::to_string(stage) + "." + std::to_string(n) + ".";
-        const bool together = stage == 3 || (stage > 0 && side <= kTogether);
-        nn::Bottleneck& block = (together ? weights_.last_blocks : weights_.first_blocks).emplace_back();
+        const bool together = stage == 3 || (stage > 0 && side <= kLargestSideTogether);
+        nn::Bottleneck& block = (together ? weights_.blocks_per_pass : weights_.blocks_per_picture).emplace_back();
         block.conv1 = build.conv2d(prefix + "conv1", planes, in, 1, type);
         block.conv2 = convolution(prefix + "conv2", planes, planes, side);
         block.conv3 = build.conv2d(prefix + "conv3", 4 * planes, planes, 1, type);
@@ -96,8 +96,8 @@ class ModifiedResNet {
     for (index_t p = 0; p < pictures; ++p) {
       size = stem(context, input, p, picture, first, conv);
       const void* x = first.x;
-      for (const nn::Bottleneck& block : weights_.first_blocks) {
-        const bool is_last = &block == &weights_.first_blocks.back();
+      for (const nn::Bottleneck& block : weights_.blocks_per_picture) {
+        const bool is_last = &block == &weights_.blocks_per_picture.back();
         const nn::MapSize out_size = block.output_size(size);
         void* to = is_last ? at(last.x, p * out_size.pixels() * block.out_channels()) : other(first, x, block);
         nn::forward(context, block, x, size, to, {first.a, first.b, conv});
@@ -107,7 +107,7 @@ class ModifiedResNet {
     }
     size.pictures = pictures;
     const void* x = last.x;
-    for (const nn::Bottleneck& block : weights_.last_blocks) {
+    for (const nn::Bottleneck& block : weights_.blocks_per_pass) {
       void* to = other(last, x, block);
       nn::forward(context, block, x, size, to, {last.a, last.b, conv});
       x = to;
@@ -119,7 +119,7 @@ class ModifiedResNet {
  private:
   // Maps of so many pixels a side, or less, go through their blocks together: 196 rows in the third stage of RN50 keep
   // its weights too briefly at work, 1,568 made it 5 % faster in int8 (28 a side: slower again, on Zen 4).
-  static constexpr index_t kTogether = 14;
+  static constexpr index_t kLargestSideTogether = 14;
 
   // Elements of each map of a chain of blocks.
   struct MapSizes {
@@ -180,9 +180,9 @@ class ModifiedResNet {
         size = block.output_size(size);
       }
     };
-    include(weights_.first_blocks, sizes.first);
+    include(weights_.blocks_per_picture, sizes.first);
     size.pictures = pictures;
-    include(weights_.last_blocks, sizes.last);
+    include(weights_.blocks_per_pass, sizes.last);
     return sizes;
   }
 

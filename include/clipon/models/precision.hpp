@@ -17,7 +17,7 @@ constexpr index_t kMostBottlenecksBf16 = 40;
 /// bottlenecks keeps it in every type.
 inline Precision fastest_precision(const kernels::KernelTable& kernels, index_t bottlenecks) {
   if (kernels.fast_i8 && bottlenecks <= kMostBottlenecksInt8) return Precision::int8;
-  if (kernels.halves == DataType::bf16 && bottlenecks <= kMostBottlenecksBf16) return Precision::bf16;
+  if (kernels.bf16_runs_as == DataType::bf16 && bottlenecks <= kMostBottlenecksBf16) return Precision::bf16;
   return Precision::f32;
 }
 

@@ -63,7 +63,7 @@ inline void compute_heads(const Context& context, index_t heads, const Attention
   parallel::parallel_for_on_threads(context.threads, heads, [&](index_t i, index_t thread) {
     kernels::AttentionHead head = head_of(i);
     if (head.queries == 0) return;
-    const DataType type = head.q.type == DataType::f32 ? DataType::f32 : context.kernels->halves;
+    const DataType type = head.q.type == DataType::f32 ? DataType::f32 : context.kernels->bf16_runs_as;
     for (const DataType found : {head.q.type, head.k.type, head.v.type}) kernels::check_rows(found, type);
     head.scratch = scratch.data + thread * scratch.a_thread;
     context.kernels->attention_head(head);

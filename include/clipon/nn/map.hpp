@@ -4,9 +4,7 @@
 
 #include <algorithm>
 
-#include "clipon/core/aligned.hpp"
 #include "clipon/core/types.hpp"
-#include "clipon/parallel/parallel_for.hpp"
 
 namespace clipon::inline CLIPON_ABI::nn {
 

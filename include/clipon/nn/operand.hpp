@@ -8,8 +8,8 @@
 
 namespace clipon::inline CLIPON_ABI::nn {
 
-/// What the weights are of a product that stands between two of `type`: an epilogue writes f32 or bf16, and bytes are
-/// made from bf16.
+/// The type of a product's weights where it stands between two layers of `type`: an epilogue writes f32 or bf16, and
+/// bytes are made from bf16.
 constexpr DataType between(DataType type) {
   return type == DataType::f32 || type == DataType::i16 ? DataType::f32 : DataType::bf16;
 }

@@ -34,7 +34,7 @@ struct TileConv {
 
 // Elements of a part of a window: whole rows of a tile.
 inline index_t window_part(DataType type, index_t channels) {
-  return whole(3 * channels, kAlignment / size_of(type));
+  return round_up(3 * channels, kAlignment / size_of(type));
 }
 
 /// weights [out, in, 3, 3]; type: bf16 or i8.

@@ -105,7 +105,7 @@ inline WinogradBlock winograd_block(const Winograd& conv, MapSize size, index_t 
   // An odd number of cache lines from position to position, else all positions of a tile fall into one set of L1.
   const auto stride_of = [&](index_t elements, DataType type) {
     const auto line = static_cast<index_t>(kAlignment / size_of(type));
-    return (whole(count * elements, line) / line | 1) * line;
+    return (round_up(count * elements, line) / line | 1) * line;
   };
   const index_t positions = (conv.m + 2) * (conv.m + 2);
   WinogradBlock block;
@@ -126,8 +126,8 @@ inline WinogradBlock winograd_block(const Winograd& conv, MapSize size, index_t 
   return block;
 }
 
-// Tiles of a block, by what of them should stay in L2 between the transforms; with fewer rows than `least` a product
-// waits for its weights.
+// How many tiles make a block: as many as fit winograd_bytes between the two transforms, but at least `least`, below
+// which a product only waits for its weights.
 inline index_t winograd_block_tiles(const Context& context, const Winograd& conv) {
   constexpr index_t least = 24;
   const index_t positions = (conv.m + 2) * (conv.m + 2);

@@ -2,8 +2,8 @@
 // owned by a Model.
 //
 // OpenMP's threads spin for milliseconds between two regions, and a region ends only when all of its threads have run.
-// Where other work shares the cores, a call so waits for the system's time slice (8 ms), however short it is.  These
-// sleep, so that the system lets them run soon when they are woken, and a call does not wait for one that has not
+// Where other work shares the cores, each call then waits for the system's time slice (8 ms), however short it is.
+// These sleep, so that the system lets them run soon when they are woken, and a call does not wait for one that has not
 // begun.
 #pragma once
 

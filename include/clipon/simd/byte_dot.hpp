@@ -1,6 +1,6 @@
 // I32<Arch>: a register of 32-bit sums, to which VPDPBUSD adds four products of an unsigned and a signed byte a lane.
-// Layer 1; per ISA, of those that have it.  AArch64's is in kernels/micro/product_in_pairs.hpp, word_dot.hpp is what
-// the others do.
+// Layer 1; per ISA, of those that have it.  AArch64's are in kernels/micro/product_by_lanes.hpp and
+// product_by_two_rows.hpp, word_dot.hpp is what the others do.
 #pragma once
 
 #include "clipon/simd/vector.hpp"

@@ -26,7 +26,7 @@ namespace clipon::inline CLIPON_ABI::simd {
 
 struct CpuFeatures {
   std::string vendor;  // "GenuineIntel", "AuthenticAMD"; empty where unknown
-  std::string brand;   // the marketing name, which a virtual machine may fake; AArch64 has none
+  std::string brand;   // the marketing name, which a virtual machine may fake; "AArch64" there
   bool sse2 = false;
   bool avx2 = false;  // with FMA and F16C
   bool avx_vnni = false;

@@ -7,7 +7,6 @@
 #include <cstring>
 
 #include "clipon/core/types.hpp"
-#include "clipon/simd/arch.hpp"
 
 namespace clipon::inline CLIPON_ABI::simd {
 

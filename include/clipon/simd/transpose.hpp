@@ -1,6 +1,6 @@
 // transpose_four<Arch>: a register's width of rows, four 32-bit values of each, become four rows of that width.
-// Layer 1; per ISA.  Used to pack weights and keys: it turns [keys][steps] into the [steps][keys] that a product's
-// panel is.
+// Layer 1; per ISA.  Used to pack weights, keys and few rows: it turns [keys][steps] into the [steps][keys] that a
+// product's panel is.
 #pragma once
 
 #include "clipon/simd/vector.hpp"

@@ -1,5 +1,5 @@
 // I16<Arch>: a register of 16-bit integers, and of the 32-bit sums that the products of neighbours are added to.
-// Layer 1; used by kernels/micro/word_product.hpp and resize_pass.hpp.  Per ISA.
+// Layer 1; used by products of bytes without VNNI and by resize_pass.hpp.  Per ISA.
 //
 // What becomes of bytes where no instruction multiplies them exactly: VPMADDWD has room for all sums of two products,
 // VPMADDUBSW has not.  All arithmetic is modulo 2^16 and 2^32, so an order of additions that overflows on the way gives

@@ -3,7 +3,6 @@
 // so that concurrent calls don't share one and repeated calls don't allocate.
 #pragma once
 
-#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <new>
@@ -39,7 +38,7 @@ class Scratch {
   /// What take<T>(n) uses up.
   template <class T>
   static constexpr index_t size_for(index_t n) {
-    return whole(n * static_cast<index_t>(sizeof(T)), kAlignment);
+    return round_up(n * static_cast<index_t>(sizeof(T)), kAlignment);
   }
 
  private:

@@ -24,7 +24,7 @@ class WeightMemory {
       taken_ += bytes;
       return block_of(bytes);
     }
-    bytes = whole(bytes, kAlignment);
+    bytes = round_up(bytes, kAlignment);
     if (bytes > left_) {
       const std::size_t size = std::max(bytes, std::clamp(taken_, kLeastHuge, kMostBlock));
       next_ = block_of(size);

@@ -13,7 +13,6 @@
 
 #include "clipon/core/index_table.hpp"
 #include "clipon/core/keyed_hash.hpp"
-#include "clipon/core/types.hpp"
 #include "clipon/text/utf8.hpp"
 
 namespace clipon::inline CLIPON_ABI::text {

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <string>
-#include <string_view>
 
 #include "clipon/text/html_entities.hpp"
 #include "clipon/text/normalize.hpp"

@@ -7,7 +7,6 @@
 #include <string_view>
 #include <vector>
 
-#include "clipon/error.hpp"
 #include "clipon/text/bpe.hpp"
 
 namespace clipon::inline CLIPON_ABI::text {

@@ -8,10 +8,9 @@
 #include <limits>
 #include <numeric>
 #include <span>
-#include <string>
 #include <vector>
 
-#include "clipon/error.hpp"
+#include "clipon/core/config.hpp"
 
 namespace clipon::inline CLIPON_ABI {
 

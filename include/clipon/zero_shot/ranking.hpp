@@ -184,7 +184,7 @@ constexpr index_t kFewPrototypes = 16;
 class PackedPrototypes {
  public:
   PackedPrototypes(const kernels::Context& context, const Matrix& prototypes)
-      : rows_(prototypes.rows()), depth_(prototypes.cols()), stride_(whole(depth_, 16)) {
+      : rows_(prototypes.rows()), depth_(prototypes.cols()), stride_(round_up(depth_, 16)) {
     if (!are_few()) {
       panels_ = pack_rows(context, prototypes);
       return;

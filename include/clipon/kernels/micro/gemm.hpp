@@ -12,7 +12,7 @@
 #include "clipon/kernels/micro/finish_tile.hpp"
 #include "clipon/kernels/micro/gemm_tile_size.hpp"
 #include "clipon/kernels/micro/product_by_lanes.hpp"
-#include "clipon/kernels/micro/product_in_pairs.hpp"
+#include "clipon/kernels/micro/product_by_two_rows.hpp"
 #include "clipon/kernels/micro/word_product.hpp"
 #include "clipon/kernels/types.hpp"
 
@@ -26,14 +26,14 @@ struct TileInput {
   index_t columns = 0;  // wanted of NR
   const float* column_scale = nullptr;
   const float* column_sum = nullptr;
-  const float* row_factor = nullptr;        // attention: what each row's sums are multiplied by
-  const void* next = nullptr;               // memory that the next panel's tiles will want
-  index_t next_step = 0;                    // bytes of it to ask for a step
-  const void* minus = nullptr;              // of a difference: the panel [steps][NR] that is taken from the other
-  void* difference = nullptr;               // and where it goes, [steps][NR]
-  const std::uint32_t* within_a = nullptr;  // i16: of each row, within_a_stride from one to the next
-  index_t within_a_stride = 0;
-  const std::uint32_t* within_w = nullptr;  // i16: of each column
+  const float* row_factor = nullptr;      // attention: what each row's sums are multiplied by
+  const void* next = nullptr;             // memory that the next panel's tiles will want
+  index_t next_step = 0;                  // bytes of it to ask for a step
+  const void* minus = nullptr;            // of a difference: the panel [steps][NR] that is taken from the other
+  void* difference = nullptr;             // and where it goes, [steps][NR]
+  const std::uint32_t* self_a = nullptr;  // i16: of each row, self_a_stride from one to the next
+  index_t self_a_stride = 0;
+  const std::uint32_t* self_w = nullptr;  // i16: of each column
 };
 
 // Steps that a product takes of a depth.
@@ -45,13 +45,13 @@ constexpr index_t steps_of(index_t depth) {
 
 // Rows of sums that a tile has: products in pairs compute a last row alone twice.
 template <class Product, int MR>
-constexpr int sum_rows = Product::in_pairs ? (MR + 1) / 2 * 2 : MR;
+constexpr int sum_rows = Product::by_two_rows ? (MR + 1) / 2 * 2 : MR;
 
 // A step of each row from `a` on, times a step of the panel.
 template <class Product, int MR, int R, int NV, int W>
 CLIPON_ALWAYS_INLINE void add_step(typename Product::Sum (&sum)[R][NV], const typename Product::Register (&w)[W],
                                    const unsigned char* a, index_t a_stride) {
-  if constexpr (Product::in_pairs) {
+  if constexpr (Product::by_two_rows) {
 #pragma GCC unroll 8
     for (int r = 0; r < MR; r += 2) {
       const auto x = Product::load_rows(a + r * a_stride, a + (r + 1 < MR ? r + 1 : r) * a_stride);
@@ -98,7 +98,7 @@ template <class Arch, class Product, int MR, int R, int NV>
 CLIPON_ALWAYS_INLINE void finish_sums(const TileInput& in, typename Product::Sum (&sum)[R][NV],
                                       const Epilogue& epilogue) {
   constexpr index_t width = simd::F32<Arch>::width;
-  if constexpr (Product::in_pairs) {
+  if constexpr (Product::by_two_rows) {
 #pragma GCC unroll 8
     for (int r = 0; r < MR; r += 2) {
 #pragma GCC unroll 4
@@ -154,7 +154,7 @@ inline void gemm_tile(const TileInput& in, const Epilogue& epilogue) {
 #pragma GCC unroll 4
     for (int v = 0; v < NV; ++v) {
       if constexpr (Product::type == DataType::i16) {
-        sum[r][v] = Product::start(in.within_a[r * in.within_a_stride], in.within_w + v * width);
+        sum[r][v] = Product::start(in.self_a[r * in.self_a_stride], in.self_w + v * width);
       } else if constexpr (Product::type == DataType::i8 && Arch::has_sdot) {
         sum[r][v] = Product::start(in.column_sum + v * width);
       } else {
@@ -258,22 +258,21 @@ struct TileRows {
 template <class Arch, class Product>
 inline void gemm_block(const GemmBlock& block) {
   if (block.rows == 0) return;  // no tile would ask for its part of the next panel
-  constexpr index_t panel_columns = gemm_columns<Arch>;
-  const TileRows<Arch> tiles(block.rows, gemm_rows<Arch>(Product::type), Product::in_pairs ? 2 : 1);
+  constexpr index_t nr = gemm_columns<Arch>;
+  const TileRows<Arch> tiles(block.rows, gemm_rows<Arch>(Product::type), Product::by_two_rows ? 2 : 1);
   TileInput in;
   in.steps = steps_of<Product>(block.depth);
-  in.within_a_stride = sizeof(RowScale) / sizeof(RowScale::within);
-  constexpr index_t head = panel_head(Product::type) * panel_columns * 4;  // bytes
-  const index_t panel_bytes = panel_columns * in.steps * Product::panel_value + head;
+  in.self_a_stride = sizeof(RowScale) / sizeof(RowScale::self_product);
+  constexpr index_t head = panel_head(Product::type) * nr * 4;  // bytes
+  const index_t panel_bytes = nr * in.steps * Product::panel_value + head;
   const index_t turns = in.steps / Product::steps_together;
-  for (index_t column = 0; column < block.columns; column += panel_columns) {
+  for (index_t column = 0; column < block.columns; column += nr) {
     const index_t left = block.columns - column;
-    in.columns = left < panel_columns ? left : panel_columns;
-    const auto* panel = static_cast<const unsigned char*>(block.panels) + column / panel_columns * panel_bytes;
+    in.columns = left < nr ? left : nr;
+    const auto* panel = static_cast<const unsigned char*>(block.panels) + column / nr * panel_bytes;
     in.panel = panel + head;
-    in.within_w = reinterpret_cast<const std::uint32_t*>(panel);
-    const auto* next_panel =
-        static_cast<const unsigned char*>(left > panel_columns ? panel + panel_bytes : block.panels_after);
+    in.self_w = reinterpret_cast<const std::uint32_t*>(panel);
+    const auto* next_panel = static_cast<const unsigned char*>(left > nr ? panel + panel_bytes : block.panels_after);
     in.next_step = next_panel == nullptr ? 0 : (panel_bytes + tiles.count * turns - 1) / (tiles.count * turns);
     if (block.column_scale != nullptr) in.column_scale = block.column_scale + column;
     if (block.column_sum != nullptr) in.column_sum = block.column_sum + column;
@@ -283,7 +282,7 @@ inline void gemm_block(const GemmBlock& block) {
       in.a = block.a;
       in.a.data = static_cast<const unsigned char*>(block.a.data) + bytes;
       if (in.a.scales != nullptr) in.a.scales += row;
-      if constexpr (Product::type == DataType::i16) in.within_a = &in.a.scales->within;
+      if constexpr (Product::type == DataType::i16) in.self_a = &in.a.scales->self_product;
       in.next = next_panel == nullptr ? nullptr : next_panel + tile * turns * in.next_step;
       gemm_any<Arch, Product>(rows, in, block.epilogue.from(row, column));
       row += rows;

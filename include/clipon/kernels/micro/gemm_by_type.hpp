@@ -11,7 +11,7 @@ template <class Arch>
 inline void gemm(const GemmBlock& block) {
   switch (block.a.type) {
     case DataType::f32:
-      if (block.halved) return gemm_block<Arch, ProductF32<Arch, std::uint16_t>>(block);
+      if (block.stored_bf16) return gemm_block<Arch, ProductF32<Arch, std::uint16_t>>(block);
       return gemm_block<Arch, ProductF32<Arch>>(block);
     case DataType::bf16:
       if constexpr (Arch::has_amx) return gemm_block_tiles<Arch, simd::Tiles<Arch::has_amx>, DataType::bf16>(block);

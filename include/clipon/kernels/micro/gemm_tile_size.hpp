@@ -37,4 +37,12 @@ constexpr index_t gemm_rows(DataType type) {
 template <class Arch>
 constexpr index_t gemm_columns = GemmTile<Arch>::vectors* simd::F32<Arch>::width;
 
+constexpr index_t kTilePanel = 32;  // columns of a panel for tiles (AMX), two tiles wide
+
+/// NR: columns of a packed panel of W.
+template <class Arch>
+constexpr index_t panel_columns(DataType type) {
+  return Arch::has_amx && type != DataType::f32 ? kTilePanel : gemm_columns<Arch>;
+}
+
 }  // namespace clipon::inline CLIPON_ABI::kernels

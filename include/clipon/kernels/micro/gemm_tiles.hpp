@@ -14,12 +14,6 @@
 
 namespace clipon::inline CLIPON_ABI::kernels {
 
-/// NR: columns of a packed panel of W.
-template <class Arch>
-constexpr index_t panel_columns(DataType type) {
-  return Arch::has_amx && type != DataType::f32 ? kTilePanel : gemm_columns<Arch>;
-}
-
 /// Sums that stay as they are: out [rows, columns], rows `stride` floats apart, in whole panels.
 template <class Arch>
 struct PlainSums {
@@ -43,7 +37,7 @@ class WaitingSums {
   [[nodiscard]] Stored* place(index_t, index_t) { return memory_[added_ % 2]; }
   [[nodiscard]] static index_t bytes_a_row() { return kPanelStep; }
 
-  /// They are there; about `steps` calls of between() follow until the ones after them are.
+  /// The sums at place() are complete; about `steps` calls of between() follow before the next ones are.
   void add(index_t row, index_t rows, index_t column, index_t columns, index_t steps) {
     finish();
     row_ = row;

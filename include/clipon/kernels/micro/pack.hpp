@@ -163,9 +163,9 @@ inline void pack_panel(const StoredStack& w, index_t first, const PanelRows& out
         widen<Arch>(*matrix, rows[j].row, k, depth, wide);
         ask_for(*matrix, rows[j].row, k + depth);
       }
-      if (out.type == DataType::f32 && !out.halved) {
+      if (out.type == DataType::f32 && !out.stored_bf16) {
         __builtin_memcpy(row, wide, sizeof wide);
-      } else if (out.type == DataType::bf16 || out.halved) {
+      } else if (out.type == DataType::bf16 || out.stored_bf16) {
         round_row<Arch>(RowOf<Arch, float>{wide}, block, reinterpret_cast<std::uint16_t*>(row));
       } else {
         const float scale = out.column_scale[j];
@@ -174,7 +174,7 @@ inline void pack_panel(const StoredStack& w, index_t first, const PanelRows& out
         if (out.type == DataType::i16) to_words<Arch>(row, block);
       }
     }
-    if (out.halved) {  // a step of one element
+    if (out.stored_bf16) {  // a step of one element
       auto* halves = static_cast<std::uint16_t*>(out.panel) + k * nr;
       for (index_t i = 0; i < depth; ++i) {
         for (index_t j = 0; j < nr; ++j) *halves++ = reinterpret_cast<std::uint16_t*>(typed + j * block)[i];
@@ -185,7 +185,7 @@ inline void pack_panel(const StoredStack& w, index_t first, const PanelRows& out
   }
   if constexpr (!Arch::has_byte_dot) {
     const index_t steps = (panel - first_step) / nr;
-    if (out.type == DataType::i16) within_panel<Arch>(first_step, steps, static_cast<std::uint32_t*>(out.panel));
+    if (out.type == DataType::i16) panel_self_products<Arch>(first_step, steps, static_cast<std::uint32_t*>(out.panel));
   }
 }
 

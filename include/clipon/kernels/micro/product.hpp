@@ -3,8 +3,9 @@
 //
 // A step takes 32 bits of a row of A (in pairs 64): one float, two bf16 or four bytes.
 //   f32   one fused multiply-add; W may be bf16, which is widened
-//   bf16  VDPBF16PS; BFMMLA, in product_in_pairs.hpp; without them f32
-//   i8    VPDPBUSD (bytes of A unsigned, of W signed); SDOT, in product_by_lanes.hpp; USMMLA, in product_in_pairs.hpp;
+//   bf16  VDPBF16PS; BFMMLA, in product_by_two_rows.hpp; without them f32
+//   i8    VPDPBUSD (bytes of A unsigned, of W signed); SDOT, in product_by_lanes.hpp; USMMLA, in
+//   product_by_two_rows.hpp;
 //         without them i16, in word_product.hpp
 #pragma once
 
@@ -27,7 +28,7 @@ CLIPON_ALWAYS_INLINE std::uint32_t load_32(const void* p) {
 
 /// Products that multiply each row of A for itself.
 struct RowsAlone {
-  static constexpr bool in_pairs = false;
+  static constexpr bool by_two_rows = false;
   static constexpr int registers = 1;           // of W, for a register of sums a row
   static constexpr index_t step = 4;            // bytes of a row
   static constexpr index_t steps_together = 1;  // that one add() takes
@@ -80,9 +81,9 @@ struct ProductBf16<Arch, true> : RowsAlone {
 #endif
 
 // How A comes to an instruction that multiplies bytes.
-enum class ByteProduct : std::uint8_t { broadcast, by_lanes, in_pairs };
+enum class ByteProduct : std::uint8_t { broadcast, by_lanes, by_two_rows };
 template <class Arch>
-constexpr ByteProduct byte_product = Arch::has_mmla   ? ByteProduct::in_pairs
+constexpr ByteProduct byte_product = Arch::has_mmla   ? ByteProduct::by_two_rows
                                      : Arch::has_sdot ? ByteProduct::by_lanes
                                                       : ByteProduct::broadcast;
 

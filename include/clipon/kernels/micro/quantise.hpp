@@ -1,5 +1,5 @@
 // Rows of activations in the type that the next product computes in: bf16, or bytes with a scale and zero point a row.
-// Called by nn/ through the table, and by layer_norm.hpp.  Per ISA.
+// Called by nn/ through the table, and by the kernels that write or pack such rows.  Per ISA.
 #pragma once
 
 #include <cmath>
@@ -24,7 +24,8 @@ CLIPON_ALWAYS_INLINE RowScale row_scale(float least, float greatest) {
   return {scale, std::nearbyintf(-least / scale)};
 }
 
-/// n values of one row, handed out a register at a time: load(i) is whole, load_part(i, n) is not.
+/// A row of n values in bf16, zeros up to padded_depth.  Row gives them a register at a time: load(i), and of the last,
+/// n - i of them, load_part(i, n - i).
 template <class Arch, class Row>
 CLIPON_ALWAYS_INLINE void round_row(const Row& row, index_t n, std::uint16_t* out) {
   using V = simd::F32<Arch>;
@@ -57,16 +58,16 @@ template <class Arch>
 CLIPON_ALWAYS_INLINE simd::ValueRange range_of(const RowOf<Arch, std::uint16_t>& row, index_t n) {
   using Range = simd::RangeOf<Arch>;
   Range range;
-  const index_t whole = n / Range::halves * Range::halves;
-  for (index_t i = 0; i < whole; i += Range::halves) range.add_halves(row.x + i);
+  const index_t whole = n / Range::bf16_width * Range::bf16_width;
+  for (index_t i = 0; i < whole; i += Range::bf16_width) range.add_bf16(row.x + i);
   if (whole < n) {
-    std::uint16_t rest[Range::halves] = {};
-    for (index_t i = 0; i < Range::halves; ++i) {
+    std::uint16_t rest[Range::bf16_width] = {};
+    for (index_t i = 0; i < Range::bf16_width; ++i) {
       if (whole + i < n) rest[i] = row.x[whole + i];
     }
-    range.add_halves(rest);
+    range.add_bf16(rest);
   }
-  return range.of_halves();
+  return range.of_bf16();
 }
 
 /// The scale of n values of a row.  A row with NaN or infinity becomes NaN by it, and Model refuses it.
@@ -115,7 +116,7 @@ CLIPON_ALWAYS_INLINE void store_bytes(const Row& row, index_t n, const RowScale&
   for (i = n; i < padded_depth(DataType::i8, n); ++i) out[i] = 0;
 }
 
-/// The same in 16 bits each; returns what the row has within itself.
+/// The same in 16 bits each; returns the row's products with itself.
 template <class Arch, class Row>
 CLIPON_ALWAYS_INLINE std::uint32_t store_words(const Row& row, index_t n, const RowScale& scale, std::int16_t* out) {
   using V = simd::F32<Arch>;
@@ -131,7 +132,7 @@ CLIPON_ALWAYS_INLINE std::uint32_t store_words(const Row& row, index_t n, const 
   }
   const index_t padded = padded_depth(DataType::i16, n);
   for (i = n; i < padded; ++i) out[i] = 0;
-  return within_row<Arch>(out, padded);
+  return row_self_product<Arch>(out, padded);
 }
 
 /// One row to row `r` of `out`, which is bf16 or of integers.
@@ -146,7 +147,7 @@ CLIPON_ALWAYS_INLINE void write_operand_row(const Row& row, index_t n, const Ope
     store_bytes<Arch>(row, n, out.scales[r], static_cast<std::uint8_t*>(out.data) + r * out.stride);
   } else {
     auto* words = static_cast<std::int16_t*>(out.data) + r * out.stride;
-    out.scales[r].within = store_words<Arch>(row, n, out.scales[r], words);
+    out.scales[r].self_product = store_words<Arch>(row, n, out.scales[r], words);
   }
 }
 

@@ -1,6 +1,5 @@
 // What softmax and ranking need of one row of products: its greatest, the sum of its exponentials, the best few.
-// Called by zero_shot/ranking.hpp and similarity/contrastive.hpp through the table, and by attention_tile.hpp.  Per
-// ISA.
+// Called by zero_shot/, similarity/ and linear_probe/ through the table, and by attention_tile.hpp.  Per ISA.
 #pragma once
 
 #include <limits>
@@ -10,8 +9,8 @@
 
 namespace clipon::inline CLIPON_ABI::kernels {
 
-/// The greatest of x[0 .. n), n >= 1.  -infinity of a row that is nothing else: less it, x is NaN, as a softmax of such
-/// a row is.
+/// The greatest of x[0 .. n), n >= 1.  -infinity for a row of nothing but -infinity; x minus that is NaN, as the
+/// softmax of such a row is.
 template <class Arch>
 CLIPON_ALWAYS_INLINE float greatest_of(const float* x, index_t n) {
   using V = simd::F32<Arch>;

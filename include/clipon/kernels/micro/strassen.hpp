@@ -34,7 +34,7 @@ struct PanelPair {
         b22(t2 + quarter) {}
 
   /// i16: [NR], of the four halves in the first head, of the differences in the second.
-  [[nodiscard]] Bits* within(StrassenColumns columns) const {
+  [[nodiscard]] Bits* self_products(StrassenColumns columns) const {
     return columns < column_t1 ? head_1 + columns * nr : head_2 + (columns - column_t1) * nr;
   }
 
@@ -69,7 +69,7 @@ inline void strassen_float_sums(const StrassenSums& job) {
   }
 }
 
-// The same of words, and what each of A11, A12, A22 and these has within itself.
+// The same of words, and the products of each of A11, A12, A22 and these with itself.
 template <class Arch>
 inline void strassen_word_sums(const StrassenSums& job) {
   using V = simd::I16<Arch>;
@@ -94,7 +94,8 @@ inline void strassen_word_sums(const StrassenSums& job) {
       V::store(s4 + k, V::subtract(V::load(a11 + half + k), rest));
     }
     const std::int16_t* const matrices[] = {a11, a11 + half, a21 + half, s1, s2, s3, s4};
-    for (index_t m = 0; m < 7; ++m) job.within[m * job.within_stride + pair] = within_row<Arch>(matrices[m], half);
+    for (index_t m = 0; m < 7; ++m)
+      job.self_products[m * job.self_stride + pair] = row_self_product<Arch>(matrices[m], half);
   }
 }
 
@@ -116,13 +117,13 @@ inline void strassen_panels_of(const StrassenPanels& job) {
     }
   }
   if constexpr (Product::type == DataType::i16) {
-    within_panel<Arch>(w.b11, steps, w.within(column_b11));
-    within_panel<Arch>(w.b21, steps, w.within(column_b21));
-    within_panel<Arch>(w.t2, steps, w.within(column_t2));
-    within_panel<Arch>(w.b22, steps, w.within(column_b22));
-    within_panel<Arch>(w.b22, steps, w.within(column_t1), w.t2);
-    within_panel<Arch>(w.t2, steps, w.within(column_t3), w.b11);
-    within_panel<Arch>(w.b21, steps, w.within(column_t4), w.t2);
+    panel_self_products<Arch>(w.b11, steps, w.self_products(column_b11));
+    panel_self_products<Arch>(w.b21, steps, w.self_products(column_b21));
+    panel_self_products<Arch>(w.t2, steps, w.self_products(column_t2));
+    panel_self_products<Arch>(w.b22, steps, w.self_products(column_b22));
+    panel_self_products<Arch>(w.b22, steps, w.self_products(column_t1), w.t2);
+    panel_self_products<Arch>(w.t2, steps, w.self_products(column_t3), w.b11);
+    panel_self_products<Arch>(w.b21, steps, w.self_products(column_t4), w.t2);
   }
 }
 
@@ -134,10 +135,10 @@ inline void strassen_panels(const StrassenPanels& job) {
   if constexpr (!Arch::has_byte_dot) strassen_panels_of<Arch, ProductI16<Arch>>(job);
 }
 
-/// Half a panel of W [half, NR], or one minus another; within: i16's [NR].
+/// Half a panel of W [half, NR], or one minus another; self_products: i16's [NR].
 struct HalfPanel {
   const void* w;
-  const std::uint32_t* within;
+  const std::uint32_t* self_products;
   const void* minus = nullptr;
 };
 
@@ -155,12 +156,13 @@ class StrassenProducts {
         difference_(block.scratch),
         asked_(static_cast<const unsigned char*>(block.panels_after)) {
     const index_t all = 7 * tiles_.count * turns();
-    const index_t wanted = 4 * steps_ * nr * (block.halved ? 2 : 4);  // bytes
+    const index_t wanted = 4 * steps_ * nr * (block.stored_bf16 ? 2 : 4);  // bytes
     ask_step_ = asked_ == nullptr ? 0 : (wanted + all - 1) / all;
   }
 
-  /// out = plus + A W for each of the rows.  out and plus (or null): quarters of C.  within: i16's of A's rows.
-  void operator()(const Operand& a, const std::uint32_t* within, const HalfPanel& w, const float* plus, float* out) {
+  /// out = plus + A W for each of the rows.  out and plus (or null): quarters of C.  self_products: i16's, of A's rows.
+  void operator()(const Operand& a, const std::uint32_t* self_products, const HalfPanel& w, const float* plus,
+                  float* out) {
     TileInput in;
     in.steps = steps_;
     in.columns = nr;
@@ -168,13 +170,13 @@ class StrassenProducts {
     in.minus = w.minus;
     in.difference = difference_;
     in.next_step = ask_step_;
-    in.within_a_stride = 1;
-    in.within_w = w.within;
+    in.self_a_stride = 1;
+    in.self_w = w.self_products;
     Epilogue to;
     to.out_stride = to.residual_stride = stride;
     for (index_t tile = 0, row = 0; tile < tiles_.count; ++tile) {
       in.a = a.from_row(row);
-      in.within_a = within + row;
+      in.self_a = self_products + row;
       in.next = asked_;
       to.out = out + row * stride;
       to.residual = plus == nullptr ? nullptr : plus + row * stride;
@@ -212,19 +214,19 @@ inline void strassen_block_of(const StrassenBlock& block) {
   const auto s = [&](index_t i) {
     return Operand{block.sums, block.half, Product::type}.from(0, i * block.sum_stride);
   };
-  const auto within = [&](StrassenRows rows) { return block.within + rows * block.within_stride; };
+  const auto self = [&](StrassenRows rows) { return block.self_products + rows * block.self_stride; };
   const PanelPair<Arch, Product, const std::uint32_t> w(static_cast<const std::uint32_t*>(block.panels), quarter);
   auto* c11 = static_cast<float*>(block.scratch) + quarter;  // [pairs, stride], as the others: C is [2 pairs, 2 NR]
   float* c12 = c11 + nr;
   float* c21 = c12 + nr;
   float* c22 = c21 + nr;
   StrassenProducts<Arch, Product> multiply(block);
-  multiply(a11, within(row_a11), {w.b11, w.within(column_b11)}, nullptr, c21);
-  multiply(a12, within(row_a12), {w.b21, w.within(column_b21)}, c21, c11);       // U1
-  multiply(s(1), within(row_s2), {w.t2, w.within(column_t2)}, c21, c21);         // U2
-  multiply(s(0), within(row_s1), {w.b22, w.within(column_t1), w.t2}, c21, c12);  // U4
-  multiply(a22, within(row_a22), {w.b21, w.within(column_t4), w.t2}, c21, c21);  // U2 + A22 T4
-  multiply(s(2), within(row_s3), {w.t2, w.within(column_t3), w.b11}, nullptr, c22);
+  multiply(a11, self(row_a11), {w.b11, w.self_products(column_b11)}, nullptr, c21);
+  multiply(a12, self(row_a12), {w.b21, w.self_products(column_b21)}, c21, c11);       // U1
+  multiply(s(1), self(row_s2), {w.t2, w.self_products(column_t2)}, c21, c21);         // U2
+  multiply(s(0), self(row_s1), {w.b22, w.self_products(column_t1), w.t2}, c21, c12);  // U4
+  multiply(a22, self(row_a22), {w.b21, w.self_products(column_t4), w.t2}, c21, c21);  // U2 + A22 T4
+  multiply(s(2), self(row_s3), {w.t2, w.self_products(column_t3), w.b11}, nullptr, c22);
   for (index_t at = 0; at < block.pairs * stride; at += stride) {
     for (index_t j = at; j < at + nr; j += simd::F32<Arch>::width) {  // S3 T3
       const auto product = Product::load_sum(c22 + j);
@@ -232,7 +234,7 @@ inline void strassen_block_of(const StrassenBlock& block) {
       Product::store(c22 + j, Product::load_sum(c12 + j) + product);
     }
   }
-  multiply(s(3), within(row_s4), {w.b22, w.within(column_b22)}, c12, c12);
+  multiply(s(3), self(row_s4), {w.b22, w.self_products(column_b22)}, c12, c12);
   constexpr index_t most = 2 * GemmTile<Arch>::rows;  // rows of C whose registers of columns pass L1 together
   for (index_t r = 0; r < 2 * block.pairs; r += most) {
     const index_t rows = 2 * block.pairs - r < most ? 2 * block.pairs - r : most;
@@ -250,7 +252,7 @@ inline void strassen_block_of(const StrassenBlock& block) {
 
 // Of panels of bf16: in floats, and as sums, for as long as these rows need them.
 template <class Arch>
-inline void strassen_block_halved(const StrassenBlock& block) {
+inline void strassen_block_of_bf16(const StrassenBlock& block) {
   using V = simd::F32<Arch>;
   const index_t n = 4 * block.half * gemm_columns<Arch>;
   const auto* halves = static_cast<const std::uint16_t*>(block.panels);
@@ -265,7 +267,7 @@ inline void strassen_block_halved(const StrassenBlock& block) {
 
 template <class Arch>
 inline void strassen_block(const StrassenBlock& block) {
-  if (block.halved) return strassen_block_halved<Arch>(block);
+  if (block.stored_bf16) return strassen_block_of_bf16<Arch>(block);
   if (block.a.type == DataType::f32) return strassen_block_of<Arch, ProductF32<Arch>>(block);
   if constexpr (!Arch::has_byte_dot) strassen_block_of<Arch, ProductI16<Arch>>(block);
 }

@@ -2,8 +2,8 @@
 // Per ISA.
 //
 // The sums are two by two tiles, so that each tile that is loaded is multiplied twice.  The rows are in two halves of
-// the same height, which is what the tiles are configured for: of a number of rows that no two halves make up, some in
-// the middle are computed twice, with the same result.
+// the same height, which is what the tiles are configured for; if the rows are not twice that height, the halves
+// overlap, and the rows in the middle are computed twice, with the same result.
 //
 // On an Emerald Rapids a step of depth takes 64 cycles where all comes from L1, and 95 where A and W come from L2.
 // Blocks of depth that keep W in L1 save no time: loading and storing the sums takes as long as they save.
@@ -11,13 +11,13 @@
 
 #include <cstring>
 
+#include "clipon/kernels/micro/gemm_tile_size.hpp"
 #include "clipon/kernels/types.hpp"
 #include "clipon/simd/tiles.hpp"
 
 namespace clipon::inline CLIPON_ABI::kernels {
 
 constexpr index_t kPairRows = 2 * simd::kTileRows;            // of A
-constexpr index_t kTilePanel = 32;                            // columns of a packed panel of W
 constexpr index_t kPanelStep = kTilePanel * 4;                // bytes of a step of it, and of a row of sums
 constexpr index_t kPanelTile = simd::kTileRows * kPanelStep;  // bytes of the steps that a tile holds
 

@@ -136,7 +136,7 @@ struct IntegerRows {
       if (rows.type == DataType::i8) {
         store_bytes<Arch>(values(p), channels, scale, static_cast<std::uint8_t*>(to));
       } else {
-        scale.within = store_words<Arch>(values(p), channels, scale, static_cast<std::int16_t*>(to));
+        scale.self_product = store_words<Arch>(values(p), channels, scale, static_cast<std::int16_t*>(to));
       }
     }
   }

@@ -3,10 +3,10 @@
 //
 // Winograd 1968, A New Algorithm for Inner Product: of four steps of k,
 //   a0 w0 + a2 w2 = (a0 + w2) (a2 + w0) - a0 a2 - w0 w2,  and the same of a1, a3,
-// and what is taken away belongs to the row or the column alone: "within" it, summed once, is what its sums begin with.
-// Two additions stand for a multiplication and an addition, which more of a CPU's ports can do: on Zen 3 a tile of 4 x
-// 16 reached 84 GMAC/s a core where VPMADDWD of widened bytes reached 63 to 77, f32 multiply-adds 49.5.  Whole numbers,
-// so every ISA's sums are the same.
+// and what is taken away belongs to the row or the column alone: its products with itself, summed once, are what its
+// sums begin with. Two additions stand for a multiplication and an addition, which more of a CPU's ports can do: on Zen
+// 3 a tile of 4 x 16 reached 84 GMAC/s a core where VPMADDWD of widened bytes reached 63 to 77, f32 multiply-adds 49.5.
+// Whole numbers, so every ISA's sums are the same.
 #pragma once
 
 #include "clipon/kernels/micro/gemm_tile_size.hpp"
@@ -16,9 +16,9 @@
 
 namespace clipon::inline CLIPON_ABI::kernels {
 
-/// What a row of n words, a multiple of 4, has within itself: the sum of x0 x2 + x1 x3 over each four, modulo 2^32.
+/// A row of n words, a multiple of 4, with itself: the sum of x0 x2 + x1 x3 over each four, modulo 2^32.
 template <class Arch>
-inline std::uint32_t within_row(const std::int16_t* x, index_t n) {
+inline std::uint32_t row_self_product(const std::int16_t* x, index_t n) {
   using V = simd::I16<Arch>;
   std::uint32_t total = 0;
   index_t i = 0;
@@ -56,8 +56,8 @@ struct ProductI16 : RowsAlone {
   static CLIPON_ALWAYS_INLINE Register broadcast(const void* p) {
     return {V::broadcast(p), V::broadcast(static_cast<const unsigned char*>(p) + 4)};
   }
-  static CLIPON_ALWAYS_INLINE Sum start(std::uint32_t within_a, const std::uint32_t* within_w) {
-    return V::set(0) - (V::set(within_a) + V::load_sum(within_w));
+  static CLIPON_ALWAYS_INLINE Sum start(std::uint32_t self_a, const std::uint32_t* self_w) {
+    return V::set(0) - (V::set(self_a) + V::load_sum(self_w));
   }
   static CLIPON_ALWAYS_INLINE Sum add(const Register& a, const Register& w, Sum sum) {
     return V::dot(V::add(a.first, w.last), V::add(a.last, w.first), sum);
@@ -73,9 +73,9 @@ struct ProductI16 : RowsAlone {
   }
 };
 
-/// What each column of a panel [steps][NR] of 32 bits, or of that minus another, has within itself: out [NR].
+/// The same of each column of a panel [steps][NR] of 32 bits, or of that minus another: out [NR].
 template <class Arch>
-inline void within_panel(const void* panel, index_t steps, std::uint32_t* out, const void* minus = nullptr) {
+inline void panel_self_products(const void* panel, index_t steps, std::uint32_t* out, const void* minus = nullptr) {
   using V = simd::I16<Arch>;
   using Product = ProductI16<Arch>;
   for (index_t c = 0; c < gemm_columns<Arch>; c += simd::F32<Arch>::width) {

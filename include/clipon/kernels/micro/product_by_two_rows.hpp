@@ -14,9 +14,9 @@
 namespace clipon::inline CLIPON_ABI::kernels {
 
 template <class Arch>
-struct RowsInPairs {
+struct TwoRows {
   using Register = uint8x16_t;
-  static constexpr bool in_pairs = true;
+  static constexpr bool by_two_rows = true;
   static constexpr int registers = 2;
   static constexpr index_t steps_together = 1;
   static constexpr index_t step = 4 * panel_words<Arch>(DataType::i8);  // bytes
@@ -39,9 +39,9 @@ struct RowsInPairs {
 };
 
 template <class Arch>
-struct ProductI8<Arch, ByteProduct::in_pairs> : RowsInPairs<Arch> {
+struct ProductI8<Arch, ByteProduct::by_two_rows> : TwoRows<Arch> {
   using Sum = int32x4_t;
-  using Register = typename RowsInPairs<Arch>::Register;
+  using Register = typename TwoRows<Arch>::Register;
   static constexpr DataType type = DataType::i8;
   static CLIPON_ALWAYS_INLINE Sum zero() { return vdupq_n_s32(0); }
   static CLIPON_ALWAYS_INLINE Sum add(Register a, Register w, Sum sum) {
@@ -51,9 +51,9 @@ struct ProductI8<Arch, ByteProduct::in_pairs> : RowsInPairs<Arch> {
 };
 
 template <class Arch>
-struct ProductBf16<Arch, true> : RowsInPairs<Arch> {
+struct ProductBf16<Arch, true> : TwoRows<Arch> {
   using Sum = float32x4_t;
-  using Register = typename RowsInPairs<Arch>::Register;
+  using Register = typename TwoRows<Arch>::Register;
   static constexpr DataType type = DataType::bf16;
   static CLIPON_ALWAYS_INLINE Sum zero() { return vdupq_n_f32(0.0f); }
   static CLIPON_ALWAYS_INLINE Sum add(Register a, Register w, Sum sum) {
