@@ -38,9 +38,9 @@ macro(clipon_headers package target git commit folder)
     list(APPEND CLIPON_FETCHED ${package})
   endif()
 endmacro()
-clipon_headers(XsimdHeaders Xsimd::headers https://github.com/xtensor-stack/xsimd.git
+clipon_headers(CliponXsimd clipon::xsimd https://github.com/xtensor-stack/xsimd.git
                1577b02d549cca52aa5e943c16f2600950480289 include) # 8.1.0
-clipon_headers(Stb Stb::Stb https://github.com/nothings/stb.git 31c1ad37456438565541f4919958214b6e762fb4 .)
+clipon_headers(CliponStb clipon::stb https://github.com/nothings/stb.git 31c1ad37456438565541f4919958214b6e762fb4 .)
 
 if(CLIPON_PARALLEL STREQUAL "openmp")
   find_package(OpenMP REQUIRED COMPONENTS CXX)
@@ -48,13 +48,10 @@ endif()
 find_package(Threads REQUIRED)
 
 # libjpeg-turbo decodes JPEG exactly as Pillow does, and faster than stb_image; optional.
-set(CLIPON_TURBOJPEG_LIBRARY "")
+set(CLIPON_HAS_TURBOJPEG OFF)
 if(CLIPON_WITH_TURBOJPEG)
-  find_path(TURBOJPEG_INCLUDE_DIR turbojpeg.h)
-  find_library(TURBOJPEG_LIBRARY turbojpeg)
-  if(TURBOJPEG_INCLUDE_DIR AND TURBOJPEG_LIBRARY)
-    set(CLIPON_TURBOJPEG_LIBRARY ${TURBOJPEG_LIBRARY})
-  endif()
+  find_package(CliponTurboJpeg QUIET)
+  set(CLIPON_HAS_TURBOJPEG ${CliponTurboJpeg_FOUND})
 endif()
 
 if(CLIPON_BUILD_CLI OR CLIPON_BUILD_BENCH)

@@ -1,5 +1,6 @@
 #include "tiny_model.hpp"
 
+#include <clipon/core/types.hpp>
 #include <clipon/text/bpe.hpp>
 
 namespace support {

@@ -32,7 +32,8 @@ class Image {
     }
   }
 
-  /// Decodes the bytes of a JPEG, PNG or BMP file.  Throws as read does.
+  /// Decodes the bytes of a JPEG, PNG or BMP file, of a std::string say std::as_bytes(std::span(body)).  Throws as read
+  /// does.
   static Image decode(std::span<const std::byte> bytes, const DecodeOptions& options = {}) {
     return Image(image::decode(bytes, options));
   }

@@ -9,6 +9,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -87,11 +88,12 @@ class Model {
     return out;
   }
   /// text -> unit vector [embed_dim].  Throws Error text_too_long or invalid_utf8.
-  [[nodiscard]] Vector embed_text(const std::string& text, const TokenizeOptions& options = {}) const {
+  [[nodiscard]] Vector embed_text(std::string_view text, const TokenizeOptions& options = {}) const {
     BatchOptions batch;
     batch.tokenize = options;
+    const std::string one(text);
     Vector out(embed_dim());
-    embed_texts({&text, 1}, as_row(out), batch);
+    embed_texts({&one, 1}, as_row(out), batch);
     return out;
   }
 

@@ -47,7 +47,8 @@ class Classifier {
   template <std::convertible_to<std::string> Template>
   Classifier(const Model& model, const std::vector<std::string>& labels, std::initializer_list<Template> templates)
       : Classifier(model, labels, with_templates({templates.begin(), templates.end()})) {}
-  /// Lists in braces: two literals would also be a pair of iterators that make a vector.
+  /// Lists in braces: two literals would also be a pair of iterators that make a vector.  (They do make a std::string,
+  /// so a label's synonyms need braces of their own: {{"cat", {"kitten"}}, {"dog", {}}}.)
   Classifier(const Model& model, std::initializer_list<const char*> labels, ClassifyOptions options = {})
       : Classifier(model, std::vector<std::string>(labels.begin(), labels.end()), std::move(options)) {}
   Classifier(const Model& model, std::initializer_list<Label> labels, ClassifyOptions options = {})

@@ -156,6 +156,27 @@ TEST_CASE("large logits do not overflow; no pairs, and pairs of two widths, are 
   CHECK(support::code_of([&] { (void)recall_at(model, none, none, pairs, pairs); }) == ErrorCode::invalid_argument);
 }
 
+template <class M>
+concept HasSimilarities = requires(const Model& model, const M& m) {
+  similarity(model, m, m);
+  logits(model, m, m);
+};
+
+TEST_CASE("the cosine of two embeddings; as matrices of one column they are refused") {
+  static_assert(HasSimilarities<Matrix> && !HasSimilarities<Vector>);
+  support::Random random(96);
+  const Matrix rows = support::unit_rows(random, 2, 192);
+  Vector a(192);
+  Vector b(192);
+  std::copy_n(rows.data(), 192, a.data());
+  std::copy_n(rows.data() + 192, 192, b.data());
+  CHECK(std::fabs(double{similarity(a, b)} - support::dot(rows, 0, rows, 1)) < 0x1p-24);
+  CHECK(similarity(a, a) == doctest::Approx(1.0));
+  const Vector narrow(5);
+  CHECK(support::code_of([&] { (void)similarity(a, narrow); }) == ErrorCode::invalid_argument);
+  CHECK(support::code_of([] { (void)similarity(Vector(), Vector()); }) == ErrorCode::invalid_argument);
+}
+
 TEST_CASE("cosines of rows that lie apart, and of none") {
   const Model& model = support::demo_model();
   support::Random random(64);

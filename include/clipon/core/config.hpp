@@ -86,13 +86,34 @@
 #error "clipon: CLIPON_PARALLEL: expected openmp, threads or serial"
 #endif
 
-#if defined(CLIPON_DISPATCH)  // the per-ISA units never see parallel_for: one name for all of them
-#define CLIPON_DETAIL_ABI_(version, mode, parallel) version##_##mode
+// What else makes code of a unit differ: instructions beyond its mode's, and who decodes JPEGs.
+#if defined(__AVX512F__)
+#define CLIPON_ABI_BEYOND avx512f
+#elif defined(__AVX2__)
+#define CLIPON_ABI_BEYOND avx2
+#elif defined(__AVX__)
+#define CLIPON_ABI_BEYOND avx
+#elif defined(__SSE4_1__)
+#define CLIPON_ABI_BEYOND sse4
+#elif defined(__SSE3__)
+#define CLIPON_ABI_BEYOND sse3
 #else
-#define CLIPON_DETAIL_ABI_(version, mode, parallel) version##_##mode##_##parallel
+#define CLIPON_ABI_BEYOND base
 #endif
-#define CLIPON_DETAIL_ABI(version, mode, parallel) CLIPON_DETAIL_ABI_(version, mode, parallel)
-#define CLIPON_ABI CLIPON_DETAIL_ABI(v0_1, CLIPON_ABI_MODE, CLIPON_PARALLEL)
+#if defined(CLIPON_WITH_TURBOJPEG)
+#define CLIPON_ABI_JPEG turbojpeg
+#else
+#define CLIPON_ABI_JPEG stb
+#endif
+
+#if defined(CLIPON_DISPATCH)  // the per-ISA units never see parallel_for: one name for all of them
+#define CLIPON_DETAIL_ABI_(version, mode, beyond, parallel, jpeg) version##_##mode
+#else
+#define CLIPON_DETAIL_ABI_(version, mode, beyond, parallel, jpeg) version##_##mode##_##beyond##_##parallel##_##jpeg
+#endif
+#define CLIPON_DETAIL_ABI(version, mode, beyond, parallel, jpeg) \
+  CLIPON_DETAIL_ABI_(version, mode, beyond, parallel, jpeg)
+#define CLIPON_ABI CLIPON_DETAIL_ABI(v0_1, CLIPON_ABI_MODE, CLIPON_ABI_BEYOND, CLIPON_PARALLEL, CLIPON_ABI_JPEG)
 
 // The bodies of Model's and Classifier's calls, of LinearProbe's and of the decoders are most of what a unit that calls
 // them compiles.  With clipon::dispatch one unit of its library has them (cmake/bodies.cpp), and the headers only

@@ -95,8 +95,8 @@ inline Pixels decode_with_stb(const char* format, std::span<const std::byte> fil
   int height = 0;
   int channels = 0;
   const std::unique_ptr<stb::stbi_uc, void (*)(void*)> data(
-      stb::stbi_load_from_memory(reinterpret_cast<const stb::stbi_uc*>(file.data()), static_cast<int>(file.size()),
-                                 &width, &height, &channels, 0),
+      stb::clipon_stbi_load_from_memory(reinterpret_cast<const stb::stbi_uc*>(file.data()),
+                                        static_cast<int>(file.size()), &width, &height, &channels, 0),
       stb::release);
   if (!data) {
     if (stb::allowance.out_of_memory) throw std::bad_alloc();
@@ -104,7 +104,7 @@ inline Pixels decode_with_stb(const char* format, std::span<const std::byte> fil
       throw Error(ErrorCode::image_too_large,
                   std::string(format) + ": decoding it takes more than " + std::to_string(budget) + " bytes");
     }
-    throw Error(ErrorCode::image_corrupt, std::string(format) + ": " + stb::stbi_failure_reason());
+    throw Error(ErrorCode::image_corrupt, std::string(format) + ": " + stb::clipon_stbi_failure_reason());
   }
   const index_t kept = channels_of(layout);
   if (channels < kept) {

@@ -2,7 +2,7 @@
 // it.
 //
 // An application may use its own stb_image, before or after us, in this unit or another: its macros are put aside here
-// and restored, and every function of our copy is static within the namespace.
+// and restored, and every function of our copy is static within the namespace, the extern "C" ones under names of ours.
 #pragma once
 
 #if defined(__SSE2__)
@@ -120,6 +120,7 @@ inline void* reallocate(void* pointer, size_t old_bytes, size_t bytes) {
 #define STBI_REALLOC_SIZED(pointer, old_bytes, bytes) reallocate(pointer, old_bytes, bytes)
 #define STBI_FREE(pointer) release(pointer)
 
+#include "clipon/image/stb_names_ours.inc"
 namespace clipon::inline CLIPON_ABI::detail::stb {
 #if __has_include(<stb/stb_image.h>)
 #include <stb/stb_image.h>
@@ -127,8 +128,8 @@ namespace clipon::inline CLIPON_ABI::detail::stb {
 #include <stb_image.h>
 #endif
 }  // namespace clipon::inline CLIPON_ABI::detail::stb
-
 #include "clipon/image/stb_macros_restore.inc"
+#include "clipon/image/stb_names_restore.inc"
 
 #if defined(__GNUC__)
 #pragma GCC diagnostic pop

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <concepts>
 #include <string>
 #include <vector>
 
@@ -66,7 +67,7 @@ void for_each_product_block(const kernels::Context& context, const ConstMatrixRe
   const index_t tile = context.kernels->gemm_rows(DataType::f32);
   const index_t wanted = std::max(few, std::min<index_t>(floats / w.rows(), 512));
   const index_t tiles = (wanted + tile - 1) / tile;  // a part of a tile costs as much as a whole one
-  const index_t height = std::min(tiles * tile, a.rows());
+  const index_t height = std::min<index_t>(tiles * tile, a.rows());
   const index_t blocks = (a.rows() + height - 1) / height;
   const index_t team = std::min<index_t>(context.threads.count, blocks);
   std::atomic<index_t> next{0};
@@ -86,6 +87,20 @@ void for_each_product_block(const kernels::Context& context, const ConstMatrixRe
   });
 }
 }  // namespace detail
+
+/// The cosine of two embeddings of unit length.  Throws Error invalid_argument for two widths.
+template <std::same_as<Vector> V>
+float similarity(const V& a, const V& b) {
+  detail::check_same_width(Eigen::Map<const Matrix>(a.data(), 1, a.size()),
+                           Eigen::Map<const Matrix>(b.data(), 1, b.size()));
+  double sum = 0.0;
+  for (Eigen::Index i = 0; i < a.size(); ++i) sum += double{a.data()[i]} * double{b.data()[i]};
+  return static_cast<float>(sum);
+}
+template <std::same_as<Vector> V>  // as columns of a matrix these would be many embeddings of one number each
+Matrix similarity(const Model& model, const V& a, const V& b) = delete;
+template <std::same_as<Vector> V>
+Matrix logits(const Model& model, const V& a, const V& b) = delete;
 
 /// Cosines of unit rows: images [n, d], texts [m, d] -> [n, m], in -1..1 up to rounding.
 inline Matrix similarity(const Model& model, const ConstMatrixRef& images, const ConstMatrixRef& texts) {

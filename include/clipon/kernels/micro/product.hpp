@@ -70,13 +70,21 @@ struct ProductBf16<Arch, true> : RowsAlone {
   static CLIPON_ALWAYS_INLINE Sum zero() { return _mm512_setzero_ps(); }
   static CLIPON_ALWAYS_INLINE Register load(const void* p) { return _mm512_loadu_si512(p); }
   static CLIPON_ALWAYS_INLINE Register broadcast(const void* p) {
-    return _mm512_set1_epi32(static_cast<int>(load_32<Arch>(p)));
+    Register all = _mm512_set1_epi32(static_cast<int>(load_32<Arch>(p)));
+#if defined(__clang__) && __clang_major__ == 16
+    __asm__("" : "+v"(all));  // clang 16 crashes (VectorCombinePass) when it sees a broadcast become bf16
+#endif
+    return all;
   }
   static CLIPON_ALWAYS_INLINE Sum add(Register a, Register w, Sum sum) {
     return _mm512_dpbf16_ps(sum, std::bit_cast<__m512bh>(a), std::bit_cast<__m512bh>(w));
   }
-  static CLIPON_ALWAYS_INLINE Sum load_sum(const float* p) { return _mm512_loadu_ps(p); }
-  static CLIPON_ALWAYS_INLINE void store(float* p, Sum sum) { _mm512_storeu_ps(p, sum); }
+  static CLIPON_ALWAYS_INLINE Sum load_sum(const float* p) {
+    return _mm512_loadu_ps(p);
+  }
+  static CLIPON_ALWAYS_INLINE void store(float* p, Sum sum) {
+    _mm512_storeu_ps(p, sum);
+  }
 };
 #endif
 
