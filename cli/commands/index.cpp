@@ -68,7 +68,7 @@ std::vector<IndexRow> look_at(const std::vector<std::string>& paths, bool may_be
 std::vector<IndexRow> update(IndexWriter& writer, const std::vector<IndexRow>& files, Counts& counts) {
   std::unordered_map<std::string, const IndexRow*> now;
   for (const IndexRow& file : files) now[file.path] = &file;
-  std::unordered_map<std::string, bool> current;
+  std::unordered_map<std::string, bool> known;  // those that have a row: whether it is of the file as it is now
   std::vector<bool> wanted;
   for (const IndexRow& row : writer.rows()) {
     const auto found = now.find(row.path);
@@ -79,14 +79,15 @@ std::vector<IndexRow> update(IndexWriter& writer, const std::vector<IndexRow>& f
     counts.gone += exists ? 0 : 1;
     counts.changed += exists && !same ? 1 : 0;
     wanted.push_back(exists && same);
-    if (wanted.back()) current[row.path] = true;
+    known[row.path] |= wanted.back();
   }
   if (std::find(wanted.begin(), wanted.end(), false) != wanted.end()) writer.keep(wanted);
   std::vector<IndexRow> missing;
   for (const IndexRow& file : files) {
-    if (!current.contains(file.path)) missing.push_back(file);
+    const auto row = known.find(file.path);
+    counts.added += row == known.end() ? 1 : 0;
+    if (row == known.end() || !row->second) missing.push_back(file);
   }
-  counts.added = missing.size() - counts.changed;
   return missing;
 }
 

@@ -228,6 +228,17 @@ def test_a_name_that_is_not_utf8_is_kept_byte_for_byte(clipon: Command) -> None:
     assert done.returncode == 1 and "expected path_bytes" in done.stderr
 
 
+def test_a_path_that_stands_twice_in_an_index_is_counted_once(clipon: Command) -> None:
+    index, picture, other = (clipon.work / name for name in ("index", "a.png", "b.png"))
+    for path in (picture, other):
+        path.write_bytes((SAMPLES / "pizza.png").read_bytes())
+    summary(clipon("index", picture, other, "--index", index, "--json"))
+    (index / "rows.jsonl").write_text((index / "rows.jsonl").read_text().replace("b.png", "a.png"))
+    picture.write_bytes((SAMPLES / "house.png").read_bytes())
+    made = summary(clipon("index", picture, "--index", index, "--json"))
+    assert (made["rows"], made["added"], made["changed"]) == (1, 0, 2)
+
+
 def test_killed_five_times_gives_the_same_files(clipon: Command, pictures: Path) -> None:
     many = clipon.work / "many"
     many.mkdir()

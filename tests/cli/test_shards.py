@@ -112,7 +112,7 @@ def test_which_file_gives_a_label(clipon: Command) -> None:
     first = shard(
         clipon.work / "0.tar", a_txt=b"text", a_cls=b" class \r\n\n", a_json=b'{"label": "json"}', a_png=PIZZA
     )
-    assert labels_of(clipon, first) == [("a", " class", "")]
+    assert labels_of(clipon, first) == [("a", "class", "")]
     for files in (
         {"a_txt": b"text", "a_json": b'{"label": "json"}'},
         {"a_json": b'{"label": "json"}', "a_txt": b"text"},
@@ -132,7 +132,7 @@ def test_which_file_gives_a_label(clipon: Command) -> None:
 
 def test_which_list_names_the_classes(clipon: Command) -> None:
     (clipon.work / "data").mkdir()
-    data = shard(clipon.work / "data/0.tar", a_png=PIZZA, a_cls=b"1", b_png=HOUSE, b_txt=b"0")
+    data = shard(clipon.work / "data/0.tar", a_png=PIZZA, a_cls=b"1", b_png=HOUSE, b_cls=b"0")
     for folder, name in ((".", "above"), ("data", "beside")):
         (clipon.work / folder / "classnames.txt").write_text(f"{name} 0\n{name} 1\n")
         assert labels_of(clipon, data) == [("a", f"{name} 1", ""), ("b", f"{name} 0", "")]

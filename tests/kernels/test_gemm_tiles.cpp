@@ -34,15 +34,15 @@ TEST_CASE("tiles: int8 products are the bits of every other instruction set") {
     std::vector<float> found[2];
     for (const auto* table : {&tiles, &other}) {
       support::Random random(static_cast<unsigned>(k));
-      const support::RandomRows rows(*table, random, table->integers, m, k);
-      const support::RandomWeights weights(random, table->integers, n, k);
+      const support::RandomRows rows(*table, random, table->int8_runs_as, m, k);
+      const support::RandomWeights weights(random, table->int8_runs_as, n, k);
       const Context context{table, {1}};
       auto& out = found[table == &tiles ? 0 : 1];
       out.resize(static_cast<std::size_t>(m * n));
       Epilogue epilogue;
       epilogue.out = out.data();
       epilogue.out_stride = n;
-      gemm(context, rows.read(), m, PackedMatrix(context, weights.stored, table->integers), epilogue);
+      gemm(context, rows.read(), m, PackedMatrix(context, weights.stored, table->int8_runs_as), epilogue);
     }
     CHECK(std::memcmp(found[0].data(), found[1].data(), found[0].size() * sizeof(float)) == 0);
   }

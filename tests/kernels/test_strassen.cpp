@@ -69,7 +69,7 @@ TEST_CASE("products of pairs agree with f64: random shapes, epilogues, threads, 
       CAPTURE(half);
       const auto a = random.normals(m * 2 * half);
       const bool stored_bf16 = table.bf16_runs_as == DataType::f32 && round % 5 < 2;
-      const DataType type = halved ? DataType::bf16 : DataType::f32;
+      const DataType type = stored_bf16 ? DataType::bf16 : DataType::f32;
       const auto w = support::rounded(type, random.normals(n * 2 * half));
       const auto bias = random.normals(n);
       const auto residual = random.normals(m * out_stride);
@@ -83,7 +83,7 @@ TEST_CASE("products of pairs agree with f64: random shapes, epilogues, threads, 
       epilogue.activation = round % 3 == 0 ? Activation::relu : Activation::none;
       const PairedProduct product(table, {w.data(), nullptr, DataType::f32, n, 2 * half},
                                   static_cast<int>(random.whole(1, 3)), type);
-      CHECK(product.w.stored_bf16() == halved);
+      CHECK(product.w.stored_bf16() == stored_bf16);
       product({a.data(), 2 * half}, m, epilogue);
       for (index_t r = 0; r < m; ++r) {
         for (index_t c = 0; c < out_stride; ++c) {
