@@ -143,6 +143,9 @@ def test_clip_cpp_refusals(converted: Path, tmp_path: Path) -> None:
         assert why in done.stderr
         assert done.stderr.count("\n") == 1
         assert not out.exists()
+    done = convert(clip_cpp_file(source, found | {"v.more.weight": np.zeros(32, np.float32)}), out)
+    assert done.returncode == 1
+    assert done.stderr == f"clipon_convert: {source}: tensor 'v.more.weight': the architecture has no such tensor\n"
     del found["v.class_embd"]
     done = convert(clip_cpp_file(source, found), out)
     assert done.returncode == 1

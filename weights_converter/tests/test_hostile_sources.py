@@ -17,7 +17,6 @@ from safetensors.numpy import save
 
 from clipon_convert import files, vocabulary
 from clipon_convert.errors import ConversionError
-from clipon_convert.sources.gguf_header import check_gguf_header
 from clipon_convert.vocabulary import recover_merges
 from conftest import convert, huggingface_folder
 
@@ -69,100 +68,6 @@ def test_safetensors_that_lie(tmp_path: Path, bpe: Path, content: bytes) -> None
     assert done.stderr.startswith(f"clipon_convert: {source}: {why}"), done.stderr
     assert done.stderr.count("\n") == 1, done.stderr
     assert set(os.listdir(tmp_path)) == before
-
-
-def gguf(tensors: int, keys: int, body: bytes) -> bytes:
-    return b"GGUF" + struct.pack("<IQQ", 3, tensors, keys) + body
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"GGUF",
-        gguf(2**63, 0, b""),
-        gguf(0, 2**64 - 1, b""),
-        gguf(0, 1, struct.pack("<Q", 2**63)),
-        gguf(0, 1, struct.pack("<Q1sI", 1, b"a", 9) + struct.pack("<IQ", 4, 2**63)),  # ggml-org/llama.cpp #27188
-        gguf(0, 1, struct.pack("<Q1sI", 1, b"a", 9) + struct.pack("<IQ", 9, 1)),
-        gguf(0, 1, struct.pack("<Q1sI", 1, b"a", 99)),
-        gguf(1, 0, struct.pack("<Q1sI", 1, b"a", 2**32 - 1)),
-        gguf(0, 0, b""),
-    ],
-)
-def test_gguf_headers_that_lie(tmp_path: Path, bpe: Path, content: bytes) -> None:
-    source = tmp_path / "bad.gguf"
-    source.write_bytes(content)
-    done = convert(source, tmp_path / "out.gguf", "--bpe", bpe)
-    assert done.returncode == 1
-    assert done.stderr.count("\n") == 1, done.stderr
-    if content != gguf(0, 0, b""):
-        with pytest.raises(ConversionError):
-            check_gguf_header(source)
-
-
-def key(kind: int, value: bytes, name: bytes = b"") -> bytes:
-    return struct.pack("<Q", len(name)) + name + struct.pack("<I", kind) + value
-
-
-def array(kind: int, count: int, elements: bytes) -> bytes:
-    return key(9, struct.pack("<IQ", kind, count) + elements)
-
-
-def tensor(dimensions: int, name: bytes = b"") -> bytes:
-    return struct.pack("<Q", len(name)) + name + struct.pack("<I", dimensions) + bytes(8 * dimensions + 12)
-
-
-STRING = struct.pack("<Q", 0)
-SIZES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}  # GGUF's types of numbers
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        gguf(0, 0, b""),
-        gguf(0, 0, b"").replace(b"\3", b"\2", 1),
-        *(gguf(0, 1, key(kind, bytes(size))) for kind, size in SIZES.items()),
-        *(gguf(0, 1, array(kind, 3, bytes(3 * size))) for kind, size in SIZES.items()),
-        gguf(0, 1, key(8, struct.pack("<Q", 5) + b"value", b"name")),
-        gguf(0, 1, array(8, 3, STRING * 3)),
-        gguf(2, 1, key(0, b"1") + tensor(1, b"a") + tensor(4, b"b")),
-        gguf(0, 1024, key(0, b"1") * 1024),
-        gguf(8192, 0, tensor(1) * 8192),
-        gguf(0, 1, array(0, 1 << 20, bytes(1 << 20))),
-        gguf(0, 1, key(8, struct.pack("<Q", 1 << 20) + bytes(1 << 20))),
-    ],
-    ids=lambda content: f"{len(content)} bytes",
-)
-def test_gguf_headers_up_to_the_limits(tmp_path: Path, content: bytes) -> None:
-    source = tmp_path / "sound.gguf"
-    source.write_bytes(content)
-    check_gguf_header(source)
-    source.write_bytes(content[:-1])
-    with pytest.raises(ConversionError, match=f"{source}: not a GGUF file: it ends within its header"):
-        check_gguf_header(source)
-
-
-@pytest.mark.parametrize(
-    ("content", "why"),
-    [
-        (b"GGUX" + gguf(0, 0, b"")[4:], "it does not begin with GGUF"),
-        (gguf(0, 0, b"").replace(b"\3", b"\1", 1), "expected version 2 or 3"),
-        (gguf(0, 0, b"").replace(b"\3", b"\4", 1), "expected version 2 or 3"),
-        (gguf(0, 1025, key(0, b"1") * 1025), "expected at most 1024 keys, found 1025"),
-        (gguf(8193, 0, tensor(1) * 8193), "expected at most 8192 tensors, found 8193"),
-        (gguf(0, 1, array(0, (1 << 20) + 1, bytes((1 << 20) + 1))), "expected at most 1048576 elements"),
-        (gguf(0, 1, key(8, struct.pack("<Q", (1 << 20) + 1) + bytes((1 << 20) + 1))), "expected at most 1048576 bytes"),
-        (gguf(0, 1, key(13, bytes(8))), "a value of type 13"),
-        (gguf(1, 0, tensor(0)), "a tensor of 0 dimensions"),
-        (gguf(1, 0, tensor(5)), "a tensor of 5 dimensions"),
-    ],
-    ids=["magic", "version 1", "version 4", "keys", "tensors", "array", "string", "type", "none", "five"],
-)
-def test_gguf_headers_beyond_the_limits(tmp_path: Path, content: bytes, why: str) -> None:
-    source = tmp_path / "bad.gguf"
-    source.write_bytes(content)
-    with pytest.raises(ConversionError, match=f"{source}: not a GGUF file: {why}"):
-        check_gguf_header(source)
 
 
 def test_texts_are_limited_before_they_are_read(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from clipon_convert.checkpoint import (
 from clipon_convert.dtypes import most_stored
 from clipon_convert.errors import ConversionError
 from clipon_convert.sources.gguf_header import check_gguf_header
-from clipon_convert.sources.names import CLIP_CPP, to_openai
+from clipon_convert.sources.names import CLIP_CPP, openai_name, to_openai
 
 _STORED = {
     GGMLQuantizationType.F32: "f32",
@@ -63,10 +63,10 @@ def _weights(reader: GGUFReader, path: Path) -> tuple[dict[str, Array], str]:
     weights: dict[str, Array] = {}
     elements: Counter[str] = Counter()
     for tensor in reader.tensors:
-        if tensor.tensor_type not in _STORED:
-            raise ConversionError(
-                f"{path}: tensor '{tensor.name}': expected f32, f16, bf16 or q8_0, found {tensor.tensor_type.name}"
-            )
+        if "position_ids" in tensor.name:
+            continue
+        if openai_name(tensor.name, CLIP_CPP) is None:  # before it is widened
+            raise ConversionError(f"{path}: tensor '{tensor.name}': the architecture has no such tensor")
         shape = tuple(int(n) for n in reversed(tensor.shape))
         values = tensor.data
         if tensor.tensor_type in (GGMLQuantizationType.Q8_0, GGMLQuantizationType.BF16):
@@ -88,7 +88,7 @@ def read(path: Path, bpe: Path | None) -> Checkpoint:
     if fields.get("clipon.format_version", 0):
         raise ConversionError(f"{path}: this is a clipon model already; convert from its source")
     source, stored_type = _weights(reader, path)
-    weights = to_openai({n: w for n, w in source.items() if "position_ids" not in n}, CLIP_CPP)
+    weights = to_openai(source, CLIP_CPP)
     weights.setdefault("visual.class_embedding", np.zeros(0, np.float32))
     weights["visual.class_embedding"] = weights["visual.class_embedding"].reshape(-1)
     weights.setdefault("logit_scale", np.asarray(OPENAI_LOGIT_SCALE))

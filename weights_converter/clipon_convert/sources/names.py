@@ -92,20 +92,21 @@ def _stack_attention(weights: dict[str, Array], source: dict[str, str]) -> None:
         weights[f"{stem}in_proj_{kind}"] = np.concatenate([weights.pop(part) for part in parts])
 
 
+def openai_name(name: str, rules: Rules) -> tuple[str, bool] | None:
+    """OpenAI's name and whether it is transposed there; None for a name that the rules don't know."""
+    for pattern, target, transposed in rules:
+        if match := re.fullmatch(pattern, name):
+            return target.format(*match.groups()), transposed
+    return None
+
+
 def to_openai(weights: dict[str, Array], rules: Rules) -> dict[str, Array]:
     """Renames what the rules know; other names stay, and are refused later as weights without a place."""
-    compiled = [(re.compile(pattern), target, transposed) for pattern, target, transposed in rules]
     renamed: dict[str, Array] = {}
     source: dict[str, str] = {}
     for name, values in weights.items():
-        for pattern, target, transposed in compiled:
-            if match := pattern.fullmatch(name):
-                new = target.format(*match.groups())
-                renamed[new] = values.T if transposed else values
-                source[new] = name
-                break
-        else:
-            renamed[name] = values
-            source[name] = name
+        new, transposed = openai_name(name, rules) or (name, False)
+        renamed[new] = values.T if transposed else values
+        source[new] = name
     _stack_attention(renamed, source)
     return renamed
