@@ -150,3 +150,19 @@ def test_clip_cpp_refusals(converted: Path, tmp_path: Path) -> None:
     done = convert(clip_cpp_file(source, found), out)
     assert done.returncode == 1
     assert "weight 'visual.class_embedding': expected shape [64]" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "why"),
+    [
+        ("clipon.format_version", 0, "this is a clipon model already"),
+        ("clipon.logit_scale", 2.0, "expected 'clipon.format_version' beside 'clipon.logit_scale', found none"),
+        ("clip.has_text_encoder", False, "expected both towers, found no text tower (clip.has_text_encoder)"),
+        ("clip.has_vision_encoder", False, "expected both towers, found no image tower (clip.has_vision_encoder)"),
+    ],
+)
+def test_clip_cpp_keys_of_other_files(converted: Path, tmp_path: Path, key: str, value: object, why: str) -> None:
+    source = clip_cpp_file(tmp_path / "cpp.gguf", tensors(converted), {key: value})
+    done = convert(source, tmp_path / "out.gguf")
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"clipon_convert: {source}: {why}")

@@ -76,6 +76,14 @@ def _weights(reader: GGUFReader, path: Path) -> tuple[dict[str, Array], str]:
     return weights, most_stored(elements)
 
 
+def _refuse_clipons_own(reader: GGUFReader, path: Path) -> None:
+    ours = [key for key in reader.fields if key.startswith("clipon.")]
+    if "clipon.format_version" in ours:
+        raise ConversionError(f"{path}: this is a clipon model already; convert from its source")
+    if ours:  # clip.cpp writes no such key: a clipon model, and damaged
+        raise ConversionError(f"{path}: expected 'clipon.format_version' beside '{ours[0]}', found none")
+
+
 def read(path: Path, bpe: Path | None) -> Checkpoint:
     check_gguf_header(path)
     try:
@@ -85,8 +93,10 @@ def read(path: Path, bpe: Path | None) -> Checkpoint:
     fields = Fields(reader, path)
     if fields.get("general.architecture") != "clip":
         raise ConversionError(f"{path}: expected general.architecture 'clip'")
-    if fields.get("clipon.format_version", 0):
-        raise ConversionError(f"{path}: this is a clipon model already; convert from its source")
+    _refuse_clipons_own(reader, path)
+    for tower, what in (("text", "text"), ("vision", "image")):
+        if not fields.get(f"clip.has_{tower}_encoder", True):
+            raise ConversionError(f"{path}: expected both towers, found no {what} tower (clip.has_{tower}_encoder)")
     source, stored_type = _weights(reader, path)
     weights = to_openai(source, CLIP_CPP)
     weights.setdefault("visual.class_embedding", np.zeros(0, np.float32))
