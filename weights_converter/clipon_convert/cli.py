@@ -67,9 +67,10 @@ def check_sha256(path: Path, given: str | None) -> bool:
 
 
 def read_folder(folder: Path, bpe: Path | None) -> tuple[Checkpoint, str]:
-    if is_present(folder / "config.json"):
+    has_open_clip = is_present(folder / open_clip.CONFIG_NAME)
+    if is_present(folder / "config.json") and (not has_open_clip or huggingface.is_model(folder)):
         return huggingface.read(folder, bpe), "Hugging Face CLIPModel"
-    if is_present(folder / open_clip.CONFIG_NAME):
+    if has_open_clip:
         weights = next((folder / name for name in open_clip.WEIGHTS if is_present(folder / name)), None)
         if weights is None:
             raise ConversionError(f"{folder}: expected {' or '.join(open_clip.WEIGHTS)}, found neither")

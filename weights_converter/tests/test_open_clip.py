@@ -16,6 +16,7 @@ from conftest import (
     change,
     convert,
     field,
+    huggingface_folder,
     make_resnet_weights,
 )
 
@@ -108,6 +109,31 @@ def test_open_clip_folders(converted: Path, weights: dict[str, np.ndarray], bpe:
     done = convert(folder, out, "--bpe", bpe)
     assert done.returncode == 1
     assert f"{folder}: expected open_clip_model.safetensors or " in done.stderr
+
+
+@pytest.mark.parametrize("config", [{"architecture": "vit_base"}, {"model_type": "clip"}, []])
+def test_open_clip_folders_with_configs_of_others(
+    converted: Path, weights: dict[str, np.ndarray], bpe: Path, tmp_path: Path, config: object
+) -> None:
+    """timm's config.json; a CLIPModel's without its weights."""
+    folder, out = tmp_path / "folder", tmp_path / "out.gguf"
+    folder.mkdir()
+    save_file(weights, folder / "open_clip_model.safetensors")
+    (folder / "config.json").write_text(json.dumps(config))
+    model = {"quick_gelu": True, "text_cfg": {"heads": 1}, "vision_cfg": {}}
+    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": model}))
+    done = convert(folder, out, "--bpe", bpe)
+    assert done.returncode == 0, done.stderr
+    assert field(out, "clipon.source") == "folder (OpenCLIP checkpoint)"
+    assert_same_tensors(out, converted)
+
+
+def test_a_whole_model_of_hugging_face_goes_before_open_clips(weights: dict[str, np.ndarray], tmp_path: Path) -> None:
+    folder, out = huggingface_folder(weights, tmp_path / "hf"), tmp_path / "out.gguf"
+    (folder / "open_clip_config.json").write_text("{}")
+    done = convert(folder, out)
+    assert done.returncode == 0, done.stderr
+    assert field(out, "clipon.source") == "hf (Hugging Face CLIPModel)"
 
 
 @pytest.mark.parametrize("nested_config", [False, True])

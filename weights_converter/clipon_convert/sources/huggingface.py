@@ -113,6 +113,13 @@ def _preprocessing(folder: Path, image_size: int) -> Preprocessing:
     return result
 
 
+def is_model(folder: Path) -> bool:
+    """Whether config.json is a CLIPModel's and its weights are there: beside OpenCLIP's it may be timm's, or alone."""
+    config = read_json(folder / "config.json")
+    has_weights = any(is_present(folder / name) or is_present(folder / f"{name}.index.json") for name in _WEIGHTS)
+    return isinstance(config, dict) and config.get("model_type") == "clip" and has_weights
+
+
 def _files(folder: Path) -> list[Path]:
     for name in _WEIGHTS:
         if is_present(folder / name):
