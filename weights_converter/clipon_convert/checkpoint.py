@@ -78,4 +78,5 @@ class Checkpoint:
     vocabulary: Vocabulary | None = None
     name: str = ""
     description: dict[str, str] = field(default_factory=dict)  # general.license, clipon.training_data, ...
-    assumed: str = ""  # what the source does not say and might be otherwise
+    assumed: dict[str, str] = field(default_factory=dict)  # "activation": "QuickGELU"; what the source does not say
+    is_training_checkpoint: bool = False  # OpenCLIP's, where QuickGELU can't be assumed

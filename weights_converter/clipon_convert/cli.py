@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from clipon_convert import __version__
+from clipon_convert.assumptions import GIVEN, settle_activation, warn_of_assumptions
 from clipon_convert.checkpoint import Checkpoint
 from clipon_convert.dtypes import DTYPES
 from clipon_convert.errors import ConversionError
@@ -36,6 +37,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("source", metavar="SOURCE", type=Path)
     parser.add_argument("out", metavar="OUT.gguf", type=Path)
     parser.add_argument("--dtype", choices=DTYPES, help="type of the matrices; the source's own when absent")
+    parser.add_argument("--activation", choices=GIVEN, help="of both towers, where the source does not say it")
     parser.add_argument("--name", help="general.name; when absent the published model of the same sizes")
     parser.add_argument("--bpe", metavar="FILE", type=Path, help="bpe_simple_vocab_16e6.txt.gz or merges of its form")
     parser.add_argument("--sha256", metavar="HEX", help="refuse a source file of any other SHA-256")
@@ -45,7 +47,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--training-data", help="clipon.training_data: what is known of the data it was trained on")
     parser.add_argument("--verify", action="store_true", help="run source (torch) and result (clipon), print the error")
     parser.add_argument("--clipon", metavar="PATH", default="clipon", help="the clipon command, for --verify")
-    parser.add_argument("--quiet", action="store_true", help="no progress bar, no summary")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar, no summary; warnings stay")
     parser.add_argument("--version", action="version", version=f"clipon_convert {__version__}")
     return parser.parse_args(arguments)
 
@@ -92,7 +94,7 @@ def read_source(source: Path, bpe: Path | None, is_openais: bool = False) -> tup
         raise ConversionError(f"{source}: expected OpenCLIP's {open_clip.CONFIG_NAME} beside it, found none")
     checkpoint = openai.read(source, bpe)
     if is_openais:
-        checkpoint.description, checkpoint.assumed = dict(openai.DESCRIPTION), ""
+        checkpoint.description, checkpoint.assumed = dict(openai.DESCRIPTION), {}
     return checkpoint, "OpenAI parameter names"
 
 
@@ -120,8 +122,7 @@ def convert(options: argparse.Namespace) -> tuple[Checkpoint, str]:
         regular_size(options.source)
         is_openais = check_sha256(options.source, options.sha256)
     checkpoint, kind = read_source(options.source, options.bpe, is_openais)
-    if checkpoint.assumed and not options.quiet:
-        print(f"{options.source}: nothing says otherwise, so assumed: {checkpoint.assumed}", file=sys.stderr)
+    settle_activation(checkpoint, options.activation, options.source)
     checkpoint.name = options.name or checkpoint.name
     checkpoint.description["clipon.source"] = f"{options.source.name} ({kind})"
     given = {
@@ -133,6 +134,7 @@ def convert(options: argparse.Namespace) -> tuple[Checkpoint, str]:
     checkpoint.description.update({key: value for key, value in given.items() if value is not None})
     dtype = options.dtype or checkpoint.stored_type
     write(checkpoint, options.out, dtype, progress=not options.quiet)
+    warn_of_assumptions(checkpoint, options.source)
     if not options.quiet:
         print(f"{options.out}: {checkpoint.name}, {dtype}, {options.out.stat().st_size / 1e6:.1f} MB")
     return checkpoint, dtype

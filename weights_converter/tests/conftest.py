@@ -18,6 +18,15 @@ from clipon_convert.vocabulary import from_merges
 MERGES = ["a t</w>", "c at</w>", "d o", "do g</w>", "t h", "th e</w>"]
 VOCABULARY = 2 * 256 + len(MERGES) + 2
 HERE = Path(__file__).resolve().parent
+# a config.json beside weights under OpenAI's names that leaves nothing to assume
+ALL_SAID = {
+    "model_type": "clip-openai",
+    "activation": "quick_gelu",
+    "transformer_heads": 1,
+    "vision_heads": 1,
+    "image_mean": [0.5, 0.4, 0.3],
+    "image_std": [0.2, 0.3, 0.4],
+}
 
 
 def blocks(weights: dict[str, np.ndarray], prefix: str, width: int, layers: int, rng: np.random.Generator) -> None:

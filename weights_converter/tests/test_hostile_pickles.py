@@ -46,9 +46,9 @@ def tensor(elements: int, offset: int, shape: tuple[int, ...], strides: tuple[in
 
 def test_a_sound_archive_reads(tmp_path: Path) -> None:
     data = np.arange(6, dtype="<f4").tobytes()
-    weights, stored = read_weights(torch_file(tmp_path / "sound.pt", tensor(6, 2, (2, 2), (2, 1)), {"0": data}))
-    assert weights["w"].tolist() == [[2, 3], [4, 5]]
-    assert stored == "f32"
+    read = read_weights(torch_file(tmp_path / "sound.pt", tensor(6, 2, (2, 2), (2, 1)), {"0": data}))
+    assert read.weights["w"].tolist() == [[2, 3], [4, 5]]
+    assert read.stored_type == "f32"
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_tensors_up_to_their_storage(tmp_path: Path) -> None:
         ((2, 0), (2**39, 1), [[], []]),
     ):
         path = torch_file(tmp_path / "whole.pt", tensor(6, 0, shape, strides), data)
-        assert read_weights(path)[0]["w"].tolist() == expected
+        assert read_weights(path).weights["w"].tolist() == expected
 
 
 def test_state_can_not_change_a_checked_tensor(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_many_storages(tmp_path: Path) -> None:
         one = tensor(6, 0, (2,), (1,)).replace(b"S'0'", b"S'%d'" % i)
         payload += b"S'%s'\n" % name.encode() + one[len(b"(dS'w'\n") : -1]
     path = torch_file(tmp_path / "many.pt", payload + b".", {str(i): bytes(24) for i in range(50)})
-    assert len(read_weights(path)[0]) == 50
+    assert len(read_weights(path).weights) == 50
 
 
 def test_ordered_dictionaries_with_metadata_read(tmp_path: Path) -> None:
@@ -232,9 +232,9 @@ def names_of_one_tensor(names: int, elements: int) -> bytes:
 def test_names_of_one_tensor(tmp_path: Path) -> None:
     storages = {"0": bytes(40_000)}
     tied = torch_file(tmp_path / "tied.pt", names_of_one_tensor(2, 10_000), storages)
-    assert set(read_weights(tied)[0]) == {"w0", "w1"}
+    assert set(read_weights(tied).weights) == {"w0", "w1"}
     four = torch_file(tmp_path / "four.pt", names_of_one_tensor(4, 10_000), storages)
-    assert len(read_weights(four)[0]) == 4
+    assert len(read_weights(four).weights) == 4
     with pytest.raises(ConversionError, match="share storages"):
         read_weights(torch_file(tmp_path / "shared.pt", names_of_one_tensor(5, 10_000), storages))
     with pytest.raises(ConversionError, match="at most 65536 tensors"):
@@ -277,7 +277,7 @@ def test_pickles_of_many_megabytes(tmp_path: Path) -> None:
     for size, data in ((16 << 20, {"0": bytes(4)}), ((16 << 20) + 1, {"0": bytes(4)})):
         path = torch_file(tmp_path / "long.pt", sound + bytes(size - len(sound)), data)
         if size == 16 << 20:
-            assert read_weights(path)[0]["w"].tolist() == [0]
+            assert read_weights(path).weights["w"].tolist() == [0]
         else:
             with pytest.raises(ConversionError, match="uncompressed member of at most 16777216 bytes"):
                 read_weights(path)
@@ -288,7 +288,7 @@ def test_byte_order(tmp_path: Path) -> None:
         path = torch_file(tmp_path / "order.pt", tensor(1, 0, (1,), (1,)), {"0": bytes(4)})
         with zipfile.ZipFile(path, "a") as file:
             file.writestr(f"{prefix}byteorder", order)
-        assert read_weights(path)[0]["w"].tolist() == [0]
+        assert read_weights(path).weights["w"].tolist() == [0]
     path = torch_file(tmp_path / "big.pt", tensor(1, 0, (1,), (1,)), {"0": bytes(4)})
     with zipfile.ZipFile(path, "a") as file:
         file.writestr("archive/byteorder", b"big")
@@ -300,7 +300,7 @@ def test_pickles_further_down_are_other_files(tmp_path: Path) -> None:
     path = torch_file(tmp_path / "two.pt", tensor(1, 0, (1,), (1,)), {"0": bytes(4)})
     with zipfile.ZipFile(path, "a") as file:
         file.writestr("archive/extra/data.pkl", b"")
-    assert read_weights(path)[0]["w"].tolist() == [0]
+    assert read_weights(path).weights["w"].tolist() == [0]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import io
+import json
 import os
 import pickle
 import re
@@ -24,7 +25,7 @@ from clipon_convert.errors import ConversionError
 from clipon_convert.hashes import PUBLISHED
 from clipon_convert.sources.weights_file import read_weights
 from clipon_convert.writer import replaced_when_complete
-from conftest import convert, make_weights
+from conftest import ALL_SAID, convert, make_weights
 
 
 def test_same_bytes_twice(source: Path, bpe: Path, tmp_path: Path) -> None:
@@ -146,7 +147,9 @@ def run(code: str, *arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 def test_quiet_is_silent(source: Path, bpe: Path, tmp_path: Path) -> None:
+    """Where nothing is assumed: test_assumptions.py."""
     out = tmp_path / "out.gguf"
+    source.with_name("config.json").write_text(json.dumps(ALL_SAID))
     done = convert(source, out, "--bpe", bpe, "--name", "mine")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     done = run(f"import runpy; {CONVERTER}", source, out, "--bpe", bpe)
@@ -160,6 +163,7 @@ def test_progress_on_a_terminal(source: Path, bpe: Path, tmp_path: Path, monkeyp
             return True
 
     monkeypatch.setattr("signal.signal", lambda *_: None)
+    source.with_name("config.json").write_text(json.dumps(ALL_SAID))
     for options, shown in ((["--quiet"], False), ([], True)):
         monkeypatch.setattr("sys.stderr", Terminal())
         assert cli.main([*map(str, (source, tmp_path / "out.gguf", "--bpe", bpe)), *options]) == 0

@@ -135,9 +135,9 @@ def test_safetensors_round_trip_of_bf16(tmp_path: Path) -> None:
 
     values = torch.randn(64, dtype=torch.bfloat16)
     save_torch({"x": values}, tmp_path / "b.safetensors")
-    found, stored = read_weights(tmp_path / "b.safetensors")
-    assert stored == "bf16"
-    np.testing.assert_array_equal(found["x"], values.float().numpy())
+    found = read_weights(tmp_path / "b.safetensors")
+    assert found.stored_type == "bf16"
+    np.testing.assert_array_equal(found.weights["x"], values.float().numpy())
 
 
 def test_safetensors_types(tmp_path: Path) -> None:
@@ -145,16 +145,17 @@ def test_safetensors_types(tmp_path: Path) -> None:
 
     path, values = tmp_path / "a.safetensors", np.array([1 / 3, -1e-30])
     save_file({"x": values, "y": np.arange(40), "z": values[:1].astype(np.float16)}, path)
-    weights, stored = read_weights(path)
-    assert stored == "f32"
+    read = read_weights(path)
+    weights = read.weights
+    assert read.stored_type == "f32"
     assert weights["x"].dtype == np.float32
     np.testing.assert_array_equal(weights["x"], values.astype(np.float32))
     np.testing.assert_array_equal(weights["y"], np.arange(40))
     small = {str(i): np.ones(2, np.float32) for i in range(5)}
     save_file({**small, "x": np.ones(11, np.float16)}, path)
-    assert read_weights(path)[1] == "f16"  # of most elements, not of most tensors
+    assert read_weights(path).stored_type == "f16"  # of most elements, not of most tensors
     save_file({"y": np.arange(3)}, path)
-    assert read_weights(path)[1] == "f32"
+    assert read_weights(path).stored_type == "f32"
 
 
 def test_of_two_types_with_as_many_elements_it_is_always_the_same() -> None:

@@ -71,7 +71,7 @@ def test_training_checkpoints(tmp_path: Path, protocol: int) -> None:
     optimizer.step()
     state = {"epoch": 1, "state_dict": model.state_dict(), "optimizer": optimizer.state_dict(), "best": model[0].weight}
     torch.save(state, tmp_path / "epoch_1.pt", pickle_protocol=protocol)
-    found, _ = read_weights(tmp_path / "epoch_1.pt")
+    found = read_weights(tmp_path / "epoch_1.pt").weights
     assert set(found) == set(model.state_dict())
     np.testing.assert_array_equal(found["0.weight"], model[0].weight.detach().numpy())
 
@@ -96,8 +96,9 @@ def test_storage_types(tmp_path: Path, dtype: torch.dtype, stored: str) -> None:
     values = torch.arange(12).reshape(3, 4).T.to(dtype)
     path = tmp_path / "a.pt"
     torch.save({"x": values, "none": torch.zeros(0, 3), "parameter": torch.nn.Parameter(torch.ones(2).half())}, path)
-    weights, found = read_weights(path)
-    assert found == stored
+    read = read_weights(path)
+    weights = read.weights
+    assert read.stored_type == stored
     np.testing.assert_array_equal(weights["x"], values.float().numpy() if dtype.is_floating_point else values.numpy())
     if dtype.is_floating_point:
         assert weights["x"].dtype == (np.float16 if dtype == torch.float16 else np.float32)

@@ -119,4 +119,7 @@ def read(path: Path, bpe: Path | None) -> Checkpoint:
         tuple(float(x) for x in fields.get("clip.vision.image_std")),
     )
     embed_dim = shape_of(weights, "text_projection", 2)[1]
-    return Checkpoint(weights, embed_dim, text, vision, stored_type, preprocessing, words, name_of(vision))
+    checkpoint = Checkpoint(weights, embed_dim, text, vision, stored_type, preprocessing, words, name_of(vision))
+    if "clip.use_gelu" not in reader.fields:
+        checkpoint.assumed["activation"] = "QuickGELU"
+    return checkpoint

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from clipon_convert import vocabulary
 from clipon_convert.architecture import name_of, shape_of
 from clipon_convert.checkpoint import (
-    Array,
     Checkpoint,
     Preprocessing,
     TextConfig,
@@ -18,11 +16,10 @@ from clipon_convert.checkpoint import (
     VisionTransformerConfig,
     Vocabulary,
 )
-from clipon_convert.dtypes import most_stored
 from clipon_convert.errors import ConversionError
 from clipon_convert.files import is_present, read_json
 from clipon_convert.sources.names import HUGGINGFACE, to_openai
-from clipon_convert.sources.weights_file import read_counted
+from clipon_convert.sources.weights_file import read_weights
 
 _ACTIVATIONS = {
     "quick_gelu": "quick_gelu",
@@ -137,16 +134,6 @@ def _shards(folder: Path, index: Path) -> list[Path]:
     return [folder / name for name in names]
 
 
-def _weights(folder: Path) -> tuple[dict[str, Array], str]:
-    weights: dict[str, Array] = {}
-    elements: Counter[str] = Counter()
-    for path in _files(folder):
-        part, counted = read_counted(path)
-        weights.update(part)
-        elements += counted
-    return weights, most_stored(elements)
-
-
 def _tokenizer(folder: Path, size: int, bpe: Path | None) -> Vocabulary:
     found = vocabulary.read_huggingface(folder) if bpe is None else None
     if found is not None:
@@ -181,8 +168,8 @@ def read(folder: Path, bpe: Path | None) -> Checkpoint:
     if config.get("model_type") != "clip":
         raise ConversionError(f"{path}: expected model_type 'clip', found '{config.get('model_type')}'")
     text_config, vision_config = _tower(path, config, "text"), _tower(path, config, "vision")
-    source, stored_type = _weights(folder)
-    weights = to_openai({n: w for n, w in source.items() if not n.endswith("position_ids")}, HUGGINGFACE)
+    source = read_weights(*_files(folder))
+    weights = to_openai({n: w for n, w in source.weights.items() if not n.endswith("position_ids")}, HUGGINGFACE)
     text = TextConfig(
         _transformer(text_config, TransformerConfig(512, 12, 8, 2048)),
         _get(text_config, "max_position_embeddings", 77),
@@ -199,7 +186,7 @@ def read(folder: Path, bpe: Path | None) -> Checkpoint:
         shape_of(weights, "text_projection", 2)[1],
         text,
         vision,
-        stored_type,
+        source.stored_type,
         preprocessing=_preprocessing(folder, image_size),
         vocabulary=_vocabulary(folder, text_config, text.vocabulary, bpe),
         name=name_of(vision),

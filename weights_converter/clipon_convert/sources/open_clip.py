@@ -100,9 +100,9 @@ def read(path: Path, bpe: Path | None) -> Checkpoint:
     _refuse_unknown(text_config, _TEXT, "text_cfg")
     if model.get("custom_text"):
         raise ConversionError(f"{CONFIG_NAME}: model_cfg.custom_text = True can't be represented in a clipon model")
-    weights, stored_type = read_weights(path)
-    check_names(path, weights)
-    checkpoint = from_weights(weights, stored_type)
+    source = read_weights(path)
+    check_names(path, source.weights)
+    checkpoint = from_weights(source.weights, source.stored_type)
     _compare_sizes(model, checkpoint)
     text, vision = checkpoint.text.transformer, checkpoint.vision
     activation = "quick_gelu" if model.get("quick_gelu") else "gelu"

@@ -27,7 +27,17 @@ DESCRIPTION = {
     "general.source.url": OPENAI_URL,
     "clipon.training_data": OPENAI_TRAINING_DATA,
 }
-ASSUMED = "QuickGELU, attention heads of 64 channels, OpenAI's mean and std of the pixels"
+# what is taken where nothing says otherwise, and the keys of a config.json that say it
+ASSUMED = {
+    "activation": "QuickGELU",
+    "heads": "attention heads of 64 channels",
+    "pixels": "OpenAI's mean and std of the pixels",
+}
+_KEYS = {
+    "activation": ("activation",),
+    "heads": ("transformer_heads", "vision_heads"),
+    "pixels": ("image_mean", "image_std"),
+}
 
 
 def check_names(path: Path, weights: dict[str, Array]) -> None:
@@ -90,14 +100,15 @@ def read_vocabulary(path: Path, size: int, bpe: Path | None) -> Vocabulary:
 
 def read(path: Path, bpe: Path | None) -> Checkpoint:
     is_safetensors = path.suffix == ".safetensors"
-    weights, stored_type = read_weights(path)
-    check_names(path, weights)
-    checkpoint = from_weights(weights, stored_type)
+    source = read_weights(path)
+    check_names(path, source.weights)
+    checkpoint = from_weights(source.weights, source.stored_type)
+    checkpoint.is_training_checkpoint = source.is_training_checkpoint
     config = _config_beside(path) if is_safetensors else {}
     _apply(config, checkpoint)
     checkpoint.vocabulary = read_vocabulary(path, checkpoint.text.vocabulary, bpe)
     for key, ours in (("sot", checkpoint.vocabulary.start_token_id), ("eot", checkpoint.vocabulary.end_token_id)):
         if config.get(key, ours) != ours:
             raise ConversionError(f"config.json: '{key}' is {config[key]}, but the vocabulary puts it at {ours}")
-    checkpoint.assumed = "" if config else ASSUMED
+    checkpoint.assumed = {what: value for what, value in ASSUMED.items() if not set(_KEYS[what]) <= set(config)}
     return checkpoint

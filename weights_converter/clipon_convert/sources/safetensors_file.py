@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -12,19 +11,18 @@ from clipon_convert.checkpoint import Array
 from clipon_convert.dtypes import from_bf16
 from clipon_convert.errors import ConversionError
 from clipon_convert.files import read_bytes
+from clipon_convert.sources.stored_weights import StoredWeights
 
 _NUMPY = {"F64": np.float64, "F32": np.float32, "F16": np.float16, "BF16": np.uint16, "I64": np.int64, "I32": np.int32}
 _STORED = {"F32": "f32", "F16": "f16", "BF16": "bf16", "F64": "f32"}
 
 
-def read_counted(path: Path) -> tuple[dict[str, Array], Counter[str]]:
-    """The weights, and how many elements are stored in each type."""
+def read(path: Path) -> StoredWeights:
     try:
         entries = deserialize(read_bytes(path))
     except SafetensorError as error:
         raise ConversionError(f"{path}: not a safetensors file: {error}") from error
-    weights: dict[str, Array] = {}
-    elements: Counter[str] = Counter()
+    stored = StoredWeights()
     for name, entry in entries:
         kind = entry["dtype"]
         if kind not in _NUMPY:
@@ -34,7 +32,7 @@ def read_counted(path: Path) -> tuple[dict[str, Array], Counter[str]]:
             values = from_bf16(values)
         elif kind == "F64":
             values = values.astype(np.float32)
-        weights[name] = values
+        stored.weights[name] = values
         if kind in _STORED:
-            elements[_STORED[kind]] += values.size
-    return weights, elements
+            stored.elements[_STORED[kind]] += values.size
+    return stored

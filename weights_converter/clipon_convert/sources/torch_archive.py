@@ -12,7 +12,7 @@ import math
 import pickle
 import struct
 import zipfile
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ from clipon_convert.checkpoint import Array
 from clipon_convert.dtypes import from_bf16
 from clipon_convert.errors import ConversionError
 from clipon_convert.files import regular_size
+from clipon_convert.sources.stored_weights import StoredWeights
 
 MAX_PICKLE_BYTES = 16 << 20  # OpenAI's largest data.pkl has under 1 MB; a byte can make an object of 64
 MAX_NAME, MAX_NUMBER, MAX_TENSORS = 1024, 1 << 20, 1 << 16  # of keys, and of the tensors that they lead to
@@ -311,9 +312,8 @@ def collect(root: object) -> dict[str, TensorReference]:
     return found
 
 
-def read_counted(path: Path) -> tuple[dict[str, Array], Counter[str]]:
-    """The weights, and how many elements are stored in each type. Training checkpoints are looked into:
-    {"state_dict": {...}}, and names that start with "module."."""
+def read(path: Path) -> StoredWeights:
+    """Training checkpoints are looked into: {"state_dict": {...}}, and names that start with "module."."""
     regular_size(path)
     try:
         zip_file = zipfile.ZipFile(path)
@@ -325,15 +325,15 @@ def read_counted(path: Path) -> tuple[dict[str, Array], Counter[str]]:
     with zip_file:
         archive = Archive(path, zip_file)
         root = archive.unpickle()
+        stored = StoredWeights()
         if isinstance(root, dict) and isinstance(root.get("state_dict"), dict):
+            stored.is_training_checkpoint = {"epoch", "name"} <= set(root)
             root = root["state_dict"]
         references = collect(root)
         if not references:
             raise ConversionError(f"{path}: expected weights, found none")
-        elements: Counter[str] = Counter()
-        weights: dict[str, Array] = {}
         for name, reference in references.items():
-            weights[name.removeprefix("module.")] = archive.read(reference)
+            stored.weights[name.removeprefix("module.")] = archive.read(reference)
             if reference.storage.type.stored:
-                elements[reference.storage.type.stored] += math.prod(reference.shape)
-        return weights, elements
+                stored.elements[reference.storage.type.stored] += math.prod(reference.shape)
+        return stored

@@ -1,22 +1,20 @@
-"""Weights of one file, whichever of the two formats it has."""
+"""Weights of one or more files, whichever of the two formats they have."""
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 
-from clipon_convert.checkpoint import Array
-from clipon_convert.dtypes import most_stored
 from clipon_convert.sources import safetensors_file, torch_archive
+from clipon_convert.sources.stored_weights import StoredWeights
 
 
-def read_counted(path: Path) -> tuple[dict[str, Array], Counter[str]]:
-    """The weights, and how many elements are stored in each type."""
-    file_format = safetensors_file if path.suffix == ".safetensors" else torch_archive
-    return file_format.read_counted(path)
-
-
-def read_weights(path: Path) -> tuple[dict[str, Array], str]:
-    """The weights and the type that most of their elements are stored in."""
-    weights, elements = read_counted(path)
-    return weights, most_stored(elements)
+def read_weights(*paths: Path) -> StoredWeights:
+    """Of the files of one model: its only one, or its shards."""
+    whole = StoredWeights()
+    for path in paths:
+        file_format = safetensors_file if path.suffix == ".safetensors" else torch_archive
+        part = file_format.read(path)
+        whole.weights |= part.weights
+        whole.elements += part.elements
+        whole.is_training_checkpoint |= part.is_training_checkpoint
+    return whole
