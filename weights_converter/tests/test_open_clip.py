@@ -57,7 +57,6 @@ def test_open_clip(converted: Path, source: Path, bpe: Path, tmp_path: Path) -> 
         ("model_cfg.vision_cfg", "heads", 4),
         ("model_cfg.vision_cfg", "act_kwargs", {"approximate": "tanh"}),
         ("model_cfg", "embed_dim", 512),
-        ("model_cfg", "custom_text", True),
         ("model_cfg", "multimodal_cfg", {}),
         ("preprocess_cfg", "size", [32, 64]),
         ("preprocess_cfg", "interpolation", "random"),

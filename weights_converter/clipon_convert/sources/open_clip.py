@@ -98,8 +98,6 @@ def read(path: Path, bpe: Path | None) -> Checkpoint:
     _refuse_unknown(model, _MODEL, "model_cfg")
     _refuse_unknown(vision_config, _VISION, "vision_cfg")
     _refuse_unknown(text_config, _TEXT, "text_cfg")
-    if model.get("custom_text"):
-        raise ConversionError(f"{CONFIG_NAME}: model_cfg.custom_text = True can't be represented in a clipon model")
     source = read_weights(path)
     check_names(path, source.weights)
     checkpoint = from_weights(source.weights, source.stored_type)

@@ -29,6 +29,7 @@ from clipon_convert.sources.stored_weights import StoredWeights
 MAX_PICKLE_BYTES = 16 << 20  # OpenAI's largest data.pkl has under 1 MB; a byte can make an object of 64
 MAX_NAME, MAX_NUMBER, MAX_TENSORS = 1024, 1 << 20, 1 << 16  # of keys, and of the tensors that they lead to
 MAX_ARGUMENTS = 8  # _rebuild_tensor_v2 has seven
+_NESTS = ("state_dict", "model_state_dict", "model")  # where a training checkpoint keeps its weights
 MAX_SHARING = 4  # times that a file's bytes may be used; tied weights are used twice
 
 
@@ -313,7 +314,7 @@ def collect(root: object) -> dict[str, TensorReference]:
 
 
 def read(path: Path) -> StoredWeights:
-    """Training checkpoints are looked into: {"state_dict": {...}}, and names that start with "module."."""
+    """Training checkpoints are looked into: {"state_dict": {...}} and its like."""
     regular_size(path)
     try:
         zip_file = zipfile.ZipFile(path)
@@ -326,14 +327,15 @@ def read(path: Path) -> StoredWeights:
         archive = Archive(path, zip_file)
         root = archive.unpickle()
         stored = StoredWeights()
-        if isinstance(root, dict) and isinstance(root.get("state_dict"), dict):
-            stored.is_training_checkpoint = {"epoch", "name"} <= set(root)
-            root = root["state_dict"]
+        nest = next((key for key in _NESTS if isinstance(root, dict) and isinstance(root.get(key), dict)), None)
+        if nest is not None:
+            stored.is_training_checkpoint = {"epoch", "name", "state_dict"} <= set(root)
+            root = root[nest]
         references = collect(root)
         if not references:
             raise ConversionError(f"{path}: expected weights, found none")
         for name, reference in references.items():
-            stored.weights[name.removeprefix("module.")] = archive.read(reference)
+            stored.weights[name] = archive.read(reference)
             if reference.storage.type.stored:
                 stored.elements[reference.storage.type.stored] += math.prod(reference.shape)
         return stored

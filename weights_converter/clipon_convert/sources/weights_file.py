@@ -6,6 +6,7 @@ from pathlib import Path
 
 from clipon_convert.sources import safetensors_file, torch_archive
 from clipon_convert.sources.stored_weights import StoredWeights
+from clipon_convert.sources.wrappers import unwrap
 
 
 def read_weights(*paths: Path) -> StoredWeights:
@@ -17,4 +18,5 @@ def read_weights(*paths: Path) -> StoredWeights:
         whole.weights |= part.weights
         whole.elements += part.elements
         whole.is_training_checkpoint |= part.is_training_checkpoint
+    whole.weights = unwrap(whole.weights, paths[0].parent if len(paths) > 1 else paths[0])
     return whole
