@@ -18,6 +18,7 @@ from clipon_convert.checkpoint import (
 )
 from clipon_convert.errors import ConversionError
 
+UNKNOWN_HEADS = 0  # of a width that is no multiple of 64, where only a config can say
 # width, layers, patch and image size (or a ResNet's blocks and image size) of the published models
 _NAMES: dict[tuple[object, ...], str] = {
     (768, 12, 32, 224): "ViT-B/32",
@@ -59,9 +60,7 @@ def square_root(number: int, what: str) -> int:
 def infer_transformer(weights: Mapping[str, Array], prefix: str, width: int) -> TransformerConfig:
     layers = count(weights, re.escape(prefix) + r"resblocks\.(\d+)\.")
     feed_forward = shape_of(weights, prefix + "resblocks.0.mlp.c_fc.weight", 2)[0]
-    if width % 64 != 0:
-        raise ConversionError(f"'{prefix}': expected a width that is a multiple of 64, found {width}")
-    return TransformerConfig(width, layers, width // 64, feed_forward)
+    return TransformerConfig(width, layers, width // 64 if width % 64 == 0 else UNKNOWN_HEADS, feed_forward)
 
 
 def infer_text(weights: Mapping[str, Array]) -> TextConfig:

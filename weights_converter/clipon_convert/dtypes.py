@@ -60,7 +60,10 @@ def store(tensor: Tensor, dtype: str) -> Iterator[Stored]:
         yield Stored(tensor.name, quantised, GGMLQuantizationType.I8, data.shape)
         yield Stored(tensor.name + ".scale", scale, GGMLQuantizationType.F32, scale.shape)
     elif dtype == "bf16":
-        yield Stored(tensor.name, to_bf16(data), GGMLQuantizationType.BF16, data.shape)
+        rounded = to_bf16(data)
+        if not np.isfinite(from_bf16(rounded)).all():
+            raise ConversionError(f"tensor '{tensor.name}': a weight is too large for bf16; use --dtype f32")
+        yield Stored(tensor.name, rounded, GGMLQuantizationType.BF16, data.shape)
     elif dtype == "f16":
         with np.errstate(over="ignore"):
             half = data.astype(np.float16)

@@ -106,7 +106,7 @@ def add_metadata(meta: Metadata, checkpoint: Checkpoint, dtype: str, checksums: 
     add_vision(meta, checkpoint)
     for name in ("logit_scale", "logit_bias"):
         if name in checkpoint.weights:
-            meta.f32(f"clipon.{name}", float(np.asarray(checkpoint.weights[name]).reshape(-1)[0]))
+            meta.f32(f"clipon.{name}", float(checkpoint.weights[name].item()))
     meta.text("clipon.preprocess.resize_mode", checkpoint.preprocessing.resize_mode)
     meta.text("clipon.preprocess.interpolation", checkpoint.preprocessing.interpolation)
     add_vocabulary(meta, vocabulary)
@@ -133,8 +133,6 @@ def replaced_when_complete(out: Path) -> Iterator[Path]:
 def write(checkpoint: Checkpoint, out: Path, dtype: str, progress: bool = True) -> None:
     """Raises ConversionError, or OSError when the disk is full; leaves `out` as it was then."""
     check(checkpoint)
-    if "logit_scale" not in checkpoint.weights:
-        raise ConversionError("weight 'logit_scale': expected one number, found none")
     stored: list[Stored] = []
     checksums: list[int] = []
     for tensor in tqdm(TensorList(checkpoint), desc="Converting", unit=" tensors", disable=None if progress else True):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import save_file
 
 from clipon_convert.architecture import name_of
 from clipon_convert.checkpoint import (
@@ -20,6 +22,8 @@ from clipon_convert.errors import ConversionError
 from clipon_convert.sources.openai import from_weights
 from clipon_convert.tensors import TensorList
 from conftest import (
+    convert,
+    field,
     make_resnet_weights,
     make_weights,
 )
@@ -111,9 +115,29 @@ def test_positions_that_are_no_square(positions: int) -> None:
         from_weights(weights, "f32")
 
 
-def test_widths_that_are_no_multiple_of_64() -> None:
-    with pytest.raises(ConversionError, match="a width that is a multiple of 64, found 96"):
-        from_weights(make_weights(width=96), "f32")
+def test_widths_that_are_no_multiple_of_64(tmp_path: Path, bpe: Path) -> None:
+    """The heads are in a config, or nowhere."""
+    source, out = tmp_path / "a.safetensors", tmp_path / "out.gguf"
+    save_file(make_weights(width=96), source)
+    done = convert(source, out, "--bpe", bpe)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "clipon_convert: text tower: expected a width that is a multiple of 64, or a config beside the weights that "
+        "says how many attention heads it has, found 96\n"
+    )
+    heads: dict[str, object] = {"model_type": "clip-openai", "transformer_heads": 3}
+    (tmp_path / "config.json").write_text(json.dumps(heads))
+    assert "image tower: expected a width that is" in convert(source, out, "--bpe", bpe).stderr
+    (tmp_path / "config.json").write_text(json.dumps(heads | {"vision_heads": 6}))
+    assert convert(source, out, "--bpe", bpe).returncode == 0
+    assert [field(out, f"clip.{tower}.attention.head_count") for tower in ("text", "vision")] == [3, 6]
+    open_clip = {"text_cfg": {"heads": 2}, "vision_cfg": {"head_width": 24}}
+    (tmp_path / "open_clip_config.json").write_text(json.dumps(open_clip))
+    assert convert(source, out, "--bpe", bpe).returncode == 0
+    assert [field(out, f"clip.{tower}.attention.head_count") for tower in ("text", "vision")] == [2, 4]
+
+
+def test_heads_of_64_channels() -> None:
     checkpoint = from_weights(make_weights(width=128), "f32")
     assert (checkpoint.text.transformer.heads, checkpoint.vision.transformer.heads) == (2, 2)
 

@@ -74,6 +74,13 @@ def test_quantise_scales_convolutions_by_output_channel() -> None:
 def test_the_largest_weights_of_a_type(dtype: str, limit: float) -> None:
     stored = next(store(Tensor("w", np.array([[limit, -limit]], np.float32), True), dtype))
     assert (np.isfinite(stored.data.astype(np.float32))).all()
+    if dtype == "bf16":
+        largest = float(from_bf16(np.array([0x7F7F], np.uint16))[0])
+        store_one = next(store(Tensor("w", np.array([[largest, -largest]], np.float32), True), dtype))
+        assert store_one.data.tolist() == [[0x7F7F, 0xFF7F]]
+        for beyond in (3.3961776e38, -3.3961776e38):  # half a step more rounds to infinity
+            with pytest.raises(ConversionError, match="tensor 'w': a weight is too large for bf16; use --dtype f32"):
+                next(store(Tensor("w", np.array([[beyond]], np.float32), True), dtype))
     if dtype == "f16":
         assert stored.data.tolist() == [[65504, -65504]]
         for beyond in (65520.0, -65520.0):  # half a step more rounds to infinity

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from clipon_convert import vocabulary
-from clipon_convert.architecture import infer_text, infer_vision, name_of, shape_of
+from clipon_convert.architecture import UNKNOWN_HEADS, infer_text, infer_vision, name_of, shape_of
 from clipon_convert.checkpoint import Array, Checkpoint, ModifiedResNetConfig, Vocabulary
 from clipon_convert.errors import ConversionError
 from clipon_convert.files import is_present, read_json
@@ -92,6 +92,18 @@ def _apply(config: dict[str, Any], checkpoint: Checkpoint) -> None:
     pre.std = tuple(config.get("image_std", pre.std))
 
 
+def _check_heads(checkpoint: Checkpoint) -> None:
+    towers = {"text": checkpoint.text.transformer}
+    if not isinstance(checkpoint.vision, ModifiedResNetConfig):
+        towers["image"] = checkpoint.vision.transformer
+    for tower, transformer in towers.items():
+        if transformer.heads == UNKNOWN_HEADS:
+            raise ConversionError(
+                f"{tower} tower: expected a width that is a multiple of 64, or a config beside the weights that says "
+                f"how many attention heads it has, found {transformer.width}"
+            )
+
+
 def read_vocabulary(path: Path, size: int, bpe: Path | None) -> Vocabulary:
     """--bpe, else bpe_merges_*.txt beside the weights, else the one of open_clip."""
     beside = sorted(path.parent.glob("bpe_merges_*.txt"))
@@ -106,6 +118,7 @@ def read(path: Path, bpe: Path | None) -> Checkpoint:
     checkpoint.is_training_checkpoint = source.is_training_checkpoint
     config = _config_beside(path) if is_safetensors else {}
     _apply(config, checkpoint)
+    _check_heads(checkpoint)
     checkpoint.vocabulary = read_vocabulary(path, checkpoint.text.vocabulary, bpe)
     for key, ours in (("sot", checkpoint.vocabulary.start_token_id), ("eot", checkpoint.vocabulary.end_token_id)):
         if config.get(key, ours) != ours:
