@@ -17,6 +17,7 @@ from safetensors.numpy import save
 
 from clipon_convert import files, vocabulary
 from clipon_convert.errors import ConversionError
+from clipon_convert.sources import safetensors_file
 from clipon_convert.vocabulary import recover_merges
 from conftest import convert, huggingface_folder
 
@@ -48,7 +49,7 @@ def header(entries: object, data: bytes = b"", length: int | None = None) -> byt
         ),
         header({"a": {"dtype": "F32", "shape": [2**40, 2**40], "data_offsets": [0, 4]}}, bytes(4)),
         header({"a": {"dtype": "X9", "shape": [1], "data_offsets": [0, 4]}}, bytes(4)),
-        header({"a": {"dtype": "BOOL", "shape": [1], "data_offsets": [0, 1]}}, bytes(1)),
+        header({"a": {"dtype": "F8_E4M3", "shape": [1], "data_offsets": [0, 1]}}, bytes(1)),
         header([1, 2]),
         sound_safetensors()[:-1],
         sound_safetensors() + b"x",
@@ -61,13 +62,36 @@ def test_safetensors_that_lie(tmp_path: Path, bpe: Path, content: bytes) -> None
     done = convert(source, tmp_path / "out.gguf", "--bpe", bpe)
     assert done.returncode == 1
     why = (
-        "weight 'a': expected one of F64, F32, F16, BF16, I64, I32, found BOOL"
-        if b"BOOL" in content
+        "weight 'a': expected one of F64, F32, F16, BF16, I64, I32, I16, I8, U8, BOOL, found F8_E4M3"
+        if b"F8_E4M3" in content
         else "not a safetensors file"
     )
     assert done.stderr.startswith(f"clipon_convert: {source}: {why}"), done.stderr
     assert done.stderr.count("\n") == 1, done.stderr
     assert set(os.listdir(tmp_path)) == before
+
+
+@pytest.mark.parametrize("start", [b"", b"\xff" * 8, struct.pack("<Q", 2) + b"{}", struct.pack("<Q", 7) + b'{"a":0}'])
+def test_safetensors_are_read_after_their_header(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: bytes) -> None:
+    """8 GB of a hole, which takes no disk space but would take memory."""
+    source = tmp_path / "vast.safetensors"
+    source.write_bytes(start)
+    with source.open("r+b") as file:
+        file.truncate(8 << 30)
+    monkeypatch.setattr(safetensors_file, "read_bytes", lambda _: pytest.fail("it is read"))
+    with pytest.raises(ConversionError, match=f"{source}: not a safetensors file: "):
+        safetensors_file.read(source)
+
+
+def test_safetensors_are_no_larger_than_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = tmp_path / "vast.safetensors"
+    source.write_bytes(sound_safetensors())
+    size = source.stat().st_size
+    monkeypatch.setattr(safetensors_file, "MAX_BYTES", size)
+    assert set(safetensors_file.read(source).weights) == {"visual.proj"}
+    monkeypatch.setattr(safetensors_file, "MAX_BYTES", size - 1)
+    with pytest.raises(ConversionError, match=f"{source}: expected at most {size - 1} bytes, found {size}"):
+        safetensors_file.read(source)
 
 
 def test_texts_are_limited_before_they_are_read(tmp_path: Path) -> None:

@@ -13,9 +13,11 @@ from safetensors.numpy import save_file
 from clipon_convert.dtypes import most_stored
 from clipon_convert.errors import ConversionError
 from clipon_convert.sources.names import HUGGINGFACE, to_openai
+from clipon_convert.sources.weights_file import read_weights
 from conftest import (
     MERGES,
     VOCABULARY,
+    assert_same_tensors,
     convert,
     field,
     tensors,
@@ -131,8 +133,6 @@ def test_merges_given_go_before_those_beside(source: Path, bpe: Path, tmp_path: 
 def test_safetensors_round_trip_of_bf16(tmp_path: Path) -> None:
     from safetensors.torch import save_file as save_torch
 
-    from clipon_convert.sources.weights_file import read_weights
-
     values = torch.randn(64, dtype=torch.bfloat16)
     save_torch({"x": values}, tmp_path / "b.safetensors")
     found = read_weights(tmp_path / "b.safetensors")
@@ -141,8 +141,6 @@ def test_safetensors_round_trip_of_bf16(tmp_path: Path) -> None:
 
 
 def test_safetensors_types(tmp_path: Path) -> None:
-    from clipon_convert.sources.weights_file import read_weights
-
     path, values = tmp_path / "a.safetensors", np.array([1 / 3, -1e-30])
     save_file({"x": values, "y": np.arange(40), "z": values[:1].astype(np.float16)}, path)
     read = read_weights(path)
@@ -156,6 +154,38 @@ def test_safetensors_types(tmp_path: Path) -> None:
     assert read_weights(path).stored_type == "f16"  # of most elements, not of most tensors
     save_file({"y": np.arange(3)}, path)
     assert read_weights(path).stored_type == "f32"
+
+
+def test_masks_of_either_format(converted: Path, weights: dict[str, np.ndarray], bpe: Path, tmp_path: Path) -> None:
+    """The text tower's mask may be of truth values; its name has no place in a model."""
+    mask = np.triu(np.ones((16, 16), bool), 1)
+    out = tmp_path / "out.gguf"
+    save_file({**weights, "attn_mask": mask}, tmp_path / "a.safetensors")
+    torch.save(
+        {name: torch.from_numpy(w.copy()) for name, w in (weights | {"attn_mask": mask}).items()}, tmp_path / "a.pt"
+    )
+    for name in ("a.safetensors", "a.pt"):
+        done = convert(tmp_path / name, out, "--bpe", bpe)
+        assert done.returncode == 0, done.stderr
+        assert_same_tensors(out, converted)
+
+
+def test_integers_of_safetensors(tmp_path: Path) -> None:
+    values = {kind: np.array([1, 0, 1], kind) for kind in ("bool", "uint8", "int8", "int16", "int32", "int64")}
+    save_file(values, tmp_path / "a.safetensors")
+    found = read_weights(tmp_path / "a.safetensors").weights
+    assert {name: (w.dtype.name, w.tolist()) for name, w in found.items()} == {n: (n, [1, 0, 1]) for n in values}
+
+
+def test_files_that_are_named_as_of_the_other_format(weights: dict[str, np.ndarray], bpe: Path, tmp_path: Path) -> None:
+    save_file(weights, tmp_path / "a.pt")
+    torch.save({name: torch.from_numpy(values.copy()) for name, values in weights.items()}, tmp_path / "a.safetensors")
+    for name, why in (
+        ("a.pt", "expected a ZIP of torch.save, found a safetensors file: name it .safetensors"),
+        ("a.safetensors", "expected a safetensors file, found a ZIP as torch.save writes it: name it .pt"),
+    ):
+        done = convert(tmp_path / name, tmp_path / "out.gguf", "--bpe", bpe)
+        assert (done.returncode, done.stderr) == (1, f"clipon_convert: {tmp_path / name}: {why}\n")
 
 
 def test_of_two_types_with_as_many_elements_it_is_always_the_same() -> None:
