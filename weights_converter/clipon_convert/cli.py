@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import importlib.util
+import os
 import shutil
 import signal
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 from clipon_convert import __version__
 from clipon_convert.assumptions import GIVEN, settle_activation, warn_of_assumptions
 from clipon_convert.checkpoint import Checkpoint
+from clipon_convert.console import say
 from clipon_convert.dtypes import DTYPES
 from clipon_convert.errors import ConversionError
 from clipon_convert.files import is_present, regular_size
@@ -114,6 +116,11 @@ def check_paths(options: argparse.Namespace) -> None:
         raise ConversionError(f"--sha256: expected a file to check, found the folder {options.source}")
 
 
+def shown_name(source: Path) -> str:
+    """Of "." the folder's; of bytes that are no UTF-8, which a model file can't hold, what can be read of them."""
+    return os.fsencode(Path(os.path.abspath(source)).name).decode("utf-8", "replace")
+
+
 def convert(options: argparse.Namespace) -> tuple[Checkpoint, str]:
     """The checkpoint and the type that its matrices were written in."""
     check_paths(options)
@@ -124,7 +131,7 @@ def convert(options: argparse.Namespace) -> tuple[Checkpoint, str]:
     checkpoint, kind = read_source(options.source, options.bpe, is_openais)
     settle_activation(checkpoint, options.activation, options.source)
     checkpoint.name = options.name or checkpoint.name
-    checkpoint.description["clipon.source"] = f"{options.source.name} ({kind})"
+    checkpoint.description["clipon.source"] = f"{shown_name(options.source)} ({kind})"
     given = {
         "general.license": options.license,
         "general.description": options.description,
@@ -136,13 +143,20 @@ def convert(options: argparse.Namespace) -> tuple[Checkpoint, str]:
     write(checkpoint, options.out, dtype, progress=not options.quiet)
     warn_of_assumptions(checkpoint, options.source)
     if not options.quiet:
-        print(f"{options.out}: {checkpoint.name}, {dtype}, {options.out.stat().st_size / 1e6:.1f} MB")
+        say(f"{options.out}: {checkpoint.name}, {dtype}, {options.out.stat().st_size / 1e6:.1f} MB")
     return checkpoint, dtype
+
+
+def end(number: int, _: object) -> None:
+    """As an exception, which takes the temporary file along."""
+    sys.exit(128 + number)
 
 
 def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as an exception, which takes the temporary file along
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup's
+            signal.signal(number, end)
     try:
         checkpoint, dtype = convert(options)
         if options.verify:
@@ -152,6 +166,9 @@ def main(arguments: list[str] | None = None) -> int:
     except ConversionError as error:
         print(f"clipon_convert: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("clipon_convert: interrupted", file=sys.stderr)
+        return 128 + signal.SIGINT
     except Exception as error:  # a broken source can make nearly anything of itself: JSON of other types, depth, sizes
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         print(f"clipon_convert: {options.source}: {reason}", file=sys.stderr)

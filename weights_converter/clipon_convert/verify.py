@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from clipon_convert.checkpoint import Checkpoint
+from clipon_convert.console import say
 from clipon_convert.errors import ConversionError
 from clipon_convert.reference_model import ReferenceModel
 
@@ -66,5 +67,5 @@ def verify(checkpoint: Checkpoint, model: Path, clipon: str, dtype: str) -> int:
     limit = LIMITS[dtype]
     for what, error in errors.items():
         verdict = "ok" if error <= limit else "TOO LARGE"
-        print(f"{what}: relative error of the worst row {error:.1e} (limit {limit:.0e} for {dtype}): {verdict}")
+        say(f"{what}: relative error of the worst row {error:.1e} (limit {limit:.0e} for {dtype}): {verdict}")
     return 0 if all(error <= limit for error in errors.values()) else 1

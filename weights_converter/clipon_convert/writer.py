@@ -131,7 +131,7 @@ def replaced_when_complete(out: Path) -> Iterator[Path]:
 
 
 def write(checkpoint: Checkpoint, out: Path, dtype: str, progress: bool = True) -> None:
-    """Raises ConversionError, or OSError when the disk is full; leaves `out` as it was then."""
+    """Raises ConversionError, also when the disk is full; leaves `out` as it was then."""
     check(checkpoint)
     stored: list[Stored] = []
     checksums: list[int] = []
@@ -139,14 +139,17 @@ def write(checkpoint: Checkpoint, out: Path, dtype: str, progress: bool = True) 
         for part in store(tensor, dtype):
             stored.append(part)
             checksums.append(google_crc32c.value(np.ascontiguousarray(part.data).tobytes()))
-    with replaced_when_complete(out) as temporary:
-        writer = GGUFWriter(temporary, "clip")
-        add_metadata(Metadata(writer), checkpoint, dtype, checksums)
-        for part in stored:
-            writer.add_tensor(part.name, part.data, raw_shape=part.shape, raw_dtype=part.type)
-        try:
-            writer.write_header_to_file()
-            writer.write_kv_data_to_file()
-            writer.write_tensors_to_file(progress=progress and sys.stderr.isatty())
-        finally:
-            writer.close()
+    try:
+        with replaced_when_complete(out) as temporary:
+            writer = GGUFWriter(temporary, "clip")
+            add_metadata(Metadata(writer), checkpoint, dtype, checksums)
+            for part in stored:
+                writer.add_tensor(part.name, part.data, raw_shape=part.shape, raw_dtype=part.type)
+            try:
+                writer.write_header_to_file()
+                writer.write_kv_data_to_file()
+                writer.write_tensors_to_file(progress=progress and sys.stderr.isatty())
+            finally:
+                writer.close()
+    except OSError as error:
+        raise ConversionError(f"{out}: expected to write the model, failed: {error.strerror or error}") from error

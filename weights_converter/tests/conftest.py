@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -153,6 +154,18 @@ def convert(source: Path, out: Path, *options: object) -> subprocess.CompletedPr
     """A source that keeps the converter busy for a minute is a failure: TimeoutExpired."""
     line = [str(part) for part in (sys.executable, "-m", "clipon_convert", source, out, "--quiet", *options)]
     return subprocess.run(line, cwd=HERE.parent, capture_output=True, text=True, check=False, timeout=60)
+
+
+CONVERTER = "runpy.run_module('clipon_convert', run_name='__main__')"
+
+
+def run(code: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    line = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.run(line, cwd=HERE.parent, capture_output=True, text=True, check=False, timeout=60)
+
+
+def nothing_left(folder: Path, before: set[str]) -> bool:
+    return set(os.listdir(folder)) == before
 
 
 def tensors(path: Path) -> dict[str, np.ndarray]:
