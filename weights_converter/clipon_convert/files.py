@@ -60,3 +60,10 @@ def read_text(path: Path) -> str:
 
 def read_json(path: Path) -> Any:  # noqa: ANN401 (JSON is of many types)
     return json.loads(read_text(path))
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    found = read_json(path)
+    if not isinstance(found, dict):
+        raise ConversionError(f"{path}: expected an object, found {found!r}")
+    return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 PUBLISHED: dict[str, str] = {
@@ -19,7 +18,7 @@ PUBLISHED: dict[str, str] = {
 
 
 def expected_sha256(path: Path) -> str | None:
-    """The parent folder's name where it is a hash, as in OpenAI's URLs; else that of a file with their name."""
-    if re.fullmatch(r"[0-9a-f]{64}", path.parent.name):
+    """The parent folder's name where it is one of theirs, as in OpenAI's URLs; else that of a file with their name."""
+    if path.parent.name in PUBLISHED.values():
         return path.parent.name
     return PUBLISHED.get(path.name)

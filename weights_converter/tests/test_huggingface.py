@@ -211,6 +211,21 @@ def test_huggingface_defaults_are_those_of_vit_b_32(weights: dict[str, np.ndarra
         ("preprocessor_config.json", (), {"do_normalize": False}, "do_normalize: expected true, found False"),
         ("preprocessor_config.json", (), {"do_resize": False}, "do_resize: expected true"),
         ("preprocessor_config.json", (), {"do_center_crop": False}, "do_center_crop: expected true"),
+        ("preprocessor_config.json", (), {"image_mean": 0.5}, "config.json: image_mean: expected 3 numbers, found 0.5"),
+        ("preprocessor_config.json", (), {"image_std": "a"}, "config.json: image_std: expected 3 numbers, found 'a'"),
+        (
+            "preprocessor_config.json",
+            (),
+            {"do_center_crop": False, "size": {"shortest_edge": 32}},
+            "do_center_crop: expected true",
+        ),
+        (
+            "preprocessor_config.json",
+            (),
+            {"do_center_crop": False, "size": {"height": 64, "width": 64}},
+            "size: expected 32",
+        ),
+        ("processor_config.json", (), {"image_processor": [1]}, "image_processor: expected an object, found [1]"),
         ("preprocessor_config.json", (), {"rescale_factor": 0.00784}, "rescale_factor: expected 1/255, found 0.00784"),
         ("preprocessor_config.json", (), {"crop_size": 16}, "crop_size: expected 32, the tower's, found 16"),
         ("preprocessor_config.json", (), {"size": {"longest_edge": 32}}, "expected shortest_edge, or height and width"),
@@ -236,6 +251,23 @@ def test_huggingface_refusals(
     assert done.returncode == 1
     assert why in done.stderr
     assert not (tmp_path / "out.gguf").exists()
+
+
+@pytest.mark.parametrize("name", ["preprocessor_config.json", "processor_config.json"])
+def test_processors_that_are_no_objects(weights: dict[str, np.ndarray], tmp_path: Path, name: str) -> None:
+    folder = huggingface_folder(weights, tmp_path / "hf")
+    (folder / name).write_text("[]")
+    done = convert(folder, tmp_path / "out.gguf")
+    assert (done.returncode, done.stderr) == (1, f"clipon_convert: {folder / name}: expected an object, found []\n")
+
+
+def test_pictures_that_are_squashed_need_no_crop(weights: dict[str, np.ndarray], tmp_path: Path) -> None:
+    folder, out = huggingface_folder(weights, tmp_path / "hf"), tmp_path / "out.gguf"
+    squashed = {"do_center_crop": False, "size": {"height": 32, "width": 32}}
+    change(folder / "preprocessor_config.json", squashed)
+    done = convert(folder, out)
+    assert done.returncode == 0, done.stderr
+    assert field(out, "clipon.preprocess.resize_mode") == "squash"
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,7 @@ def test_open_clip(converted: Path, source: Path, bpe: Path, tmp_path: Path) -> 
         ("model_cfg", "embed_dim", 512),
         ("model_cfg", "multimodal_cfg", {}),
         ("preprocess_cfg", "size", [32, 64]),
+        ("preprocess_cfg", "mean", 0.5),
         ("preprocess_cfg", "interpolation", "random"),
         ("preprocess_cfg", "resize_mode", "longest"),
     ]

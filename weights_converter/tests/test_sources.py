@@ -79,6 +79,20 @@ def test_a_config_beside_the_weights(source: Path, bpe: Path, tmp_path: Path) ->
     assert field(out, "clip.vision.attention.head_count") == 1
 
 
+@pytest.mark.parametrize(
+    ("config", "why"),
+    [
+        ('{"model_type": "clip-openai", "image_mean": 0.5}', "config.json: image_mean: expected 3 numbers, found 0.5"),
+        ("[]", "config.json: expected an object, found []"),
+    ],
+)
+def test_configs_beside_of_other_types(source: Path, bpe: Path, tmp_path: Path, config: str, why: str) -> None:
+    source.with_name("config.json").write_text(config)
+    done = convert(source, tmp_path / "out.gguf", "--bpe", bpe)
+    assert done.returncode == 1
+    assert done.stderr.endswith(f"{why}\n") and "Error" not in done.stderr
+
+
 def test_a_config_beside_an_archive_is_not_its_own(weights: dict[str, np.ndarray], bpe: Path, tmp_path: Path) -> None:
     source, out = tmp_path / "a.pt", tmp_path / "a.gguf"
     torch.save({name: torch.from_numpy(values.copy()) for name, values in weights.items()}, source)

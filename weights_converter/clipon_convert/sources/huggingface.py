@@ -17,8 +17,9 @@ from clipon_convert.checkpoint import (
     Vocabulary,
 )
 from clipon_convert.errors import ConversionError
-from clipon_convert.files import is_present, read_json
+from clipon_convert.files import is_present, read_json, read_object
 from clipon_convert.sources.names import HUGGINGFACE, to_openai
+from clipon_convert.sources.pixels import rgb
 from clipon_convert.sources.weights_file import read_weights
 
 _ACTIVATIONS = {
@@ -69,9 +70,17 @@ def _processor(folder: Path) -> tuple[Path, dict[str, Any]]:
     """Of its own file, or, since transformers 5, in the processor's; empty where there is neither."""
     path = folder / "preprocessor_config.json"
     if is_present(path):
-        return path, read_json(path)
+        return path, read_object(path)
     path = folder / "processor_config.json"
-    return path, _get(read_json(path), "image_processor", {}) if is_present(path) else {}
+    found = _get(read_object(path), "image_processor", {}) if is_present(path) else {}
+    if not isinstance(found, dict):
+        raise ConversionError(f"{path}: image_processor: expected an object, found {found!r}")
+    return path, found
+
+
+def _is_squashed(config: dict[str, Any]) -> bool:
+    size = config.get("size")
+    return isinstance(size, dict) and set(size) == {"height", "width"}
 
 
 def _check_steps(path: Path, config: dict[str, Any], image_size: int) -> None:
@@ -80,7 +89,9 @@ def _check_steps(path: Path, config: dict[str, Any], image_size: int) -> None:
     if kind is not None and kind not in _PROCESSORS:
         raise ConversionError(f"{path}: image_processor_type: expected one of {list(_PROCESSORS)}, found '{kind}'")
     for step in ("do_resize", "do_center_crop", "do_rescale", "do_normalize"):
-        if not _get(config, step, True):
+        # both sides are of the tower's size then, as _preprocessing checks: there is nothing to crop
+        needless = step == "do_center_crop" and _is_squashed(config)
+        if not _get(config, step, True) and not needless:
             raise ConversionError(f"{path}: {step}: expected true, found {config[step]}")
     factor = _get(config, "rescale_factor", 1 / 255)
     if not math.isclose(factor, 1 / 255, rel_tol=1e-6):
@@ -94,14 +105,14 @@ def _preprocessing(folder: Path, image_size: int) -> Preprocessing:
     path, config = _processor(folder)
     _check_steps(path, config, image_size)
     result = Preprocessing()
-    result.mean = tuple(_get(config, "image_mean", result.mean))
-    result.std = tuple(_get(config, "image_std", result.std))
+    result.mean = rgb(f"{path}: image_mean", _get(config, "image_mean", result.mean))
+    result.std = rgb(f"{path}: image_std", _get(config, "image_std", result.std))
     resample = _get(config, "resample", 3)
     if resample not in _RESAMPLE:
         raise ConversionError(f"{path}: resample: expected 2 (bilinear) or 3 (bicubic), found {resample}")
     result.interpolation = _RESAMPLE[resample]
     size = _get(config, "size", image_size)
-    if isinstance(size, dict) and set(size) == {"height", "width"}:
+    if _is_squashed(config):
         result.resize_mode = "squash"
     elif isinstance(size, dict) and set(size) != {"shortest_edge"}:
         raise ConversionError(f"{path}: size: expected shortest_edge, or height and width, found {sorted(size)}")
@@ -162,9 +173,7 @@ def _vocabulary(folder: Path, config: dict[str, Any], size: int, bpe: Path | Non
 
 def read(folder: Path, bpe: Path | None) -> Checkpoint:
     path = folder / "config.json"
-    config = read_json(path)
-    if not isinstance(config, dict):
-        raise ConversionError(f"{path}: expected an object, found {config!r}")
+    config = read_object(path)
     if config.get("model_type") != "clip":
         raise ConversionError(f"{path}: expected model_type 'clip', found '{config.get('model_type')}'")
     text_config, vision_config = _tower(path, config, "text"), _tower(path, config, "vision")

@@ -10,8 +10,9 @@ from typing import Any
 
 from clipon_convert.checkpoint import Checkpoint, ModifiedResNetConfig
 from clipon_convert.errors import ConversionError
-from clipon_convert.files import read_json
+from clipon_convert.files import read_object
 from clipon_convert.sources.openai import check_names, from_weights, read_vocabulary
+from clipon_convert.sources.pixels import rgb
 from clipon_convert.sources.weights_file import read_weights
 
 CONFIG_NAME = "open_clip_config.json"
@@ -76,8 +77,8 @@ def _compare_sizes(model: dict[str, Any], checkpoint: Checkpoint) -> None:
 
 def _apply_preprocessing(config: dict[str, Any], checkpoint: Checkpoint) -> None:
     pre = checkpoint.preprocessing
-    pre.mean = tuple(config.get("mean", pre.mean))
-    pre.std = tuple(config.get("std", pre.std))
+    pre.mean = rgb(f"{CONFIG_NAME}: preprocess_cfg.mean", config.get("mean", pre.mean))
+    pre.std = rgb(f"{CONFIG_NAME}: preprocess_cfg.std", config.get("std", pre.std))
     pre.interpolation = config.get("interpolation", pre.interpolation)
     pre.resize_mode = config.get("resize_mode", pre.resize_mode)
     size = config.get("size", checkpoint.vision.image_size)
@@ -92,7 +93,7 @@ def _apply_preprocessing(config: dict[str, Any], checkpoint: Checkpoint) -> None
 
 
 def read(path: Path, bpe: Path | None) -> Checkpoint:
-    config = read_json(path.with_name(CONFIG_NAME))
+    config = read_object(path.with_name(CONFIG_NAME))
     model = config.get("model_cfg", config)
     vision_config, text_config = model.get("vision_cfg") or {}, model.get("text_cfg") or {}
     _refuse_unknown(model, _MODEL, "model_cfg")

@@ -13,7 +13,8 @@ from clipon_convert import vocabulary
 from clipon_convert.architecture import UNKNOWN_HEADS, infer_text, infer_vision, name_of, shape_of
 from clipon_convert.checkpoint import Array, Checkpoint, ModifiedResNetConfig, Vocabulary
 from clipon_convert.errors import ConversionError
-from clipon_convert.files import is_present, read_json
+from clipon_convert.files import is_present, read_object
+from clipon_convert.sources.pixels import rgb
 from clipon_convert.sources.weights_file import read_weights
 
 OPENAI_URL = "https://github.com/openai/CLIP"
@@ -64,10 +65,8 @@ def _config_beside(path: Path) -> dict[str, Any]:
     config = path.with_name("config.json")
     if not is_present(config):
         return {}
-    values = read_json(config)
-    if values.get("model_type") != "clip-openai":
-        return {}
-    return dict(values)
+    values = read_object(config)
+    return values if values.get("model_type") == "clip-openai" else {}
 
 
 def _apply(config: dict[str, Any], checkpoint: Checkpoint) -> None:
@@ -88,8 +87,8 @@ def _apply(config: dict[str, Any], checkpoint: Checkpoint) -> None:
         if config.get(key, found) != found:
             raise ConversionError(f"config.json: '{key}' is {config[key]}, but the weights are shaped for {found}")
     pre = checkpoint.preprocessing
-    pre.mean = tuple(config.get("image_mean", pre.mean))
-    pre.std = tuple(config.get("image_std", pre.std))
+    pre.mean = rgb("config.json: image_mean", config.get("image_mean", pre.mean))
+    pre.std = rgb("config.json: image_std", config.get("image_std", pre.std))
 
 
 def _check_heads(checkpoint: Checkpoint) -> None:
