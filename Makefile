@@ -110,6 +110,7 @@ parity: packages-test venv
 	@$(call CONFIGURE,release)
 	@cmake --build build/release -j $(JOBS)
 	cd weights_converter && $(PYTHON) -m pytest -q --tb=short tests
+	$(PYTHON) -m pytest -q --tb=short bench/tests
 	$(PYTHON) -m pytest -q --tb=short tests/parity --clipon build/release/clipon $(if $(SHARED),--shared $(realpath $(SHARED)))
 
 CXX_FILES = $(shell git ls-files -co --exclude-standard '*.cpp' '*.hpp')

@@ -46,6 +46,10 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--work", type=Path, default=ROOT / "build/compare", help="venv, models and results")
     parser.add_argument("--out", type=Path, default=None, help="where the results go; --work when absent")
     options = parser.parse_args()
+    try:
+        re.compile(options.rows)
+    except re.error as error:
+        parser.error(f"--rows: expected a regular expression, found '{options.rows}': {error}")
     missing = [str(path) for path in tools_in(options.build) if not path.is_file()]
     if missing:  # told now, not after minutes of installing peers
         parser.error(f"not built: {', '.join(missing)} (cmake --preset bench && cmake --build build/bench)")
@@ -88,6 +92,20 @@ def wanted_rows(options: argparse.Namespace, kind: str) -> Iterator:
         wanted = re.search(options.rows, row.name) and (options.full or options.rows or not row.full)
         if wanted and ("A" if kind == "other" else kind) in row.ratio:
             yield row if options.full else row.quick(kind)
+
+
+def chosen_work(options: argparse.Namespace, kind: str) -> tuple[list, dict]:
+    """The rows, and the other work by its name, that --rows wants; at least one of them."""
+    from comparison.marks import rows
+    from comparison.other_work import OTHER_WORK
+
+    chosen = list(wanted_rows(options, kind))
+    others = {name: work for name, work in OTHER_WORK.items() if not options.rows or re.search(options.rows, name)}
+    if not chosen and not others:
+        names = [row.name for row in rows() if ("A" if kind == "other" else kind) in row.ratio] + list(OTHER_WORK)
+        found = "".join(f"\n    {name}" for name in names)
+        sys.exit(f"compare.py: --rows: expected to match a row, found '{options.rows}'; there are{found}")
+    return chosen, others
 
 
 def start_all(row, prepared, tools) -> dict:  # noqa: ANN001
@@ -140,15 +158,17 @@ def measure_rows(options: argparse.Namespace, tools, chosen: list) -> Iterator: 
     else:
         pace = Pace(options.rounds or 3, seconds=0.3, repeats=30)
     group, gflop, prepared = Group(), {}, {}
-    for row in chosen:
-        ready = prepared.setdefault(row.arch, Prepared(row.arch, tools.folder, tools.clipon))
-        key = (row.arch, row.tower)
-        gflop.setdefault(key, None)
-        gflop[key] = gflop[key] or nominal_gflop(tools.clipon, *key)
-        contestants = group.of(row, ready, tools)
-        reference = ready.reference(row.tower)[: row.batch]
-        yield measure(row, contestants, gflop[key], pace, reference, tools.folder / "embeddings.f32")
-    group.close()
+    try:
+        for row in chosen:
+            ready = prepared.setdefault(row.arch, Prepared(row.arch, tools.folder, tools.clipon))
+            key = (row.arch, row.tower)
+            gflop.setdefault(key, None)
+            gflop[key] = gflop[key] or nominal_gflop(tools.clipon, *key)
+            contestants = group.of(row, ready, tools)
+            reference = ready.reference(row.tower)[: row.batch]
+            yield measure(row, contestants, gflop[key], pace, reference, tools.folder / "embeddings.f32")
+    finally:
+        group.close()
 
 
 def prepare_all(tools, chosen: list, others: dict) -> None:  # noqa: ANN001
@@ -174,47 +194,38 @@ def main() -> None:
     enter_venv(options.work / "venv")
     sys.path.insert(0, str(HERE))
     from comparison import report
-    from comparison.contestants import Tools
+    from comparison.contestants import ContestantError, Tools
     from comparison.marks import machine_kind
-    from comparison.other_work import OTHER_WORK
+    from comparison.results import Results
 
-    tools = Tools(*tools_in(options.build), options.work.resolve())
+    out: Path = options.out or options.work
+    tools = Tools(*tools_in(options.build), options.work.resolve(), out.resolve() / "logs")
     kind = machine_kind()
-    chosen = list(wanted_rows(options, kind))
-    others = {name: work for name, work in OTHER_WORK.items() if not options.rows or re.search(options.rows, name)}
+    chosen, others = chosen_work(options, kind)
     start = time.monotonic()
     prepare_all(tools, chosen, others)
     print(f"models and inputs: {time.monotonic() - start:.0f} s", file=sys.stderr)
     if options.prepare:
         return
     start = time.monotonic()
-    out: Path = options.out or options.work
-    out.mkdir(parents=True, exist_ok=True)  # before minutes of measuring
-    about = machine()
-    about["kind"] = kind
+    tools.logs.mkdir(parents=True, exist_ok=True)  # and the folder of the results, before minutes of measuring
+    found = Results(kind, machine() | {"kind": kind})
+    about = found.about
     print(
         f"{about['cpu']}, {about['cores']} cores, machine kind {kind}; {about['versions']}\n\n{report.HEAD}", flush=True
     )
-    results, lines = [], []
-    for result in measure_rows(options, tools, chosen):
-        results.append(result)
-        for line in report.lines_of(result, kind):
-            lines.append(line)
-            print(line.markdown(), flush=True)
-    for work in others.values():
-        for line in work(tools, options.full):
-            lines.append(line)
-            print(line.markdown(), flush=True)
-    kinds = {"A": "A (AVX-512 without AMX)", "B": "B (AMX)", "C": "C (AVX2 without AVX-512)"}
-    missing = ", ".join(text for name, text in kinds.items() if name != kind)
-    print(f"\nRows of machine kinds {missing} are open: this is not one. {time.monotonic() - start:.0f} s")
-    out = options.out or options.work
-    table = "\n".join([report.HEAD, *(line.markdown() for line in lines)])
-    (out / "compare.md").write_text(f"{about['cpu']}, {about['versions']}\n\n{table}\n\n{report.details(results)}\n")
-    (out / "compare.json").write_text(report.to_json(results, lines, about))
-    title = f"Images per second, {about['cpu']}, {about['cores']} threads (higher is better)"
-    report.draw(results, out / "compare.svg", title)
-    print(f"{out}/compare.md, compare.json, compare.svg")
+    try:
+        for result in measure_rows(options, tools, chosen):
+            found.add(result)
+        for work in others.values():
+            found.show(work(tools, options.full))
+        kinds = {"A": "A (AVX-512 without AMX)", "B": "B (AMX)", "C": "C (AVX2 without AVX-512)"}
+        missing = ", ".join(text for name, text in kinds.items() if name != kind)
+        print(f"\nRows of machine kinds {missing} are open: this is not one. {time.monotonic() - start:.0f} s")
+    except ContestantError as error:
+        sys.exit(f"compare.py: {error}")
+    finally:  # whatever ends it: rows before that took minutes each
+        found.write(out)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -14,6 +16,7 @@ from comparison.prepare import Prepared
 
 PINS = ("NVPL_BLAS_DEBUG_CPU_TYPE", "OPENBLAS_CORETYPE", "CLIPON_ISA", "ONEDNN_MAX_CPU_ISA", "OMP_WAIT_POLICY")
 TICKS = os.sysconf("SC_CLK_TCK")
+TAIL = 10  # lines of a log that an error quotes
 
 
 @dataclass(frozen=True)
@@ -23,20 +26,34 @@ class Tools:
     server: Path
     clipon: Path
     folder: Path
+    logs: Path  # where contestants' messages go
+
+
+class ContestantError(Exception):
+    """A runtime that did not start, ended, or answered with an error."""
 
 
 class Contestant:
     """One runtime with one model."""
 
-    def __init__(self, name: str, line: list[object], environment: dict[str, str]) -> None:
+    def __init__(self, name: str, line: list[object], environment: dict[str, str], logs: Path) -> None:
         self.name = name
+        self.log = logs / (re.sub(r"[^\w.]+", "-", name) + ".log")
         env = {key: value for key, value in os.environ.items() if key not in PINS} | environment
-        self.process = subprocess.Popen(
-            [str(part) for part in line], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-            text=True, env=env,
-        )  # fmt: skip
-        if self.read() != "ready":
-            raise RuntimeError(f"{name}: did not start: {' '.join(map(str, line))}")
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                [str(part) for part in line], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
+                text=True, env=env,
+            )  # fmt: skip
+        answer = self.read()
+        if answer != "ready":
+            raise self.error(f"{' '.join(map(str, line))}: expected 'ready'", answer)
+
+    def error(self, what: str, answer: str) -> ContestantError:
+        """With the last lines that it wrote, which say more than that it ended."""
+        found = f"'{answer}'" if answer else "that it ended"
+        tail = "".join(f"\n    {line}" for line in self.log.read_text(errors="replace").splitlines()[-TAIL:])
+        return ContestantError(f"{self.name}: {what}, found {found}; {self.log}:{tail or ' empty'}")
 
     def read(self) -> str:
         assert self.process.stdout is not None
@@ -44,11 +61,12 @@ class Contestant:
 
     def ask(self, line: str) -> str:
         assert self.process.stdin is not None
-        self.process.stdin.write(line + "\n")
-        self.process.stdin.flush()
+        with contextlib.suppress(BrokenPipeError):  # it has ended: reading tells
+            self.process.stdin.write(line + "\n")
+            self.process.stdin.flush()
         answer = self.read()
         if not answer or answer.startswith("error"):
-            raise RuntimeError(f"{self.name}: {line}: {answer or 'it ended'}")
+            raise self.error(f"{line}: expected an answer", answer)
         return answer
 
     def run(self, kind: str, n: int, calls: int) -> list[float]:
@@ -65,7 +83,8 @@ class Contestant:
 
     def close(self) -> None:
         assert self.process.stdin is not None
-        self.process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
         self.process.wait()
 
 
@@ -73,7 +92,7 @@ def start_clipon(prepared: Prepared, precision: str, threads: int, isa: str, too
     name = (
         f"clipon {precision}" + ("" if threads == 2 else f", {threads} thread") + ("" if isa == "best" else f", {isa}")
     )
-    contestant = Contestant(name, [tools.server, prepared.gguf, precision, threads, isa], {})
+    contestant = Contestant(name, [tools.server, prepared.gguf, precision, threads, isa], {}, tools.logs)
     contestant.ask(f"pixels {prepared.pixels_file} {len(prepared.inputs('image'))}")
     contestant.ask(f"texts {prepared.texts_file}")
     return contestant
@@ -96,6 +115,5 @@ def start_peer(
         tools.clipon,
     ]
     path = os.pathsep.join([str(Path(__file__).resolve().parents[1]), os.environ.get("PYTHONPATH", "")])
-    return Contestant(
-        f"{runtime} {precision}", line, {"PYTHONPATH": path, "OMP_NUM_THREADS": str(threads)} | environment
-    )
+    environment = {"PYTHONPATH": path, "OMP_NUM_THREADS": str(threads)} | environment
+    return Contestant(f"{runtime} {precision}", line, environment, tools.logs)

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from comparison.contestants import Tools, start_clipon
-from comparison.prepare import GOLDEN, Prepared
+from comparison.prepare import GOLDEN, Prepared, made
 from comparison.report import Line
 
 ARCH = "ViT-B/32"
@@ -67,14 +67,16 @@ def resize_under(python: Path, tools: Tools, peer: str, mark: float, different: 
 
 def folder_of_jpegs(tools: Tools, full: bool) -> list[Line]:
     """Decode and resize, compute, and both; each on all threads.  Pictures of 640 x 480."""
-    folder = tools.folder / "jpegs"
     count = 64
-    if not folder.is_dir():
+
+    def make(folder: Path) -> None:
         folder.mkdir()
         sources = [Image.open(p).convert("RGB") for p in sorted((GOLDEN / "inputs/images").iterdir())]
         for i in range(count):
             picture = sources[i % len(sources)].resize((640, 480), Image.Resampling.BICUBIC)
             picture.save(folder / f"{i:03}.jpg", quality=90)
+
+    folder = made(tools.folder / "jpegs", make)
     lines = []
     for precision in ("f32", "int8") if full else ("int8",):
         clipon = start_clipon(prepared(tools), precision, 2, "best", tools)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 
@@ -36,6 +38,17 @@ def labels() -> list[str]:
     return [f"{a} {b}" for a in openings for b in things]
 
 
+def made(path: Path, make: Callable[[Path], None]) -> Path:
+    """`path`, a file or folder, which `make` writes in a folder of its own at first, with files that it refers to by
+    their names: what a run that was stopped left half would look complete."""
+    if not path.exists():
+        with tempfile.TemporaryDirectory(prefix=".new-", dir=path.parent) as folder:
+            make(Path(folder) / path.name)
+            for file in sorted(Path(folder).iterdir(), key=lambda file: file.name == path.name):  # itself last
+                file.replace(path.parent / file.name)
+    return path
+
+
 class Prepared:
     """The files of one architecture; each is made when it is first asked for."""
 
@@ -49,20 +62,19 @@ class Prepared:
 
     @property
     def checkpoint(self) -> Path:
-        path = self.path("checkpoint.safetensors")
-        if not path.is_file():
-            subprocess.run(
-                [sys.executable, GOLDEN / "make_checkpoint.py", self.arch, path], check=True, stdout=subprocess.DEVNULL
-            )
-        return path
+        def make(path: Path) -> None:
+            line = [sys.executable, GOLDEN / "make_checkpoint.py", self.arch, path]
+            subprocess.run(line, check=True, stdout=subprocess.DEVNULL)
+
+        return made(self.path("checkpoint.safetensors"), make)
 
     @property
     def gguf(self) -> Path:
-        path = self.path("f32.gguf")
-        if not path.is_file():
+        def make(path: Path) -> None:
             line = [sys.executable, "-m", "clipon_convert", self.checkpoint, path, "--quiet"]
             subprocess.run(line, cwd=CONVERTER, check=True)
-        return path
+
+        return made(self.path("f32.gguf"), make)
 
     @cached_property
     def torch_model(self):  # noqa: ANN201
@@ -83,8 +95,8 @@ class Prepared:
     @property
     def pixels_file(self) -> Path:
         """float32 [32, 3, S, S]: the test suite's pictures, and their mirror images, as CLIP normalises them."""
-        path = self.path("pixels.f32")
-        if not path.is_file():
+
+        def make(path: Path) -> None:
             size, pre = self.image_size, self.torch_model.checkpoint.preprocessing
             rows = []
             for file in sorted((GOLDEN / "inputs/images").iterdir()):
@@ -93,7 +105,8 @@ class Prepared:
                 rows += [x.transpose(2, 0, 1), x[:, ::-1].transpose(2, 0, 1)]
             rows = (rows * 2)[:PICTURES]
             np.ascontiguousarray(np.stack(rows), np.float32).tofile(path)
-        return path
+
+        return made(self.path("pixels.f32"), make)
 
     @property
     def texts_file(self) -> Path:
@@ -104,8 +117,8 @@ class Prepared:
     @property
     def inputs_file(self) -> Path:
         """What peers read: pixels [32, 3, S, S] and padded ids [64, 77]."""
-        path = self.path("inputs.npz")
-        if not path.is_file():
+
+        def make(path: Path) -> None:
             pixels = np.fromfile(self.pixels_file, np.float32).reshape(PICTURES, 3, self.image_size, self.image_size)
             line = [self.clipon, "--model", self.gguf, "tokenize", "--texts", self.texts_file]
             lines = subprocess.run(line, check=True, capture_output=True, text=True).stdout.splitlines()
@@ -114,7 +127,8 @@ class Prepared:
                 values = json.loads(text)
                 row[: len(values)] = values
             np.savez(path, image=pixels, text=ids)
-        return path
+
+        return made(self.path("inputs.npz"), make)
 
     def inputs(self, tower: str) -> np.ndarray:
         """Of short_text: the ids no longer than the longest text."""
@@ -125,24 +139,32 @@ class Prepared:
 
     def reference(self, tower: str) -> np.ndarray:
         """PyTorch's features in float32, [n, embed_dim]."""
-        path = self.path(f"{tower}.reference.npy")
-        if not path.is_file():
+
+        def make(path: Path) -> None:
             import torch
 
             with torch.no_grad():
                 parts = [self.tower(tower)(torch.from_numpy(x)).numpy() for x in np.array_split(self.inputs(tower), 8)]
             np.save(path, np.concatenate(parts))
-        return np.load(path)
+
+        return np.load(made(self.path(f"{tower}.reference.npy"), make))
 
     def onnx(self, tower: str, precision: str) -> Path:
-        path = self.path(f"{tower}.{precision}.onnx")
-        if path.is_file():
-            return path
-        if precision == "int8":
+        def export(path: Path) -> None:
+            import torch
+
+            sample = torch.from_numpy(self.inputs(tower)[:2])
+            names = {"input_names": ["input"], "output_names": ["features"]}
+            torch.onnx.export(
+                self.tower(tower), (sample,), str(path), dynamo=False, opset_version=18,
+                dynamic_axes={"input": {0: "batch"}, "features": {0: "batch"}}, **names,
+            )  # fmt: skip
+
+        def quantise(path: Path) -> None:
             from onnxruntime.quantization import QuantType, quantize_dynamic
             from onnxruntime.quantization.shape_inference import quant_pre_process
 
-            folded = self.path(f"{tower}.folded.onnx")  # weights as initializers: only those are quantised
+            folded = path.with_name(f"{tower}.folded.onnx")  # weights as initializers: only those are quantised
             large = self.arch.startswith("ViT-L")  # the exporter put its weights into files of their own
             quant_pre_process(
                 self.onnx(tower, "f32"), folded, skip_symbolic_shape=True,
@@ -152,36 +174,28 @@ class Prepared:
             quantize_dynamic(
                 folded, path, per_channel=True, weight_type=QuantType.QInt8, use_external_data_format=large
             )
-            return path
-        import torch
 
-        sample = torch.from_numpy(self.inputs(tower)[:2])
-        names = {"input_names": ["input"], "output_names": ["features"]}
-        torch.onnx.export(
-            self.tower(tower), (sample,), str(path), dynamo=False, opset_version=18,
-            dynamic_axes={"input": {0: "batch"}, "features": {0: "batch"}}, **names,
-        )  # fmt: skip
-        return path
+        return made(self.path(f"{tower}.{precision}.onnx"), quantise if precision == "int8" else export)
 
     def openvino(self, tower: str, precision: str) -> Path:
         """bf16 and f32 are one file: which of them computes is said when it is compiled."""
         stored = "int8" if precision == "int8" else "f32"
-        path = self.path(f"{tower}.{stored}.xml")
-        if path.is_file():
-            return path
-        import openvino
 
-        if stored == "f32":
-            import torch
+        def make(path: Path) -> None:
+            import openvino
 
-            sample = torch.from_numpy(self.inputs(tower)[:2])
-            model = openvino.convert_model(self.tower(tower), example_input=sample)
-        else:
-            import nncf
+            if stored == "f32":
+                import torch
 
-            model = openvino.Core().read_model(self.openvino(tower, "f32"))
-            samples = nncf.Dataset([x[None] for x in self.inputs(tower)[:CALIBRATION]])
-            kind = None if self.arch.startswith("RN") and tower == "image" else nncf.ModelType.TRANSFORMER
-            model = nncf.quantize(model, samples, model_type=kind, preset=nncf.QuantizationPreset.MIXED)
-        openvino.save_model(model, path, compress_to_fp16=False)
-        return path
+                sample = torch.from_numpy(self.inputs(tower)[:2])
+                model = openvino.convert_model(self.tower(tower), example_input=sample)
+            else:
+                import nncf
+
+                model = openvino.Core().read_model(self.openvino(tower, "f32"))
+                samples = nncf.Dataset([x[None] for x in self.inputs(tower)[:CALIBRATION]])
+                kind = None if self.arch.startswith("RN") and tower == "image" else nncf.ModelType.TRANSFORMER
+                model = nncf.quantize(model, samples, model_type=kind, preset=nncf.QuantizationPreset.MIXED)
+            openvino.save_model(model, path, compress_to_fp16=False)
+
+        return made(self.path(f"{tower}.{stored}.xml"), make)

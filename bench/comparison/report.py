@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import statistics
 from dataclasses import dataclass
@@ -104,17 +105,18 @@ COLOURS = {
 }
 
 
-def draw(results: list[Result], out: Path, title: str) -> None:
-    """A panel an architecture, a group of bars a row of images; the peak as a line through each group."""
+def draw(results: list[Result], out: Path, title: str) -> bool:
+    """A panel an architecture, a group of bars a row of images; the peak as a line through each group. Whether there
+    was something to draw, and matplotlib to do it."""
+    shown = [r for r in results if r.row.tower == "image" and r.row.isa == "best" and len(r.rates) > 1]
+    shown = [r for r in shown if not any(name.startswith("clipon") and name != r.ours for name in r.rates)]
+    if not shown or importlib.util.find_spec("matplotlib") is None:
+        return False
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    shown = [r for r in results if r.row.tower == "image" and r.row.isa == "best" and len(r.rates) > 1]
-    shown = [r for r in shown if not any(name.startswith("clipon") and name != r.ours for name in r.rates)]
-    if not shown:
-        return
     architectures = list(dict.fromkeys(r.row.arch for r in shown))
     figure, grid = plt.subplots(len(architectures), 1, squeeze=False)
     figure.set_size_inches(9, 2.5 * len(grid) + 0.9)
@@ -129,6 +131,7 @@ def draw(results: list[Result], out: Path, title: str) -> None:
     figure.tight_layout(rect=(0, 0.04, 1, 1))
     figure.savefig(out, metadata={"Date": None})
     plt.close(figure)
+    return True
 
 
 def draw_panel(axis, results: list[Result]) -> None:  # noqa: ANN001
