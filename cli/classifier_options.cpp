@@ -30,9 +30,14 @@ std::vector<clipon::Label> read_json_labels(const std::string& path) {
 
 }  // namespace
 
-std::vector<std::string> read_template_set(const std::string& name) {
-  const bool built_in = name == "none" || name == "plain" || name == "ensemble";
-  return built_in ? clipon::template_set(name) : clipon::read_templates(name);
+std::vector<std::string> with_template_set(std::vector<std::string> templates, const std::string& set) {
+  const bool built_in = set == "none" || set == "plain" || set == "ensemble";
+  if (!set.empty()) {
+    const auto more = built_in ? clipon::template_set(set) : clipon::read_templates(set);
+    templates.insert(templates.end(), more.begin(), more.end());
+  }
+  if (templates.empty()) templates.emplace_back("{}");
+  return templates;
 }
 
 CLI::Option* one_word(CLI::Option* option) {
@@ -105,11 +110,7 @@ clipon::ClassifyOptions ClassifierOptions::classify_options(const Settings& sett
   options.multi_label = multi_label;
   options.multi_label_threshold = threshold;
   options.reject = reject_rules({});
-  if (!templates.empty()) options.templates = templates;
-  if (template_set.empty()) return options;
-  auto set = read_template_set(template_set);
-  if (!templates.empty()) set.insert(set.begin(), templates.begin(), templates.end());
-  options.templates = std::move(set);
+  options.templates = with_template_set(templates, template_set);
   return options;
 }
 

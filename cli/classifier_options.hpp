@@ -10,8 +10,8 @@
 
 namespace cli {
 
-/// One of the built-in sets by name, or a file with a template a line.
-std::vector<std::string> read_template_set(const std::string& name);
+/// `templates`, then those of a set: built in, by name, or a file with one a line.  {} where there are none.
+std::vector<std::string> with_template_set(std::vector<std::string> templates, const std::string& set);
 
 /// An option that may be given again takes one word each time: "--labels a,b cat.png" names a picture.
 CLI::Option* one_word(CLI::Option* option);

@@ -31,9 +31,13 @@ std::string lower_case(std::string text) {
   return text;
 }
 
+bool is_picture_extension(const std::string& extension) {
+  return extension == "jpg" || extension == "jpeg" || extension == "png" || extension == "bmp";
+}
+
 bool is_named_like_a_picture(const std::string& path) {
   const std::string extension = lower_case(fs::path(path).extension().string());
-  return extension == ".jpg" || extension == ".jpeg" || extension == ".png" || extension == ".bmp";
+  return !extension.empty() && is_picture_extension(extension.substr(1));
 }
 
 bool is_hidden(const fs::path& path) {

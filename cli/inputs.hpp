@@ -20,6 +20,9 @@ std::string lower_case(std::string text);
 /// As Unix hides files: by a dot.  Thumbnails, what was thrown away, and what macOS adds to other systems' disks.
 bool is_hidden(const std::filesystem::path& path);
 
+/// Of those that clipon reads, in lower case and without the dot.
+bool is_picture_extension(const std::string& extension);
+
 /// By its suffix: .jpg, .jpeg, .png or .bmp in any case.
 bool is_named_like_a_picture(const std::string& path);
 

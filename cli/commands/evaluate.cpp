@@ -74,11 +74,7 @@ ExitCode run_evaluate(const EvaluateOptions& options, const Settings& settings) 
   e.source = options.data.paths.front();
   e.data = open_dataset(options.data);
   e.by_group = !options.data.group.empty();
-  e.templates = options.templates;
-  if (!options.template_set.empty()) {
-    for (const std::string& line : read_template_set(options.template_set)) e.templates.push_back(line);
-  }
-  if (e.templates.empty()) e.templates = {"{}"};
+  e.templates = with_template_set(options.templates, options.template_set);
   const bool every = std::find(options.shift.begin(), options.shift.end(), "all") != options.shift.end();
   for (const std::string& kind : every ? kCorruptions : options.shift) {
     const auto is_it = [&](const ShiftScore& other) { return other.kind == kind; };

@@ -44,7 +44,7 @@ class ShardReader {
         return std::string(clipon::format::trimmed(content));
       };
       Sample& sample = samples[entry.name.substr(0, dot)];
-      if (extension == "jpg" || extension == "jpeg" || extension == "png" || extension == "bmp") {
+      if (is_picture_extension(extension)) {
         if (sample.picture) throw UsageError(path + "/" + entry.name + ": expected one picture of this key, found two");
         sample.picture = entry;
       } else if (extension == "cls" || (extension == "txt" && sample.label_from != "cls")) {

@@ -167,6 +167,7 @@ TEST_CASE("loading: threads, bytes that lie anywhere, a profile; a file that is 
     CHECK(support::code_of([&] { (void)Model::load_from_memory(bytes, options); }) == ErrorCode::invalid_argument);
   }
   CHECK(Model::load_from_memory(bytes).threads() == parallel::available_threads());
+  if (CLIPON_PARALLEL_IS == CLIPON_PARALLEL_IS_serial) CHECK(parallel::available_threads() == 1);
   options.threads = kMaxThreads;
   CHECK(Model::load_from_memory(bytes, options).threads() == kMaxThreads);
   Profile profile;

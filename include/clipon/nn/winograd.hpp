@@ -104,8 +104,9 @@ inline WinogradBlock winograd_block(const Winograd& conv, MapSize size, index_t 
                                     unsigned char* scratch) {
   // An odd number of cache lines from position to position, else all positions of a tile fall into one set of L1.
   const auto stride_of = [&](index_t elements, DataType type) {
-    const auto line = static_cast<index_t>(kAlignment / size_of(type));
-    return (round_up(count * elements, line) / line | 1) * line;
+    constexpr auto line = static_cast<index_t>(kAlignment);
+    const auto element = static_cast<index_t>(size_of(type));
+    return (round_up(count * elements * element, kAlignment) / line | 1) * line / element;
   };
   const index_t positions = (conv.m + 2) * (conv.m + 2);
   WinogradBlock block;

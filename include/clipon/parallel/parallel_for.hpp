@@ -238,8 +238,11 @@ void parallel_ranges(Threads threads, index_t n, index_t least, const Body& body
 }
 
 /// The CPUs that this process may use: its affinity mask, and no more than a container's quota (cgroup v2, the root
-/// that the process sees), rounded up.
+/// that the process sees), rounded up; 1 with CLIPON_PARALLEL=serial.
 inline int available_threads() {
+#if CLIPON_PARALLEL_IS == CLIPON_PARALLEL_IS_serial
+  return 1;
+#else
   int count = static_cast<int>(std::thread::hardware_concurrency());
 #if defined(__linux__)
   cpu_set_t mask;
@@ -255,6 +258,7 @@ inline int available_threads() {
   }
 #endif
   return count > 0 ? count : 1;
+#endif
 }
 
 }  // namespace clipon::inline CLIPON_ABI::parallel

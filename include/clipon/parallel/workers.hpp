@@ -31,7 +31,7 @@ class alignas(64) Worker {
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
   ~Worker() {
-    order(kEnd);
+    set_state(kEnding);
     thread_.join();
   }
 
@@ -39,41 +39,41 @@ class alignas(64) Worker {
   void enter(Team& team, index_t t) {
     team_ = &team;
     number_ = t;
-    order(kEnter);
+    set_state(kCalled);
   }
 
   /// The leader's, after the team was dismissed: it is not in the team any more, or never was.
   void leave() {
-    int found = kEnter;
-    if (order_.compare_exchange_strong(found, kNone)) return;  // it has not even begun
-    await(order_, [](int now) { return now == kNone; });
+    int found = kCalled;
+    if (state_.compare_exchange_strong(found, kAsleep)) return;  // it has not even begun
+    await(state_, [](int now) { return now == kAsleep; });
   }
 
   Worker* next = nullptr;         // in a list of them
   std::unique_ptr<Worker> older;  // in that of all
 
  private:
-  static constexpr int kNone = 0;
-  static constexpr int kEnter = 1;
-  static constexpr int kIsIn = 2;
-  static constexpr int kEnd = 3;
+  static constexpr int kAsleep = 0;
+  static constexpr int kCalled = 1;
+  static constexpr int kInTeam = 2;
+  static constexpr int kEnding = 3;
 
-  void order(int what) {
-    order_.store(what);
-    order_.notify_all();
+  void set_state(int state) {
+    state_.store(state);
+    state_.notify_all();
   }
 
   void live() {
     for (;;) {
-      int found = await(order_, [](int now) { return now == kEnter || now == kEnd; });
-      if (found == kEnd) return;
-      if (!order_.compare_exchange_strong(found, kIsIn)) continue;  // the leader did without
+      int found = await(state_, [](int now) { return now == kCalled || now == kEnding; });
+      if (found == kEnding) return;
+      if (!state_.compare_exchange_strong(found, kInTeam)) continue;  // the leader did without
       team_->follow(number_);
-      order(kNone);
+      set_state(kAsleep);
     }
   }
 
-  std::atomic<int> order_{kNone};
+  std::atomic<int> state_{kAsleep};
   Team* team_ = nullptr;
   index_t number_ = 0;
   std::thread thread_;  // last: it reads the others

@@ -129,6 +129,32 @@ CLIPON_ALWAYS_INLINE void ask_for(const StoredMatrix& w, index_t row, index_t co
   for (index_t at = 0; at < bytes; at += 64) __builtin_prefetch(first + at);
 }
 
+/// Elements k .. k + depth of a row of W, and zeros up to kPackBlock, in the type of the panel: `typed`, whose row j
+/// this is.  most, owed: to_signed_bytes has what they are.
+template <class Arch>
+CLIPON_ALWAYS_INLINE void convert_row(const StackRow& from, index_t k, index_t depth, const PanelRows& out, index_t j,
+                                      float most, float& owed, std::uint32_t* typed) {
+  constexpr index_t block = kPackBlock;
+  float wide[block];
+  if (depth < block || from.matrix == nullptr) {
+    for (float& x : wide) x = 0.0f;
+  }
+  if (from.matrix != nullptr) {
+    widen<Arch>(*from.matrix, from.row, k, depth, wide);
+    ask_for(*from.matrix, from.row, k + depth);
+  }
+  if (out.type == DataType::f32 && !out.stored_bf16) {
+    __builtin_memcpy(typed, wide, sizeof wide);
+  } else if (out.type == DataType::bf16 || out.stored_bf16) {
+    round_row<Arch>(RowOf<Arch, float>{wide}, block, reinterpret_cast<std::uint16_t*>(typed));
+  } else {
+    const float scale = out.column_scale[j];
+    const auto sum = to_signed_bytes<Arch>(wide, block, scale > 0.0f ? 1.0f / scale : 0.0f, most, owed, typed);
+    out.column_sum[j] += static_cast<float>(sum);
+    if (out.type == DataType::i16) to_words<Arch>(typed, block);
+  }
+}
+
 /// Rows first .. first + NR of W [rows, columns] become one panel: its head, if its type has one, then its steps; what
 /// is missing is zero.
 template <class Arch>
@@ -137,7 +163,6 @@ inline void pack_panel(const StoredStack& w, index_t first, const PanelRows& out
   const index_t columns = w.columns();
   constexpr index_t block = kPackBlock;
   constexpr index_t most_rows = (gemm_columns<Arch>) > kTilePanel ? gemm_columns<Arch> : kTilePanel;
-  float wide[block];
   std::uint32_t typed[most_rows * block];  // [NR, block / k_step]
   float owed[most_rows] = {};              // [NR]
   StackRow rows[most_rows];                // [NR]
@@ -151,36 +176,18 @@ inline void pack_panel(const StoredStack& w, index_t first, const PanelRows& out
   std::uint32_t* panel = first_step;
   for (index_t k = 0; k < columns; k += block) {
     const index_t depth = columns - k < block ? columns - k : block;
-    const index_t steps = padded_depth(out.type, depth) / k_step(out.type);
     const float most = columns - k < 2 * block ? 0.5f : 4.0f;  // half a step after every block: more changes
     for (index_t j = 0; j < nr; ++j) {
-      std::uint32_t* row = typed + j * block;
-      const StoredMatrix* const matrix = rows[j].matrix;
-      if (depth < block || matrix == nullptr) {
-        for (float& x : wide) x = 0.0f;
-      }
-      if (matrix != nullptr) {
-        widen<Arch>(*matrix, rows[j].row, k, depth, wide);
-        ask_for(*matrix, rows[j].row, k + depth);
-      }
-      if (out.type == DataType::f32 && !out.stored_bf16) {
-        __builtin_memcpy(row, wide, sizeof wide);
-      } else if (out.type == DataType::bf16 || out.stored_bf16) {
-        round_row<Arch>(RowOf<Arch, float>{wide}, block, reinterpret_cast<std::uint16_t*>(row));
-      } else {
-        const float scale = out.column_scale[j];
-        const auto sum = to_signed_bytes<Arch>(wide, block, scale > 0.0f ? 1.0f / scale : 0.0f, most, owed[j], row);
-        out.column_sum[j] += static_cast<float>(sum);
-        if (out.type == DataType::i16) to_words<Arch>(row, block);
-      }
+      convert_row<Arch>(rows[j], k, depth, out, j, most, owed[j], typed + j * block);
     }
     if (out.stored_bf16) {  // a step of one element
-      auto* halves = static_cast<std::uint16_t*>(out.panel) + k * nr;
+      auto* to = static_cast<std::uint16_t*>(out.panel) + k * nr;
       for (index_t i = 0; i < depth; ++i) {
-        for (index_t j = 0; j < nr; ++j) *halves++ = reinterpret_cast<std::uint16_t*>(typed + j * block)[i];
+        for (index_t j = 0; j < nr; ++j) *to++ = reinterpret_cast<std::uint16_t*>(typed + j * block)[i];
       }
       continue;
     }
+    const index_t steps = padded_depth(out.type, depth) / k_step(out.type);
     panel = transpose_block<Arch>(typed, nr, steps, panel_words<Arch>(out.type), panel);
   }
   if constexpr (!Arch::has_byte_dot) {
