@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
+
 import numpy as np
 import pytest
 
@@ -54,3 +57,27 @@ def test_warnings_that_tell_of_no_damage(name: str, clipon32: Command) -> None:
     plain = clipon32("preprocess", GOLDEN / "pictures/rgb.jpg", "-o", clipon32.work / "plain.npy")
     assert plain.returncode == 0
     assert np.array_equal(np.load(clipon32.work / "out.npy"), np.load(clipon32.work / "plain.npy"))
+
+
+def flat_png(width: int, height: int, bit_depth: int, colour_type: int, pixel: bytes) -> bytes:
+    """One colour, which compresses to a thousandth: a screenshot, say, of an empty page."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    line = b"\0" + pixel * width
+    head = struct.pack(">IIBBBBB", width, height, bit_depth, colour_type, 0, 0, 0)
+    pixels = zlib.compress(line * height, 9)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(
+    ("bit_depth", "colour_type", "pixel"), [(8, 2, b"\x40" * 3), (8, 6, b"\x40\x40\x40\xff"), (16, 2, b"\x40" * 6)]
+)
+def test_a_large_picture_of_few_bytes(clipon32: Command, bit_depth: int, colour_type: int, pixel: bytes) -> None:
+    (clipon32.work / "page.png").write_bytes(flat_png(3840, 2160, bit_depth, colour_type, pixel))
+    done = clipon32("preprocess", clipon32.work / "page.png", "-o", clipon32.work / "out.npy")
+    assert done.returncode == 0, done.stderr
+    found = np.load(clipon32.work / "out.npy")
+    assert found.shape == EXPECTED["rgb.png"].shape
+    assert (found == 0x40).all()

@@ -51,7 +51,7 @@ TEST_CASE("a buffer begins on a cache line, a large one on a huge page where ask
     CHECK(aligned_to(huge.data(), clipon::kAlignment));
   }
   clipon::AlignedBuffer<float> large(clipon::kLeastHuge / sizeof(float), clipon::Pages::huge);
-  CHECK(aligned_to(large.data(), clipon::kHugePage));
+  CHECK((clipon::kExactEnds || aligned_to(large.data(), clipon::kHugePage)));
   large[large.size() - 1] = 3.0f;
   clipon::AlignedBuffer<float> small(3);
   small = std::move(large);  // the deleter goes with its memory: another alignment
@@ -60,7 +60,7 @@ TEST_CASE("a buffer begins on a cache line, a large one on a huge page where ask
 
 #if defined(__linux__)
 TEST_CASE("huge pages are asked for where the kernel knows them") {
-  if (!std::ifstream("/sys/kernel/mm/transparent_hugepage/enabled")) return;
+  if (clipon::kExactEnds || !std::ifstream("/sys/kernel/mm/transparent_hugepage/enabled")) return;
   const clipon::AlignedBuffer<unsigned char> large(clipon::kLeastHuge + 1, clipon::Pages::huge);
   const std::string flags = mapping_flags(reinterpret_cast<std::uintptr_t>(large.data()));
   CAPTURE(flags);

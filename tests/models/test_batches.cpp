@@ -1,7 +1,10 @@
 // Calls on many items, on a tiny model: each item's fate, what is refused, progress, embeddings that keep their length.
+#include <atomic>
+#include <chrono>
 #include <clipon/kernels/profile.hpp>
 #include <cmath>
 #include <limits>
+#include <thread>
 
 #include "embeddings.hpp"
 #include "support.hpp"
@@ -159,6 +162,31 @@ TEST_CASE("options of decoding and of tokenizing reach the files and the texts")
   CHECK(model.embed_text("\xff", replace) == model.embed_text("\xef\xbf\xbd"));
 }
 
+TEST_CASE("progress is told by one thread at a time, and grows to the number of items") {
+  const Model model = load_tiny(4);
+  std::atomic<bool> inside{false};
+  std::size_t last = 0;
+  bool overlapped = false;
+  bool grew = true;
+  BatchOptions options;
+  options.progress = [&](std::size_t done, std::size_t) {
+    overlapped |= inside.exchange(true);
+    grew &= done > last;
+    last = done;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    inside = false;
+  };
+  std::vector<std::string> texts;
+  for (int i = 0; i < 1000; ++i) texts.push_back(std::string(static_cast<std::size_t>(i % 5 + 1), 'a'));
+  (void)model.embed_texts(texts, options);
+  CHECK(last == texts.size());
+  last = 0;
+  (void)model.embed_pixels(random_pixels(model, 200), 200, options);
+  CHECK(last == 200);
+  CHECK_FALSE(overlapped);
+  CHECK(grew);
+}
+
 TEST_CASE("loading: threads, bytes that lie anywhere, a profile; a file that is too large is named") {
   const auto bytes = support::tiny_model().bytes();
   LoadOptions options;
@@ -167,7 +195,6 @@ TEST_CASE("loading: threads, bytes that lie anywhere, a profile; a file that is 
     CHECK(support::code_of([&] { (void)Model::load_from_memory(bytes, options); }) == ErrorCode::invalid_argument);
   }
   CHECK(Model::load_from_memory(bytes).threads() == parallel::available_threads());
-  if (CLIPON_PARALLEL_IS == CLIPON_PARALLEL_IS_serial) CHECK(parallel::available_threads() == 1);
   options.threads = kMaxThreads;
   CHECK(Model::load_from_memory(bytes, options).threads() == kMaxThreads);
   Profile profile;

@@ -1,5 +1,6 @@
-// What `automatic` computes in.
+// What a model computes in: what it was told, or what `automatic` comes to.
 #include <clipon/clipon.hpp>
+#include <clipon/kernels/profile.hpp>
 
 #include "support.hpp"
 #include "tiny_model.hpp"
@@ -52,4 +53,38 @@ TEST_CASE("a model says what automatic came to") {
   const auto model = clipon::Model::load_demo(options);
   const auto& kernels = clipon::kernels::select_table(clipon::Isa::best);
   CHECK(model.precision() == fastest_precision(kernels, 0));
+}
+
+TEST_CASE(
+    "a model computes in the precision that it was told: most products are of its type, on every instruction set") {
+  const auto bytes = support::tiny_model().bytes();
+  support::for_each_isa([&](const clipon::kernels::KernelTable& table) {
+    clipon::LoadOptions options;
+    options.isa = table.isa;
+    options.threads = 1;
+    const auto exact = clipon::Model::load_from_memory(bytes, options).embed_text("a cat");
+    for (const Precision precision : {Precision::f32, Precision::bf16, Precision::int8, Precision::automatic}) {
+      clipon::Profile profile;
+      options.precision = precision;
+      options.profile = &profile;
+      const auto model = clipon::Model::load_from_memory(bytes, options);
+      const auto found = model.embed_text("a cat");
+      const std::vector<float> pixels(static_cast<std::size_t>(3 * model.image_size() * model.image_size()), 0.5f);
+      (void)model.embed_pixels(pixels, 1);
+      const Precision runs = model.precision();
+      if (precision != Precision::automatic) CHECK(runs == precision);
+      const clipon::DataType type = runs == Precision::int8   ? table.int8_runs_as
+                                    : runs == Precision::bf16 ? table.bf16_runs_as
+                                                              : clipon::DataType::f32;
+      double all = 0.0;
+      double of_type = 0.0;
+      for (const clipon::OperatorTime& time : profile.times()) {
+        if (std::string_view(time.name) != "gemm") continue;
+        all += time.operations;
+        if (time.type == type) of_type += time.operations;
+      }
+      CHECK(of_type > 0.5 * all);
+      CHECK((found == exact) == (runs == Precision::f32));  // weights of bf16 differ, also where rows are f32
+    }
+  });
 }

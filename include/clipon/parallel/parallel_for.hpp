@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdio>
 #include <exception>
 #include <limits>
 #include <memory>
@@ -30,8 +31,6 @@
 #endif
 #if defined(__linux__)
 #include <sched.h>
-
-#include <cstdio>
 #endif
 
 // Outside the ABI namespace: units of different flags share one libgomp, so they must agree about who forked.
@@ -237,6 +236,15 @@ void parallel_ranges(Threads threads, index_t n, index_t least, const Body& body
   });
 }
 
+/// CPUs that a cgroup v2's cpu.max allows, "quota period" in microseconds, rounded up; 0 where it sets no limit.
+inline int quota_cpus(const char* cpu_max) {
+  long long quota = 0;
+  long long period = 0;
+  if (std::sscanf(cpu_max, "%lld %lld", &quota, &period) != 2 || quota <= 0 || period <= 0) return 0;
+  const long long cpus = quota / period + (quota % period > 0 ? 1 : 0);
+  return static_cast<int>(std::min<long long>(cpus, std::numeric_limits<int>::max()));
+}
+
 /// The CPUs that this process may use: its affinity mask, and no more than a container's quota (cgroup v2, the root
 /// that the process sees), rounded up; 1 with CLIPON_PARALLEL=serial.
 inline int available_threads() {
@@ -247,13 +255,10 @@ inline int available_threads() {
 #if defined(__linux__)
   cpu_set_t mask;
   if (sched_getaffinity(0, sizeof mask, &mask) == 0) count = CPU_COUNT(&mask);
-  long long quota = 0;  // cgroup v2: "quota period" in microseconds, or "max period"
-  long long period = 0;
   if (std::FILE* file = std::fopen("/sys/fs/cgroup/cpu.max", "re")) {
-    if (std::fscanf(file, "%lld %lld", &quota, &period) == 2 && quota > 0 && period > 0) {
-      const long long allowed = quota / period + (quota % period > 0 ? 1 : 0);
-      if (allowed < count) count = static_cast<int>(allowed);
-    }
+    char line[64] = {};
+    const int allowed = std::fgets(line, sizeof line, file) != nullptr ? quota_cpus(line) : 0;
+    if (allowed > 0 && allowed < count) count = allowed;
     std::fclose(file);
   }
 #endif
