@@ -8,7 +8,9 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
+import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
@@ -45,20 +47,29 @@ def clipon(pytestconfig: pytest.Config, tmp_path: Path) -> Command:
 
 
 @pytest.fixture(scope="session")
-def model32(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The converter tests' checkpoint: a ViT of 32 px."""
+def converter_tests() -> ModuleType:
+    """The converter tests' conftest: checkpoints, and how to convert them."""
     spec = importlib.util.spec_from_file_location("converter_conftest", CONVERTER / "tests/conftest.py")
     assert spec is not None and spec.loader is not None
     sys.path.insert(0, str(CONVERTER))
     sys.path.append(str(CONVERTER / "tests"))  # what that conftest imports
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    folder = tmp_path_factory.mktemp("model32")
-    save_file(module.make_weights(), folder / "model.safetensors")
+    return module
+
+
+def converted(module: ModuleType, weights: dict[str, np.ndarray], folder: Path) -> Path:
+    save_file(weights, folder / "model.safetensors")
     (folder / "bpe_merges_6.txt").write_text("header\n" + "\n".join(module.MERGES) + "\n")
     done = module.convert(folder / "model.safetensors", folder / "model.gguf")
     assert done.returncode == 0, done.stderr
     return folder / "model.gguf"
+
+
+@pytest.fixture(scope="session")
+def model32(tmp_path_factory: pytest.TempPathFactory, converter_tests: ModuleType) -> Path:
+    """The converter tests' checkpoint: a ViT of 32 px."""
+    return converted(converter_tests, converter_tests.make_weights(), tmp_path_factory.mktemp("model32"))
 
 
 @pytest.fixture
