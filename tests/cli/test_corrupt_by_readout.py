@@ -23,7 +23,7 @@ QUALITIES = (25, 18, 15, 10, 7)  # jpeg_compression
 MEAN, STD = np.array([0.48145466, 0.4578275, 0.40821073]), np.array([0.26862954, 0.26130258, 0.27577711])
 
 AT = (9, 20)  # any pixel
-STEP = 45.5  # between two bytes; a deviation of the strength in the middle
+STEP, LEAP = 45.5, 110.5  # between two bytes; about a deviation of the strength in the middle, of the greatest
 ABOVE_MEAN = 0.4  # about a deviation of the mean of a picture at the least strength
 WAVE = (3, 3)  # a frequency of JPEG's transform
 WAVE_LUMINANCE = 29  # its step in ITU-T T.81, table K.1
@@ -45,6 +45,7 @@ def sums() -> dict[str, tuple[np.ndarray, float]]:
         ("b", [(0, y, x)], [(1, y, x)], STEP),
         ("c", [(0, y, x)], [(0, y, x + 1)], STEP),
         ("d", [], [], 128 + ABOVE_MEAN),
+        ("f", [(0, y, x)], [], 128 + LEAP),
         ("e", [], [], 20.0),  # more than is left of a wave that is lost, less than any that is not
     ):
         weights = np.zeros((3, SIDE, SIDE))
@@ -127,8 +128,8 @@ def shares_of_bytes(deviation: float) -> np.ndarray:
     return np.diff(below)
 
 
-def one_byte(deviation: float) -> float:
-    return shares_of_bytes(deviation)[math.ceil(128 + STEP) :].sum()
+def above(step: float) -> Callable[[float], float]:
+    return lambda deviation: shares_of_bytes(deviation)[math.ceil(128 + step) :].sum()
 
 
 def two_bytes(deviation: float) -> float:
@@ -146,22 +147,31 @@ def mean(deviation: float) -> float:
     return 0.5 * math.erfc((128 + ABOVE_MEAN - centre) / math.sqrt(2 * variance))
 
 
-@pytest.mark.parametrize(
-    ("label", "share"),
-    [("a", one_byte), ("b", two_bytes), ("c", two_bytes), ("d", mean)],
-    ids=["deviation", "channels", "neighbours", "mean"],
-)
-def test_noise(measured: Meter, label: str, share: Callable[[float], float]) -> None:
-    """Of grey pictures.  Five deviations of the share of so many pictures are less than from strength to strength."""
-    count = 1500
-    grey = np.full((SIDE, SIDE, 3), 128, np.uint8)
-    clean, found = measured(label, [grey], count, "noise")
+SHARES = {"a": above(STEP), "f": above(LEAP), "b": two_bytes, "c": two_bytes, "d": mean}
+COUNT = 1500  # grey pictures
+
+
+def wanted_and_bound(label: str, deviation: float) -> tuple[float, float]:
+    """Five deviations of the share of so many pictures, which is binomial."""
+    share = SHARES[label](deviation)
+    return share, 5 * math.sqrt(share * (1 - share) / COUNT)
+
+
+@pytest.mark.parametrize("label", SHARES, ids=["deviation", "great", "channels", "neighbours", "mean"])
+def test_noise(measured: Meter, label: str) -> None:
+    clean, found = measured(label, [np.full((SIDE, SIDE, 3), 128, np.uint8)], COUNT, "noise")
     assert clean == 0
-    wanted = np.array([share(deviation) for deviation in DEVIATIONS])
-    bound = 5 * np.sqrt(wanted * (1 - wanted) / count)
-    assert (np.abs(found - wanted) <= bound).all(), (found, wanted, bound)
-    if label == "a":
-        assert (np.diff(wanted) > np.maximum(bound[1:], bound[:-1])).all()
+    for share, deviation in zip(found, DEVIATIONS, strict=True):
+        wanted, bound = wanted_and_bound(label, deviation)
+        assert abs(share - wanted) <= bound, (deviation, found, wanted, bound)
+
+
+def test_another_deviation_would_be_seen() -> None:
+    """One that is a quarter greater or less, by at least one of the labels."""
+    for deviation in DEVIATIONS:
+        for other in (1.25 * deviation, deviation / 1.25):
+            pairs = [(wanted_and_bound(label, deviation), SHARES[label](other)) for label in SHARES]
+            assert any(abs(share - wanted) > bound for (wanted, bound), share in pairs), (deviation, other)
 
 
 def quantised_by(quality: int) -> int:
