@@ -38,10 +38,11 @@ class FloatingPointScope {
     constexpr std::uint64_t flush_to_zero = std::uint64_t{1} << 24;
     __asm__ volatile("mrs %0, fpcr\n\tmrs %1, fpsr\n\tmsr fpcr, %2"
                      : "=&r"(control_), "=&r"(status_)
-                     : "r"(flush_to_zero));
+                     : "r"(flush_to_zero)
+                     : "memory");
   }
   ~FloatingPointScope() {
-    __asm__ volatile("msr fpcr, %0\n\tmsr fpsr, %1" : : "r"(control_), "r"(status_));
+    __asm__ volatile("msr fpcr, %0\n\tmsr fpsr, %1" : : "r"(control_), "r"(status_) : "memory");
   }
 
  private:

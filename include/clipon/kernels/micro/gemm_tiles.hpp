@@ -112,6 +112,7 @@ inline void multiply_panels(const GemmBlock& block, Sums& sums) {
     const bool is_last = column + columns == block.columns;
     pair.next = is_last ? static_cast<const unsigned char*>(block.panels_after) : next_panel;
     pair.lines = pair.next == nullptr ? 0 : (kPanelTile / 64 + pairs - 1) / pairs;  // spread over all of the rows
+    const unsigned char* const next_end = pair.next == nullptr ? nullptr : pair.next + pair.steps * kPanelTile;
     if (pair.left > 0) {
       const index_t bytes = pair.left / 4 * kPanelStep;
       std::memcpy(last, pair.panel + pair.steps * kPanelTile, static_cast<std::size_t>(bytes));
@@ -122,9 +123,15 @@ inline void multiply_panels(const GemmBlock& block, Sums& sums) {
       pair.lower = pair.rows - height;
       pair.a = a + row * pair.stride;
       pair.sums = reinterpret_cast<unsigned char*>(sums.place(row, column));
-      multiply_pair<Tiles, type>(tiles, pair, columns, block.rows > 1, [&] { sums.between(); });
+      const auto between = [&] { sums.between(); };
+      if (pair.parts > 1) {
+        multiply_pair<Tiles, type, true>(tiles, pair, columns, block.rows > 1, between);
+      } else {
+        multiply_pair<Tiles, type, false>(tiles, pair, columns, block.rows > 1, between);
+      }
       sums.add(row, pair.rows, column, columns, pair.steps);
       if (pair.lines > 0) pair.next += pair.steps * pair.lines * 64;
+      if (pair.next >= next_end) pair.lines = 0;  // all of it is asked for
     }
     pair.panel = next_panel;
   }
@@ -167,6 +174,13 @@ inline void gemm_block_tiles(const GemmBlock& block) {
       finish_run(sums + (row - first) * kTilePanel, row, rows, out, column, columns);
     });
   };
+  if constexpr (type == DataType::bf16) {
+    const bool whole = block.windows.part_stride == 0 && block.columns % kTilePanel == 0;
+    if (whole && is_sum(block.epilogue) && block.epilogue.residual == nullptr) {
+      PlainSums<Arch> plain{static_cast<float*>(block.epilogue.out), block.epilogue.out_stride};
+      return multiply_panels<Tiles, type>(block, plain);
+    }
+  }
   WaitingSums<Stored, decltype(finish)> sums(finish);
   multiply_panels<Tiles, type>(block, sums);
 }

@@ -10,6 +10,9 @@
 #pragma once
 
 #include <cstring>
+#if defined(__AVX512BW__)
+#include <immintrin.h>
+#endif
 
 #include "clipon/kernels/micro/gemm_tile_size.hpp"
 #include "clipon/kernels/types.hpp"
@@ -48,11 +51,21 @@ struct TilePair {
   index_t lines = 0;
 };
 
-/// One step of depth.  `columns` is of tiles; `two`: there is a second half.
-template <class Tiles, DataType type, int columns, bool two>
+/// Of A.  Windows overlap: the next steps load most of the same lines, which must stay in L1.
+template <bool again, int tile, class Tiles>
+CLIPON_ALWAYS_INLINE void load_left(Tiles& tiles, const unsigned char* from, index_t stride) {
+  if constexpr (again) {
+    tiles.template load<tile>(from, stride);
+  } else {
+    tiles.template load_once<tile>(from, stride);
+  }
+}
+
+/// One step of depth.  `columns` is of tiles; `two`: there is a second half; `again`: A's lines are wanted again soon.
+template <class Tiles, DataType type, int columns, bool two, bool again>
 CLIPON_ALWAYS_INLINE void add_step(Tiles& tiles, const unsigned char* upper, const unsigned char* lower, index_t stride,
                                    const unsigned char* right) {
-  tiles.template load_once<simd::left_of(0)>(upper, stride);
+  load_left<again, simd::left_of(0)>(tiles, upper, stride);
   tiles.template load<simd::right_of(0)>(right, kPanelStep);
   add_tile<Tiles, type, 0>(tiles);
   if constexpr (columns > 1) {
@@ -60,7 +73,7 @@ CLIPON_ALWAYS_INLINE void add_step(Tiles& tiles, const unsigned char* upper, con
     add_tile<Tiles, type, 1>(tiles);
   }
   if constexpr (two) {
-    tiles.template load_once<simd::left_of(2)>(lower, stride);
+    load_left<again, simd::left_of(2)>(tiles, lower, stride);
     add_tile<Tiles, type, 2>(tiles);
     if constexpr (columns > 1) add_tile<Tiles, type, 3>(tiles);
   }
@@ -75,8 +88,22 @@ CLIPON_ALWAYS_INLINE void store_sums(const Tiles& tiles, const TilePair& pair) {
   if constexpr (two && columns > 1) tiles.template store<3>(below + simd::kTileBytes, pair.sums_stride);
 }
 
+/// The ends of rows, of `bytes` less than a tile's row each: to [rows, kTileBytes], zeros behind them.  A whole line at
+/// a time where that can be, since the tile that is loaded next waits for smaller stores.
+CLIPON_ALWAYS_INLINE void copy_ends(const unsigned char* from, index_t stride, index_t rows, index_t bytes,
+                                    unsigned char* to) {
+  for (index_t r = 0; r < rows; ++r, from += stride, to += simd::kTileBytes) {
+#if defined(__AVX512BW__)
+    _mm512_store_si512(to, _mm512_maskz_loadu_epi8((std::uint64_t{1} << bytes) - 1, from));
+#else
+    std::memcpy(to, from, static_cast<std::size_t>(bytes));
+    std::memset(to + bytes, 0, static_cast<std::size_t>(simd::kTileBytes - bytes));
+#endif
+  }
+}
+
 /// between() runs after each step.
-template <class Tiles, DataType type, int columns, bool two, class Between>
+template <class Tiles, DataType type, int columns, bool two, bool again, class Between>
 inline void multiply_pair(Tiles& tiles, const TilePair& pair, const Between& between) {
   tiles.template zero<0>();
   tiles.template zero<1>();
@@ -89,7 +116,7 @@ inline void multiply_pair(Tiles& tiles, const TilePair& pair, const Between& bet
     const unsigned char* lower = upper + pair.lower * pair.stride;
     for (index_t k = 0; k < pair.part_steps; ++k) {
       for (index_t i = 0; i < pair.lines; ++i, next += 64) __builtin_prefetch(next, 0, 2);  // into L2
-      add_step<Tiles, type, columns, two>(tiles, upper, lower, pair.stride, right);
+      add_step<Tiles, type, columns, two, again>(tiles, upper, lower, pair.stride, right);
       between();
       upper += simd::kTileBytes;
       lower += simd::kTileBytes;
@@ -98,25 +125,23 @@ inline void multiply_pair(Tiles& tiles, const TilePair& pair, const Between& bet
   }
   if (pair.left > 0) {  // depth that fills no whole tile; of one part
     const unsigned char* upper = pair.a + pair.steps * simd::kTileBytes;
-    alignas(64) unsigned char padded[kPairRows * simd::kTileBytes] = {};
-    for (index_t r = 0; r < pair.rows; ++r) {
-      std::memcpy(padded + r * simd::kTileBytes, upper + r * pair.stride, static_cast<std::size_t>(pair.left));
-    }
+    alignas(64) unsigned char padded[kPairRows * simd::kTileBytes];
+    copy_ends(upper, pair.stride, pair.rows, pair.left, padded);
     const unsigned char* half = padded + pair.lower * simd::kTileBytes;
-    add_step<Tiles, type, columns, two>(tiles, padded, half, simd::kTileBytes, pair.last);
+    add_step<Tiles, type, columns, two, true>(tiles, padded, half, simd::kTileBytes, pair.last);
   }
   store_sums<Tiles, columns, two>(tiles, pair);
 }
 
 /// The same for as many columns and halves as there are.
-template <class Tiles, DataType type, class Between>
+template <class Tiles, DataType type, bool again, class Between>
 inline void multiply_pair(Tiles& tiles, const TilePair& pair, index_t columns, bool two, const Between& between) {
   if (two) {
-    if (columns > 16) return multiply_pair<Tiles, type, 2, true>(tiles, pair, between);
-    return multiply_pair<Tiles, type, 1, true>(tiles, pair, between);
+    if (columns > 16) return multiply_pair<Tiles, type, 2, true, again>(tiles, pair, between);
+    return multiply_pair<Tiles, type, 1, true, again>(tiles, pair, between);
   }
-  if (columns > 16) return multiply_pair<Tiles, type, 2, false>(tiles, pair, between);
-  return multiply_pair<Tiles, type, 1, false>(tiles, pair, between);
+  if (columns > 16) return multiply_pair<Tiles, type, 2, false, again>(tiles, pair, between);
+  return multiply_pair<Tiles, type, 1, false, again>(tiles, pair, between);
 }
 
 }  // namespace clipon::inline CLIPON_ABI::kernels
