@@ -26,7 +26,7 @@ TEST_CASE("threads: as many as the affinity mask and the quota allow") {
   std::string quota;
   std::ifstream file("/sys/fs/cgroup/cpu.max");
   std::getline(file, quota);
-  const int most = quota_cpus(quota.c_str()) > 0 ? quota_cpus(quota.c_str()) : CPU_COUNT(&all);
+  const int most = quota_cpus(quota) > 0 ? quota_cpus(quota) : CPU_COUNT(&all);
   const bool serial = CLIPON_PARALLEL_IS == CLIPON_PARALLEL_IS_serial;
   cpu_set_t some;
   CPU_ZERO(&some);

@@ -9,12 +9,14 @@
 
 #include <algorithm>
 #include <atomic>
+#include <charconv>
 #include <cstdio>
 #include <exception>
 #include <limits>
 #include <memory>
 #include <mutex>
 #include <new>
+#include <string_view>
 #include <system_error>
 #include <thread>
 #include <vector>
@@ -237,10 +239,14 @@ void parallel_ranges(Threads threads, index_t n, index_t least, const Body& body
 }
 
 /// CPUs that a cgroup v2's cpu.max allows, "quota period" in microseconds, rounded up; 0 where it sets no limit.
-inline int quota_cpus(const char* cpu_max) {
+inline int quota_cpus(std::string_view cpu_max) {
   long long quota = 0;
   long long period = 0;
-  if (std::sscanf(cpu_max, "%lld %lld", &quota, &period) != 2 || quota <= 0 || period <= 0) return 0;
+  const char* const end = cpu_max.data() + cpu_max.size();
+  const auto first = std::from_chars(cpu_max.data(), end, quota);
+  if (first.ec != std::errc() || first.ptr == end) return 0;  // "max"
+  const auto second = std::from_chars(first.ptr + 1, end, period);
+  if (second.ec != std::errc() || quota <= 0 || period <= 0) return 0;
   const long long cpus = quota / period + (quota % period > 0 ? 1 : 0);
   return static_cast<int>(std::min<long long>(cpus, std::numeric_limits<int>::max()));
 }
