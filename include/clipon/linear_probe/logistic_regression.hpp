@@ -32,9 +32,9 @@ class LogisticRegression {
 
   /// Minimises from W = W0, b = 0; `point` becomes the minimum.  What it returns is the value of the function above.
   ///
-  /// The loss curves W and b alike, at most by 1 (rows of x have unit length), the penalty curves W alone, by 1 / (C
-  /// n). A small C would thus leave b, whose curvature is then the least by far, out of reach of the numbers'
-  /// precision. What is minimised over is V with W = W0 + V / sqrt(1 + 1 / (C n)), curved as b is.
+  /// The loss curves W and b alike, at most by 1 (rows of x have unit length); the penalty curves W alone, by 1/(Cn).
+  /// A small C would thus leave b, whose curvature is then the least by far, out of reach of the numbers' precision.
+  /// What is minimised over is V with W = W0 + V / sqrt(1 + 1/(Cn)), curved as b is.
   LbfgsResult fit(double c, std::vector<double>& point, const LbfgsOptions& options) const {
     const double scale = 1.0 / std::sqrt(1.0 + strength(c));
     std::vector<double> scaled(parameters(), 0.0);  // V, then b
