@@ -22,6 +22,15 @@ def gguf(tensors: int, keys: int, body: bytes, data: int = 0) -> bytes:
     return content + bytes(-len(content) % 32 + data) if data else content
 
 
+def is_sound_but_for_its_last_byte(source: Path, content: bytes, why: str) -> None:
+    """Sound whole; refused, and why, without its last byte."""
+    source.write_bytes(content)
+    check_gguf_header(source)
+    source.write_bytes(content[:-1])
+    with pytest.raises(ConversionError, match=f"{source}: not a GGUF file: {why}"):
+        check_gguf_header(source)
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -81,12 +90,7 @@ SIZES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}  #
     ids=lambda content: f"{len(content)} bytes",
 )
 def test_gguf_headers_up_to_the_limits(tmp_path: Path, content: bytes) -> None:
-    source = tmp_path / "sound.gguf"
-    source.write_bytes(content)
-    check_gguf_header(source)
-    source.write_bytes(content[:-1])
-    with pytest.raises(ConversionError, match=f"{source}: not a GGUF file: it ends within its header"):
-        check_gguf_header(source)
+    is_sound_but_for_its_last_byte(tmp_path / "sound.gguf", content, "it ends within its header")
 
 
 @pytest.mark.parametrize(
@@ -101,12 +105,7 @@ def test_gguf_headers_up_to_the_limits(tmp_path: Path, content: bytes) -> None:
     ids=["two", "holes", "q8_0", "alignment", "many"],
 )
 def test_tensors_up_to_the_end(tmp_path: Path, content: bytes) -> None:
-    source = tmp_path / "sound.gguf"
-    source.write_bytes(content)
-    check_gguf_header(source)
-    source.write_bytes(content[:-1])
-    with pytest.raises(ConversionError, match=f"{source}: not a GGUF file: tensor '.*': expected .* bytes at offset"):
-        check_gguf_header(source)
+    is_sound_but_for_its_last_byte(tmp_path / "sound.gguf", content, "tensor '.*': expected .* bytes at offset")
 
 
 @pytest.mark.parametrize(
