@@ -1,6 +1,7 @@
 #include <clipon/format/check_tensor.hpp>
 #include <cstring>
 #include <random>
+#include <span>
 #include <vector>
 
 #include "support.hpp"
@@ -68,6 +69,30 @@ TEST_CASE("a number that is not finite is found wherever it stands, and only whe
         CHECK(format::check_tensor(tensor, {true, false}, {threads}).crc32c == format::crc32c(bytes));
         CHECK(format::check_tensor(tensor, {false, true}, {threads}).crc32c == 0);
       }
+    }
+  }
+}
+
+TEST_CASE("finite is every number but those with an exponent of all ones, in each place among the greatest numbers") {
+  const auto check = [](TensorType type, auto greatest, auto number, auto exponents) {
+    using Word = decltype(greatest);
+    const bool finite = static_cast<Word>(number & exponents) != exponents;
+    for (std::size_t count = 1; count <= 10; ++count) {  // numbers: whole words of eight bytes and what is left
+      for (std::size_t place = 0; place < count; ++place) {
+        std::vector<Word> numbers(count, greatest);
+        numbers[place] = number;
+        if (format::all_finite(type, std::as_bytes(std::span(numbers))) == finite) continue;
+        FAIL_CHECK("number " << number << " in place " << place << " of " << count);
+        return;
+      }
+    }
+  };
+  for (std::uint32_t bits = 0; bits < 0x10000; ++bits) {
+    const auto number = static_cast<std::uint16_t>(bits);
+    check(TensorType::f16, std::uint16_t{0xfbff}, number, std::uint16_t{0x7c00});
+    check(TensorType::bf16, std::uint16_t{0xff7f}, number, std::uint16_t{0x7f80});
+    for (const std::uint32_t low : {0u, 1u, 0xffffu}) {
+      check(TensorType::f32, 0xff7fffffu, bits << 16 | low, 0x7f800000u);
     }
   }
 }

@@ -73,7 +73,7 @@ TEST_CASE("resize_columns gives the definition's bytes") {
   support::for_each_isa([](const KernelTable& table) {
     support::Random random(22);
     for (int round = 0; round < 40; ++round) {
-      const index_t n = random.whole(1, 100);
+      const index_t n = random.whole(1, 300);
       const index_t count = random.whole(1, 12);
       std::vector<std::uint16_t> words;
       for (const std::uint8_t byte : random.bytes(count * 2 * n)) words.push_back(byte);

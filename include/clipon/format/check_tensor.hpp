@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 #include <span>
 #include <vector>
 
@@ -32,27 +33,40 @@ struct TensorCheck {
   }
 };
 
-// An exponent of all ones means infinity or NaN.  Integer tests, which -ffast-math leaves alone.
-inline bool all_finite(TensorType type, std::span<const std::byte> bytes) {
-  const auto scan = [&](auto exponent, std::size_t step) {
-    using Word = decltype(exponent);
-    Word hit = 0;
-    for (std::size_t i = 0; i + sizeof(Word) <= bytes.size(); i += step) {
-      Word word;
-      std::memcpy(&word, bytes.data() + i, sizeof word);
-      hit = static_cast<Word>(hit | ((word & exponent) == exponent ? 1 : 0));
-    }
-    return hit == 0;
+// Whether no number of `bytes` has an exponent of all ones, which means infinity or NaN.  exponent: its bits in a
+// number. One more in its lowest bit then carries to the sign's place, so eight bytes of numbers are one test; a loop
+// of numbers is vectorised by -O3 alone, and -O2 looked at 3.6 GB/s.  Integers, which -ffast-math leaves alone.
+template <class Word>
+bool all_exponents_finite(std::span<const std::byte> bytes, Word exponent) {
+  constexpr std::uint64_t each = ~std::uint64_t{0} / std::numeric_limits<Word>::max();
+  constexpr std::uint64_t signs = each << (std::numeric_limits<Word>::digits - 1);
+  const std::uint64_t exponents = each * exponent;
+  const std::uint64_t ones = each * static_cast<Word>(exponent & (~exponent + 1));
+  std::uint64_t carried = 0;
+  const auto look = [&](std::size_t at, std::size_t n) {
+    std::uint64_t numbers = 0;
+    std::memcpy(&numbers, bytes.data() + at, n);
+    carried |= (numbers & exponents) + ones;
   };
+  const std::size_t whole = bytes.size() / 8 * 8;
+  for (std::size_t at = 0; at < whole; at += 8) look(at, 8);
+  if (whole < bytes.size()) look(whole, bytes.size() - whole);
+  return (carried & signs) == 0;
+}
+
+inline bool all_finite(TensorType type, std::span<const std::byte> bytes) {
   switch (type) {
     case TensorType::f32:
-      return scan(std::uint32_t{0x7f800000u}, 4);
+      return all_exponents_finite(bytes, std::uint32_t{0x7f800000u});
     case TensorType::f16:
-      return scan(std::uint16_t{0x7c00u}, 2);
+      return all_exponents_finite(bytes, std::uint16_t{0x7c00u});
     case TensorType::bf16:
-      return scan(std::uint16_t{0x7f80u}, 2);
+      return all_exponents_finite(bytes, std::uint16_t{0x7f80u});
     case TensorType::q8_0:
-      return scan(std::uint16_t{0x7c00u}, kQ8BlockBytes);
+      for (std::size_t at = 0; at + kQ8BlockBytes <= bytes.size(); at += kQ8BlockBytes) {
+        if (!all_exponents_finite(bytes.subspan(at, 2), std::uint16_t{0x7c00u})) return false;  // a block's scale
+      }
+      break;
     case TensorType::i8:
       break;
   }

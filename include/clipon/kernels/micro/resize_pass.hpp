@@ -194,9 +194,13 @@ CLIPON_ALWAYS_INLINE void resize_column(const ResizeColumns& job, index_t i) {
 template <class Arch>
 inline void resize_columns(const ResizeColumns& job) {
   constexpr index_t step = simd::Bytes<Arch>::registers * Arch::vector_bits / 32;
-  index_t i = 0;
-  for (; i + step <= job.n; i += step) resize_column<Arch, Arch::vector_bits>(job, i);
-  for (; i < job.n; ++i) resize_column<Arch, 32>(job, i);
+  if (job.n < step) {
+    for (index_t i = 0; i < job.n; ++i) resize_column<Arch, 32>(job, i);
+    return;
+  }
+  for (index_t i = 0; i < job.n; i += step) {  // the last step ends with the row: some bytes are computed twice
+    resize_column<Arch, Arch::vector_bits>(job, i + step <= job.n ? i : job.n - step);
+  }
 }
 
 }  // namespace clipon::inline CLIPON_ABI::kernels
