@@ -18,10 +18,11 @@ namespace clipon::inline CLIPON_ABI {
 /// nothing changes.
 class Image {
  public:
-  /// Reads and decodes a JPEG, PNG or BMP file; JPEG to the bytes that Pillow gives where clipon was built with
-  /// libjpeg-turbo (CLIPON_WITH_TURBOJPEG, which CMake and meson define where they find it), else by stb_image; of 16
-  /// bits a channel the upper eight.  Throws Error io, truncated (it became shorter meanwhile), image_unsupported,
-  /// image_corrupt or image_too_large; the message begins with the path.
+  /// Reads and decodes a JPEG, PNG or BMP (uncompressed, of Windows 3 or later, not of 16 bits a pixel) file; JPEG to
+  /// the bytes that Pillow gives where clipon was built with libjpeg-turbo (CLIPON_WITH_TURBOJPEG, which CMake and
+  /// meson define where they find it), else by stb_image; of 16 bits a channel the upper eight.  Throws Error io,
+  /// truncated (it became shorter meanwhile), image_unsupported, image_corrupt or image_too_large; the message begins
+  /// with the path.
   static Image read(const std::string& path, const DecodeOptions& options = {}) {
     const std::vector<std::byte> bytes =
         format::read_file(path, options.max_file_bytes, "picture", ErrorCode::image_too_large);
@@ -38,15 +39,15 @@ class Image {
     return Image(image::decode(bytes, options));
   }
 
-  /// A picture of the caller's pixels, which are copied: interleaved 8-bit channels, rows from the top, row_stride
-  /// bytes from row to row (0: rows lie one after the other).  Throws Error invalid_argument for a null pointer, a size
-  /// below 1 or above 2^24, or a stride shorter than a row.
+  /// A picture of the caller's pixels, which are copied: interleaved 8-bit channels in the order red, green, blue, rows
+  /// from the top, row_stride bytes from row to row (0: rows lie one after the other).  Throws Error invalid_argument
+  /// for a null pointer, a size below 1 or above 2^24, or a stride shorter than a row.
   static Image from_rgb(const std::uint8_t* pixels, std::ptrdiff_t width, std::ptrdiff_t height,
                         std::ptrdiff_t row_stride = 0) {
     return from_pixels(pixels, width, height, row_stride, image::Layout::rgb);
   }
-  /// As from_rgb, with a fourth channel that takes part in resizing (premultiplied, as Pillow does) and is then
-  /// dropped.
+  /// As from_rgb, with a fourth channel, alpha (0: transparent), that takes part in resizing (premultiplied, as Pillow
+  /// does) and is then dropped: where it is 0, resized pixels are black.  A fourth byte that means nothing must be 255.
   static Image from_rgba(const std::uint8_t* pixels, std::ptrdiff_t width, std::ptrdiff_t height,
                          std::ptrdiff_t row_stride = 0) {
     return from_pixels(pixels, width, height, row_stride, image::Layout::rgba);
@@ -76,9 +77,9 @@ class Image {
     if (row_stride == 0) row_stride = row_bytes;
     std::ptrdiff_t last = 0;
     if (row_stride < row_bytes || __builtin_mul_overflow(row_stride, height, &last)) {
-      throw Error(ErrorCode::invalid_argument, "pixels: expected a row stride of at least " +
-                                                   std::to_string(row_bytes) + " bytes, found " +
-                                                   std::to_string(row_stride));
+      throw Error(ErrorCode::invalid_argument,
+                  "pixels: expected a row stride of at least " + std::to_string(row_bytes) +
+                      " bytes, and rows that fit in memory, found " + std::to_string(row_stride));
     }
     image::Pixels pixels(width, height, layout);
     for (std::ptrdiff_t y = 0; y < height; ++y) {

@@ -74,7 +74,7 @@ struct DecodeOptions {
   std::uint64_t max_side = 65'535;               ///< pixels along either side
   std::uint64_t max_file_bytes = 64ull << 20;    ///< compressed size; beyond 2 GiB less 1 KiB nothing is decoded
   std::uint64_t max_decoder_bytes = 1ull << 30;  ///< memory that the decoder may hold at once
-  bool apply_exif_orientation = false;           ///< the reference ignores EXIF, and so do we unless asked
+  bool apply_exif_orientation = false;           ///< a JPEG's; the reference ignores EXIF, and so do we unless asked
 };
 
 /// How a text becomes tokens.

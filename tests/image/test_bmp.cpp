@@ -20,6 +20,9 @@ struct Bitmap {
   std::uint32_t start_earlier = 0;
   std::string gap = {};  // between the palette and the pixels
   std::uint32_t compression = 0;
+  std::uint16_t planes = 1;
+  std::uint32_t height = 1;  // rows of `row`
+  bool last_padding = true;
 };
 
 std::string bytes_of(const Bitmap& b) {
@@ -28,11 +31,14 @@ std::string bytes_of(const Bitmap& b) {
   const auto start =
       static_cast<std::uint32_t>(54 + more.size() + 4 * b.palette.size() + b.gap.size()) - b.start_earlier;
   std::string file = "BM" + std::string(8, '\0') + support::raw(start) + support::raw(b.header) + support::raw(width) +
-                     support::raw(std::uint32_t{1}) + support::raw(std::uint16_t{1}) + support::raw(b.bits) +
+                     support::raw(b.height) + support::raw(b.planes) + support::raw(b.bits) +
                      support::raw(b.compression) + std::string(12, '\0') + support::raw(b.colours) +
                      std::string(4, '\0') + more;
   for (const std::uint32_t colour : b.palette) file += support::raw(colour);
-  return file + b.gap + b.row + std::string((4 - b.row.size() % 4) % 4, '\0');
+  file += b.gap;
+  const std::string padding((4 - b.row.size() % 4) % 4, '\0');
+  for (std::uint32_t y = 0; y < b.height; ++y) file += b.row + (y + 1 < b.height || b.last_padding ? padding : "");
+  return file;
 }
 
 image::Pixels decode(const Bitmap& b) {
@@ -137,6 +143,41 @@ TEST_CASE("24 and 32 bits a pixel are blue, green, red; runs are unsupported, a 
   CHECK(support::code_of([&] { (void)decode(b); }) == ErrorCode::image_unsupported);
   CHECK(support::code_of([] { (void)image::decode(std::as_bytes(std::span("BM", 2)), {}); }) ==
         ErrorCode::image_unsupported);
+}
+
+TEST_CASE(
+    "bitmaps that Pillow reads and stb_image does not: no start of the pixels, planes, the last padding missing") {
+  const auto same = [](const image::Pixels& a, const image::Pixels& b) {
+    return a.height == b.height && a.nearest == b.nearest &&
+           std::equal(a.data.data(), a.data.data() + a.bytes(), b.data.data(), b.data.data() + b.bytes());
+  };
+  Bitmap gray;
+  gray.palette = gray_ramp(256);
+  gray.row = "12345";
+  gray.height = 3;
+  Bitmap colour;
+  colour.bits = 24;
+  colour.row = "blugrered";
+  colour.height = 2;
+  for (const Bitmap& sound : {gray, colour}) {
+    CAPTURE(int{sound.bits});
+    const image::Pixels expected = decode(sound);
+    Bitmap odd = sound;
+    for (const std::uint16_t planes : {std::uint16_t{0}, std::uint16_t{3}, std::uint16_t{0x100}}) {
+      odd.planes = planes;
+      CHECK(same(decode(odd), expected));
+    }
+    odd = sound;
+    odd.start_earlier = static_cast<std::uint32_t>(54 + 4 * sound.palette.size());  // it stands as 0
+    CHECK(same(decode(odd), expected));
+    odd = sound;
+    odd.last_padding = false;
+    CHECK(same(decode(odd), expected));
+    std::string cut = bytes_of(odd);
+    cut.pop_back();
+    CHECK(support::code_of([&] { (void)image::decode(std::as_bytes(std::span(cut)), {}); }) ==
+          ErrorCode::image_corrupt);
+  }
 }
 
 TEST_CASE("pixels beyond a palette are what Pillow makes them: black, gray in a gray ramp, or colours of the pixels") {

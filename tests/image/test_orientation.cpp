@@ -59,6 +59,21 @@ TEST_CASE("an orientation that is stored as LONG") {
   }
 }
 
+TEST_CASE("an orientation of another type, or in a TIFF header of other first bytes, is none, as in Pillow") {
+  for (const bool little : {true, false}) {
+    for (const char type : {'\0', '\1', '\2', '\5', '\7', '\x0d'}) {
+      std::string text = exif(little, 6);
+      text[little ? 18 : 19] = type;
+      CHECK(orientation_of(text) == 1);
+    }
+    for (std::size_t i = 6; i < 10; ++i) {
+      std::string text = exif(little, 6);
+      text[i] = 'x';
+      CHECK(orientation_of(text) == 1);
+    }
+  }
+}
+
 TEST_CASE("the orientation is found behind other entries; a segment that is cut or of another kind has none") {
   std::string two = exif(true, 6);
   two[14] = 2;
@@ -106,6 +121,9 @@ TEST_CASE("a JPEG's first Exif segment counts; frames of Huffman coding are read
                              segment(static_cast<char>(frame), kFrame) + segment('\xda', kScan) + "\xff\xd9";
     const image::JpegHeader header = image::read_jpeg_header(std::as_bytes(std::span(file)));
     CHECK(header.orientation == 6);
+    CHECK(header_of(segment('\xe1', exif(true, 1)) + file.substr(2, file.size() - 4)).orientation == 1);
+    CHECK(header_of(segment('\xe1', "http://ns.adobe.com/xap/1.0/") + file.substr(2, file.size() - 4)).orientation ==
+          6);
     CHECK(header.width == 3);
     CHECK(header.height == 2);
     CHECK(header.progressive == (frame == 0xc2u));

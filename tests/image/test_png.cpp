@@ -2,6 +2,7 @@
 #include <clipon/image/decode.hpp>
 #include <clipon/image/png.hpp>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "support.hpp"
@@ -106,4 +107,38 @@ TEST_CASE("of a palette of a hundred colours, the others are black") {
       decode_png_file(png(header_chunk(4, 8, 3) + chunk("PLTE", palette) + chunk("IDAT", stored_row(row))));
   const std::vector<int> found(pixels.data.data(), pixels.data.data() + 12);
   CHECK(found == std::vector<int>{127, 127, 127, 127, 127, 127, 0, 0, 0, 0, 0, 0});
+}
+
+TEST_CASE(
+    "critical chunks that PNG does not define are refused before stb_image sees them, by two threads at once too") {
+  const std::string header = header_chunk(4, 8, 0);
+  const std::string data = chunk("IDAT", stored_row("abcd"));
+  const std::string file = png(header + chunk("abCd", "x") + chunk("prVt", "x") + data);
+  const image::Pixels pixels = decode_png_file(file);
+  CHECK(std::string(pixels.data.data(), pixels.data.data() + pixels.bytes()) == "abcd");
+  const auto refuse = [&](const std::string& type) {
+    const std::string unknown = png(header + chunk(type, "x") + data);
+    for (int i = 0; i < 100; ++i) {
+      CHECK_THROWS_WITH_AS((void)decode_png_file(unknown),
+                           ("PNG: expected the critical chunks of PNG, found " + type).c_str(), Error);
+    }
+    CHECK(support::code_of([&] { (void)decode_png_file(unknown); }) == ErrorCode::image_unsupported);
+  };
+  std::thread other([&] { refuse("ABCD"); });
+  refuse("WXYZ");
+  other.join();
+}
+
+TEST_CASE("IDAT chunks of no bytes, first, between and last, change nothing") {
+  const std::string header = header_chunk(4, 8, 0);
+  const std::string row = stored_row("abcd");
+  const std::string none = chunk("IDAT", "");
+  const auto pixels_of = [&](const std::string& chunks) {
+    const image::Pixels pixels = decode_png_file(png(header + chunks));
+    return std::string(pixels.data.data(), pixels.data.data() + pixels.bytes());
+  };
+  CHECK(pixels_of(none + chunk("IDAT", row)) == "abcd");
+  CHECK(pixels_of(none + none + chunk("IDAT", row.substr(0, 5)) + none + chunk("IDAT", row.substr(5)) + none) ==
+        "abcd");
+  CHECK(support::code_of([&] { (void)pixels_of(none + none); }) == ErrorCode::image_corrupt);
 }

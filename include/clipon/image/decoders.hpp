@@ -48,6 +48,8 @@ inline const char* name_of_other_format(std::span<const std::byte> file) {
       {"WEBP"sv, 8, "WebP"},
       {"II*\0"sv, 0, "TIFF"},
       {"MM\0*"sv, 0, "TIFF"},
+      {"II+\0"sv, 0, "BigTIFF"},
+      {"MM\0+"sv, 0, "BigTIFF"},
       {"ftypavi"sv, 4, "AVIF"},
       {"ftyphei"sv, 4, "HEIC"},
       {"ftyphev"sv, 4, "HEIC"},
@@ -60,8 +62,16 @@ inline const char* name_of_other_format(std::span<const std::byte> file) {
       {"\xff\x0a"sv, 0, "JPEG XL"},
       {"\0\0\0\x0cJXL "sv, 0, "JPEG XL"},
       {"\0\0\0\x0cjP  "sv, 0, "JPEG 2000"},
+      {"P1"sv, 0, "PBM"},
+      {"P2"sv, 0, "PGM"},
+      {"P3"sv, 0, "PPM"},
+      {"P4"sv, 0, "PBM"},
       {"P5"sv, 0, "PGM"},
       {"P6"sv, 0, "PPM"},
+      {"P7"sv, 0, "PAM"},
+      {"<!DOCTYPE"sv, 0, "HTML"},
+      {"<!doctype"sv, 0, "HTML"},
+      {"<html"sv, 0, "HTML"},
       {"#?RADIANCE"sv, 0, "Radiance HDR"},
       {"\x76\x2f\x31\x01"sv, 0, "OpenEXR"},
       {"\0\0\1\0"sv, 0, "ICO"},
@@ -152,6 +162,7 @@ inline Pixels decode_png(std::span<const std::byte> file, const DecodeOptions& o
   const PngHeader header = read_png_header(file);
   check_limits("PNG", header.width, header.height, options);
   check_png_size(header);
+  if (header.has_empty_idat) return decode_png(without_empty_idats(file), options);
   Layout layout = Layout::rgb;  // colour types 2 and 3
   if (header.colour_type == 0) layout = Layout::gray;
   if (header.colour_type == 4) layout = Layout::gray_alpha;
@@ -220,8 +231,10 @@ inline Pixels decode_bmp(std::span<const std::byte> file, const DecodeOptions& o
   const std::uint64_t palette = 14 + std::uint64_t{number(14, 4)};
   const std::uint64_t colours = number(46, 4) != 0 ? number(46, 4) : std::uint64_t{1} << bits;
   std::uint64_t start = number(10, 4);
+  if (start == 0) start = palette;
   if (start == palette && bits <= 8) start += 4 * colours;  // so Pillow corrects a header that forgot the palette
-  if (start > file.size() || row * height > file.size() - start) {
+  const std::uint64_t row_padding = row - (std::uint64_t{width} * bits + 7) / 8;  // which the last row may lack
+  if (start > file.size() || row * height - row_padding > file.size() - start) {
     throw Error(ErrorCode::image_corrupt, "BMP: it ends before its last row");
   }
   if (start < palette) throw Error(ErrorCode::image_corrupt, "BMP: its pixels begin within its header");
@@ -236,7 +249,9 @@ inline Pixels decode_bmp(std::span<const std::byte> file, const DecodeOptions& o
   const std::uint64_t budget = decoder_budget(pixels, file.size(), options);
   const std::uint64_t named = bits <= 8 ? std::uint64_t{1} << bits : 0;
   const std::uint64_t there = std::min({colours, named, (file.size() - palette) / 4});
-  if (there < named || palette != 54 || number(10, 4) != palette + 4 * named) {
+  const bool is_plain = there == named && palette == 54 && number(10, 4) == palette + 4 * named && number(26, 2) == 1 &&
+                        row * height <= file.size() - start;
+  if (!is_plain) {
     const BmpLayout layout{static_cast<std::size_t>(palette), static_cast<std::size_t>(4 * there),
                            static_cast<std::size_t>(start), static_cast<std::size_t>(named), gray_ramp};
     return decode_with_stb("BMP", with_plain_bmp_layout(file, layout), Layout::rgb, nearest, budget);
@@ -245,8 +260,9 @@ inline Pixels decode_bmp(std::span<const std::byte> file, const DecodeOptions& o
 }
 
 CLIPON_BODY Pixels decode(std::span<const std::byte> file, const DecodeOptions& options) {
-  // stb_image counts bytes in an int, and up to 1 KiB of colours that a palette lacks are put into its copy of a file.
-  constexpr std::uint64_t longest = 0x7fffffff - 1024;
+  // stb_image counts bytes in an int; up to 1 KiB of colours that a palette lacks, and the last row's padding, are put
+  // into its copy of a file.
+  constexpr std::uint64_t longest = 0x7fffffff - 1024 - 3;
   const std::uint64_t most = std::min(options.max_file_bytes, longest);
   if (file.size() > most) {
     throw Error(ErrorCode::image_too_large, "picture: expected a file of at most " + std::to_string(most) +
@@ -262,7 +278,7 @@ CLIPON_BODY Pixels decode(std::span<const std::byte> file, const DecodeOptions& 
     throw Error(ErrorCode::image_unsupported, std::string("picture: expected JPEG, PNG or BMP, found ") + other);
   }
   throw Error(ErrorCode::image_corrupt, file.empty() ? "picture: expected JPEG, PNG or BMP, found no bytes"
-                                                     : "picture: expected JPEG, PNG or BMP, found neither");
+                                                     : "picture: expected JPEG, PNG or BMP, found none of them");
 }
 
 }  // namespace clipon::inline CLIPON_ABI::image

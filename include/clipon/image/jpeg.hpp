@@ -23,11 +23,16 @@ struct JpegHeader {
 
 constexpr int kMaxJpegScans = 100;  // a progressive encoder writes about 10; each costs a pass over the whole picture
 
+inline bool is_exif(std::span<const std::byte> segment) {
+  return segment.size() >= 6 && std::memcmp(segment.data(), "Exif\0", 6) == 0;
+}
+
 /// The orientation in an Exif segment, 1 where there is none or it is broken.
 inline int exif_orientation(std::span<const std::byte> segment) {
   constexpr std::size_t tiff = 6;  // after "Exif\0\0"
-  if (segment.size() < tiff + 8 || std::memcmp(segment.data(), "Exif\0", 6) != 0) return 1;
-  const bool little = std::to_integer<char>(segment[tiff]) == 'I';
+  if (segment.size() < tiff + 8 || !is_exif(segment)) return 1;
+  const bool little = std::memcmp(segment.data() + tiff, "II*\0", 4) == 0;
+  if (!little && std::memcmp(segment.data() + tiff, "MM\0*", 4) != 0) return 1;
   const auto number = [&](std::size_t at, std::size_t bytes) -> std::uint32_t {
     std::uint32_t value = 0;
     for (std::size_t i = 0; i < bytes; ++i) {
@@ -43,10 +48,13 @@ inline int exif_orientation(std::span<const std::byte> segment) {
     const std::uint64_t at = directory + 2 + 12 * e;
     if (at + 12 > segment.size()) return 1;
     constexpr std::uint32_t orientation = 0x0112;
-    constexpr std::uint32_t is_long = 4;  // a type; SHORT is what Exif prescribes
+    constexpr std::uint32_t is_short = 3;  // the type that Exif prescribes
+    constexpr std::uint32_t is_long = 4;
     const auto entry = static_cast<std::size_t>(at);
     if (number(entry, 2) != orientation) continue;
-    const std::uint32_t value = number(entry + 8, number(entry + 2, 2) == is_long ? 4 : 2);
+    const std::uint32_t type = number(entry + 2, 2);
+    if (type != is_short && type != is_long) return 1;  // as in Pillow
+    const std::uint32_t value = number(entry + 8, type == is_long ? 4 : 2);
     return value >= 1 && value <= 8 ? static_cast<int>(value) : 1;
   }
   return 1;
@@ -66,24 +74,31 @@ inline bool sound_huffman_tables(std::span<const std::byte> segment) {
   return true;
 }
 
+/// Where the next marker stands, from `at` on, restart markers apart; file.size(): nowhere.  In entropy-coded data 0xff
+/// is followed by 0 or a restart marker; between segments there may be fill bytes.  T.81, B.1.1.
+inline std::size_t next_jpeg_marker(std::span<const std::byte> file, std::size_t at) {
+  while (at + 1 < file.size()) {
+    const auto* found = static_cast<const std::byte*>(std::memchr(file.data() + at, 0xff, file.size() - 1 - at));
+    if (found == nullptr) break;
+    at = static_cast<std::size_t>(found - file.data());
+    const auto next = std::to_integer<unsigned>(file[at + 1]);
+    if (next != 0 && next != 0xff && (next < 0xd0 || next > 0xd7)) return at;
+    at += next == 0xff ? 1 : 2;
+  }
+  return file.size();
+}
+
 /// Throws Error image_corrupt (no frame, a segment that leaves the file, no end marker, too many scans, a Huffman table
 /// that is none) or image_unsupported (12 bits, lossless, hierarchical).
 inline JpegHeader read_jpeg_header(std::span<const std::byte> file) {
   const auto fail = [](ErrorCode code, const std::string& why) { return Error(code, "JPEG: " + why); };
   const auto byte_at = [&](std::size_t i) { return std::to_integer<unsigned>(file[i]); };
   JpegHeader header;
-  std::size_t at = 2;  // after the start marker
+  bool has_exif = false;  // the first such segment counts
+  std::size_t at = 2;     // after the start marker
   while (true) {
-    // In entropy-coded data 0xff is followed by 0 or a restart marker; between segments there may be fill bytes.
-    while (at + 1 < file.size()) {
-      const auto* found = static_cast<const std::byte*>(std::memchr(file.data() + at, 0xff, file.size() - 1 - at));
-      at = found == nullptr ? file.size() : static_cast<std::size_t>(found - file.data());
-      if (at + 1 >= file.size()) break;
-      const unsigned next = byte_at(at + 1);
-      if (next != 0 && next != 0xff && (next < 0xd0 || next > 0xd7)) break;
-      at += next == 0xff ? 1 : 2;
-    }
-    if (at + 1 >= file.size()) throw fail(ErrorCode::image_corrupt, "it ends before its end marker");
+    at = next_jpeg_marker(file, at);
+    if (at == file.size()) throw fail(ErrorCode::image_corrupt, "it ends before its end marker");
     const unsigned marker = byte_at(at + 1);
     at += 2;
     if (marker == 0xd9) break;                       // EOI
@@ -114,7 +129,8 @@ inline JpegHeader read_jpeg_header(std::span<const std::byte> file) {
       }
     } else if (marker == 0xc4 && !sound_huffman_tables(segment)) {
       throw fail(ErrorCode::image_corrupt, "expected Huffman tables of at most 256 codes, within their segment");
-    } else if (marker == 0xe1 && header.orientation == 1) {
+    } else if (marker == 0xe1 && !has_exif) {
+      has_exif = is_exif(segment);
       header.orientation = exif_orientation(segment);
     }
     at += length;

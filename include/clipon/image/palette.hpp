@@ -36,20 +36,25 @@ struct BmpLayout {
   bool gray = false;        // colour i is gray i, those that the palette lacks too
 };
 
-/// The same BMP with the shortest header, all colours behind it, and the pixels right behind those.
+/// The same BMP with the shortest header, of one plane, all colours behind it, the pixels right behind those, and the
+/// last row as long as the others.
 inline std::vector<std::byte> with_plain_bmp_layout(std::span<const std::byte> file, const BmpLayout& layout) {
   constexpr std::size_t header = 54;
   const auto at = [&](std::size_t offset) { return file.begin() + static_cast<std::ptrdiff_t>(offset); };
   const std::size_t end = header + 4 * layout.colours;
   std::vector<std::byte> plain;
-  plain.reserve(end + file.size() - layout.pixels);
+  constexpr std::size_t most_padding = 3;
+  plain.reserve(end + file.size() - layout.pixels + most_padding);
   plain.assign(file.begin(), at(header));
   plain.insert(plain.end(), at(layout.palette), at(layout.palette + layout.palette_bytes));
   for (std::size_t i = layout.palette_bytes / 4; i < layout.colours; ++i) {
     plain.insert(plain.end(), 4, layout.gray ? static_cast<std::byte>(i) : std::byte{0});
   }
   plain.insert(plain.end(), at(layout.pixels), file.end());
+  plain.resize(plain.size() + most_padding);
   for (std::size_t i = 0; i < 4; ++i) plain[10 + i] = static_cast<std::byte>(end >> (8 * i));
+  plain[26] = std::byte{1};  // planes
+  plain[27] = std::byte{0};
   plain[14] = std::byte{40};  // the header's size without the first 14 bytes; it fits a byte in every version
   return plain;
 }

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "clipon/core/crc.hpp"
 #include "clipon/error.hpp"
@@ -22,6 +23,7 @@ struct PngHeader {
   std::uint64_t compressed = 0;  // bytes in IDAT chunks
   std::size_t palette_at = 0;    // of the first PLTE chunk; 0: there is none
   std::size_t palette_bytes = 0;
+  bool has_empty_idat = false;
 };
 
 constexpr std::array<unsigned char, 8> kPngSignature = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
@@ -36,7 +38,13 @@ inline std::uint32_t crc32(std::span<const std::byte> bytes) {
   return ~crc_by_tables<ieee_802_3>(~0u, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size());
 }
 
-/// Throws Error image_unsupported (CgBI) or image_corrupt: no IHDR first, a chunk that leaves the file, a wrong
+/// Whether a picture can't be told without a chunk of this type.  PNG specification, 5.4.
+inline bool is_critical(const std::string& type) {
+  return (type[0] & 0x20) == 0;
+}
+
+/// Throws Error image_unsupported (CgBI, another critical chunk that PNG does not define: stb_image names it in memory
+/// that threads share) or image_corrupt: no IHDR first, a chunk that leaves the file, a wrong
 /// checksum of a chunk that decoding needs, no IDAT, no PLTE where pixels name its colours, no IEND.
 inline PngHeader read_png_header(std::span<const std::byte> file) {
   const auto corrupt = [](const std::string& why) { return Error(ErrorCode::image_corrupt, "PNG: " + why); };
@@ -50,7 +58,11 @@ inline PngHeader read_png_header(std::span<const std::byte> file) {
     const bool first = at == kPngSignature.size();
     if (type == "CgBI") throw Error(ErrorCode::image_unsupported, "PNG: expected a PNG, found Apple's variant (CgBI)");
     if (first != (type == "IHDR")) throw corrupt("expected one IHDR chunk, and it first");
-    if (type == "IHDR" || type == "PLTE" || type == "IDAT" || type == "tRNS" || type == "IEND") {
+    const bool known = type == "IHDR" || type == "PLTE" || type == "IDAT" || type == "IEND";
+    if (is_critical(type) && !known) {
+      throw Error(ErrorCode::image_unsupported, "PNG: expected the critical chunks of PNG, found " + type);
+    }
+    if (known || type == "tRNS") {
       if (crc32(file.subspan(at + 4, n + 4)) != big_endian_32(file.data() + at + 8 + n)) {
         throw corrupt("chunk " + type + " has a wrong checksum");
       }
@@ -62,7 +74,10 @@ inline PngHeader read_png_header(std::span<const std::byte> file) {
       header.bit_depth = std::to_integer<int>(file[at + 16]);
       header.colour_type = std::to_integer<int>(file[at + 17]);
     }
-    if (type == "IDAT") header.compressed += n;
+    if (type == "IDAT") {
+      header.compressed += n;
+      if (n == 0) header.has_empty_idat = true;
+    }
     if (type == "PLTE" && header.palette_at == 0) {
       header.palette_at = at;
       header.palette_bytes = n;
@@ -73,6 +88,22 @@ inline PngHeader read_png_header(std::span<const std::byte> file) {
   if (header.compressed == 0) throw corrupt("it has no IDAT chunk");
   if (header.colour_type == 3 && header.palette_at == 0) throw corrupt("it has no PLTE chunk");
   return header;
+}
+
+/// A file that read_png_header has accepted, less its IDAT chunks of no bytes: stb_image copies a first one to a null
+/// pointer.
+inline std::vector<std::byte> without_empty_idats(std::span<const std::byte> file) {
+  std::vector<std::byte> rest(file.begin(), file.begin() + kPngSignature.size());
+  rest.reserve(file.size());
+  for (std::size_t at = kPngSignature.size(); at < file.size();) {
+    const std::size_t n = big_endian_32(file.data() + at);
+    const auto chunk = file.subspan(at, n + 12);
+    const std::string type(reinterpret_cast<const char*>(chunk.data() + 4), 4);
+    if (n != 0 || type != "IDAT") rest.insert(rest.end(), chunk.begin(), chunk.end());
+    at += chunk.size();
+    if (type == "IEND") break;
+  }
+  return rest;
 }
 
 /// Throws Error image_corrupt for a header whose picture could not come out of so few bytes: known before any memory is

@@ -31,8 +31,9 @@ constexpr index_t crop_offset(index_t length, index_t size) {
   return twice % 2 == 0 || down % 2 == 0 ? down : down + 1;
 }
 
-/// picture -> out [size, size, 3].  A picture of an alpha channel loses it, as in the reference: what is transparent
-/// shows the colour that the file hides there.
+/// picture -> out [size, size, 3].  A picture of an alpha channel loses it, as in the reference: what is wholly
+/// transparent comes out black where the picture is resized, and in the colour that the file hides there where its size
+/// fits already.
 inline void preprocess(const kernels::KernelTable& kernels, const Pixels& pixels, const PreprocessConfig& config,
                        std::uint8_t* out) {
   if (pixels.width < 1 || pixels.height < 1) {

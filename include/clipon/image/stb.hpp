@@ -28,8 +28,9 @@
 namespace clipon::inline CLIPON_ABI::detail::stb {
 
 /// What the decoder of this thread may still allocate.  stb_image's allocation hooks take no argument, so this is the
-/// library's one mutable variable that is no local (stb_image keeps its reason for failing in another, a thread's own
-/// too); DecoderBudget scopes it to a call.
+/// library's one mutable variable that is no local; DecoderBudget scopes it to a call.  stb_image has two more: its
+/// reason for failing, a thread's own too, and the name of a PNG chunk that it does not know, which read_png_header
+/// keeps from it.
 struct Allowance {
   std::uint64_t left = 0;
   bool exceeded = false;
