@@ -26,7 +26,8 @@ struct BatchOptions {
   /// Where to note each item's fate: resized to the batch.  A failed item's row is NaN and the others are kept.
   /// Null: the first failure is thrown.
   std::vector<ItemStatus>* status = nullptr;
-  /// Called with (items done, items in all) after each pass, from one thread at a time, not always the caller's.
+  /// Called with (items done, items in all) after each pass, from one thread at a time, not always the caller's.  What
+  /// it throws ends the call; it must not end the process (std::exit), since the model's threads are at work.
   std::function<void(std::size_t, std::size_t)> progress = {};
 };
 

@@ -55,9 +55,14 @@ constexpr int kMaxThreads = 1024;  ///< that a call may be told to use
 /// How Model::load reads a file and how the model computes.
 struct LoadOptions {
   Precision precision = Precision::f32;
-  int threads = 0;         ///< 0: as many as the affinity mask and a container's quota allow
-  Isa isa = Isa::best;     ///< pins a lower instruction set; CLIPON_ISA in the environment does the same
-  bool memory_map = true;  ///< false: read() the file; immune to a file that shrinks while it is loaded
+  /// 0: as many as the affinity mask and a container's quota allow.  More than the machine has make calls slower, many
+  /// times where they are hundreds.  A thread is started by the first call that needs it, and may run where that caller
+  /// may (its affinity mask).
+  int threads = 0;
+  Isa isa = Isa::best;  ///< pins a lower instruction set; CLIPON_ISA in the environment does the same
+  /// false: read() the file, which a file that shrinks meanwhile can't hurt, but which takes all of its size in memory,
+  /// up to max_file_bytes, before anything of it is checked.
+  bool memory_map = true;
   std::uint64_t max_file_bytes = 16ull << 30;  ///< a sparse file may claim to be of any size
   bool verify_checksums = true;                ///< CRC32C of every tensor, where the file carries them
   bool allow_non_finite = false;               ///< true: accept NaN and infinity among the weights
@@ -79,9 +84,9 @@ struct DecodeOptions {
 
 /// How a text becomes tokens.
 struct TokenizeOptions {
-  std::size_t max_bytes =
-      16u << 20;          ///< of one text; tokenizing takes time in proportion and up to 80 times the memory
-  bool truncate = false;  ///< too long: keep the first tokens and the end-of-text token instead of an error
+  std::size_t max_bytes = 16u << 20;  ///< of one text; tokenizing takes time in proportion (n log n of a long word) and
+                                      ///< up to 90 times the memory
+  bool truncate = false;              ///< too long: keep the first tokens and the end-of-text token instead of an error
   bool replace_invalid_utf8 = false;  ///< replace each ill-formed sequence by U+FFFD instead of an error
 };
 

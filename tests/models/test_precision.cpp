@@ -45,6 +45,9 @@ TEST_CASE("automatic counts the bottlenecks that a file tells of") {
   for (const Precision wanted : {Precision::f32, Precision::bf16, Precision::int8}) {
     CHECK(clipon::models::select_precision(wanted, kernels, clipon::format::Gguf(bytes, {})) == wanted);
   }
+  CHECK_THROWS_WITH_AS(
+      (void)clipon::models::select_precision(static_cast<Precision>(77), kernels, clipon::format::Gguf(bytes, {})),
+      "precision: expected f32, bf16, int8 or automatic, found number 77", clipon::Error);
 }
 
 TEST_CASE("a model says what automatic came to") {

@@ -1,3 +1,5 @@
+#include <pthread.h>
+#include <signal.h>  // NOLINT(modernize-deprecated-headers): pthread_sigmask
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -46,6 +48,33 @@ std::set<std::thread::id> meet(Threads threads) {
 }
 
 }  // namespace
+
+TEST_CASE(
+    "threads block the signals that the application may wait for, not those of faults and profilers; it does not") {
+  const auto blocks = [](int signal) {
+    sigset_t mask;
+    ::pthread_sigmask(SIG_BLOCK, nullptr, &mask);
+    return ::sigismember(&mask, signal) == 1;
+  };
+  const auto caller = std::this_thread::get_id();
+  std::atomic<int> others{0};
+  std::atomic<int> present{0};
+  const auto body = [&](index_t) {
+    ++present;
+    for (int k = 0; k < 10000 && present < 3; ++k) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    if (std::this_thread::get_id() == caller) return;
+    ++others;
+    for (const int waited_for : {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGCHLD, SIGALRM}) CHECK(blocks(waited_for));
+    for (const int own : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGPROF}) CHECK_FALSE(blocks(own));
+  };
+  Workers workers;
+  parallel_for({3, nullptr, &workers}, 3, body);
+  CHECK(others == 2);
+  others = present = 0;
+  clipon::parallel::run_on_threads(3, body);
+  CHECK(others == 2);
+  CHECK_FALSE(blocks(SIGTERM));
+}
 
 TEST_CASE("a model's threads do the loops of many calls at a time, alone and in teams") {
   Workers workers;

@@ -124,6 +124,36 @@ void check_forks(const Settings& settings, std::vector<Section>& table) {
   }
 }
 
+// Locks that a thread of the parent holds at that moment stay locked in the child.
+void check_forks_meanwhile(const Settings& settings, std::vector<Section>& table) {
+  if (!memory::counts()) return;  // under a sanitizer, whose own locks are such
+  Section& section = table.emplace_back("runtime: fork while threads embed");
+  const Bytes bytes = tiny_model().bytes();
+  std::atomic<bool> stop{false};
+  const int forks = settings.full ? 5000 : 400;
+  for (const int count : {1, 2}) {
+    const Probe probe(bytes, count);
+    stop = false;
+    std::vector<std::jthread> users;
+    for (int t = 0; t < 4; ++t) {
+      users.emplace_back([&] {
+        while (!stop) (void)probe.model().embed_text("a");
+      });
+    }
+    for (int i = 0; i < forks; ++i) {
+      const pid_t child = ::fork();
+      if (child == 0) {
+        ::alarm(5);
+        ::_exit(probe.unchanged() ? 0 : 1);
+      }
+      int status = -1;
+      ::waitpid(child, &status, 0);
+      section.check("a child's answers", WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    }
+    stop = true;
+  }
+}
+
 #if defined(__x86_64__)
 void check_floating_point(std::vector<Section>& table) {
   Section& section = table.emplace_back("runtime: the caller's MXCSR");
@@ -299,6 +329,7 @@ void check_runtime(const Settings& settings, std::vector<Section>& table) {
   check_loading_while_used(settings, table);
   check_failures(settings, table);
   check_forks(settings, table);
+  check_forks_meanwhile(settings, table);
 #if defined(__x86_64__)
   check_floating_point(table);
 #endif

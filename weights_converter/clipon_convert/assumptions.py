@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from clipon_convert.checkpoint import Checkpoint, ModifiedResNetConfig, TransformerConfig
+from clipon_convert.console import one_line
 from clipon_convert.errors import ConversionError
 
 GIVEN = ("quick_gelu", "gelu")  # what --activation may say
@@ -41,4 +42,5 @@ def warn_of_assumptions(checkpoint: Checkpoint, source: Path) -> None:
     otherwise = "put OpenCLIP's open_clip_config.json beside it"
     if "activation" in checkpoint.assumed:
         otherwise += f" or give --activation {'|'.join(GIVEN)}"
-    print(f"{source}: nothing says otherwise, so assumed: {assumed} (to say it: {otherwise})", file=sys.stderr)
+    warning = f"{source}: nothing says otherwise, so assumed: {assumed} (to say it: {otherwise})"
+    print(one_line(warning), file=sys.stderr)

@@ -14,7 +14,7 @@ from pathlib import Path
 from clipon_convert import __version__
 from clipon_convert.assumptions import GIVEN, settle_activation, warn_of_assumptions
 from clipon_convert.checkpoint import Checkpoint
-from clipon_convert.console import say
+from clipon_convert.console import one_line, say
 from clipon_convert.dtypes import DTYPES
 from clipon_convert.errors import ConversionError
 from clipon_convert.files import is_present, regular_size
@@ -100,6 +100,11 @@ def read_source(source: Path, bpe: Path | None, is_openais: bool = False) -> tup
     return checkpoint, "OpenAI parameter names"
 
 
+def is_model_or_empty(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(4) in (b"", b"GGUF")
+
+
 def check_paths(options: argparse.Namespace) -> None:
     """What minutes of conversion need not go before."""
     if options.out.exists() and not options.out.is_file():  # a device or folder must not be replaced
@@ -108,6 +113,8 @@ def check_paths(options: argparse.Namespace) -> None:
         raise ConversionError(f"{options.out}: expected the folder {options.out.parent} to write to, found none")
     if options.source.exists() and options.out.exists() and options.out.samefile(options.source):
         raise ConversionError(f"{options.out}: expected another file than the source to write to, found the source")
+    if options.out.exists() and not is_model_or_empty(options.out):  # weights, a configuration, merges, anything else
+        raise ConversionError(f"{options.out}: expected a new file or a GGUF to replace, found another file")
     if options.verify and importlib.util.find_spec("torch") is None:
         raise ConversionError("--verify: expected the package torch, found none: pip install torch")
     if options.verify and shutil.which(options.clipon) is None:
@@ -164,13 +171,13 @@ def main(arguments: list[str] | None = None) -> int:
 
             return verify(checkpoint, options.out, options.clipon, dtype)
     except ConversionError as error:
-        print(f"clipon_convert: {error}", file=sys.stderr)
+        print(f"clipon_convert: {one_line(str(error))}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("clipon_convert: interrupted", file=sys.stderr)
         return 128 + signal.SIGINT
     except Exception as error:  # a broken source can make nearly anything of itself: JSON of other types, depth, sizes
         reason = " ".join(f"{type(error).__name__}: {error}".split())
-        print(f"clipon_convert: {options.source}: {reason}", file=sys.stderr)
+        print(f"clipon_convert: {one_line(f'{options.source}: {reason}')}", file=sys.stderr)
         return 1
     return 0

@@ -34,6 +34,8 @@ class TensorList:
         found = weights[name]
         if found.shape != shape:
             raise ConversionError(f"weight '{name}': expected shape {list(shape)}, found {list(found.shape)}")
+        if found.dtype.kind != "f":  # a quantised checkpoint's integers mean nothing without its scales
+            raise ConversionError(f"weight '{name}': expected floating-point numbers, found {found.dtype}")
         self.taken.add(name)
         return found
 
@@ -47,9 +49,9 @@ class TensorList:
         unused = {"input_resolution", "context_length", "vocab_size", "logit_scale", "logit_bias", "attn_mask"}
         left = [n for n in self.checkpoint.weights if n not in self.taken | unused and "num_batches_tracked" not in n]
         if left:
+            more = f" and {len(left) - 1} more" if len(left) > 1 else ""
             raise ConversionError(
-                f"weight '{left[0]}' and {len(left) - 1} more: the architecture has no such weights, "
-                "so the result would not be this model"
+                f"weight '{left[0]}'{more}: the architecture has no such weights, so the result would not be this model"
             )
 
     def layer_norm(self, target: str, source: str, width: int) -> Iterator[Tensor]:

@@ -115,7 +115,8 @@ def add_metadata(meta: Metadata, checkpoint: Checkpoint, dtype: str, checksums: 
 
 @contextlib.contextmanager
 def replaced_when_complete(out: Path) -> Iterator[Path]:
-    """A temporary name beside `out` that becomes `out` if the body succeeds, and vanishes if it does not."""
+    """A temporary name beside `out`, or what it links to, that becomes it if the body succeeds, and else vanishes."""
+    out = out.resolve()
     handle, name = tempfile.mkstemp(prefix=f".{out.name}.", suffix=".part", dir=out.parent)
     os.close(handle)
     temporary = Path(name)

@@ -59,7 +59,7 @@ def test_batch_norm_is_folded(tmp_path: Path) -> None:
 def test_resnets_with_weights_that_have_no_place(name: str) -> None:
     weights = make_resnet_weights()
     assert len(list(TensorList(from_weights(weights, "f32")))) > 0
-    with pytest.raises(ConversionError, match=f"weight '{name}' and 0 more"):
+    with pytest.raises(ConversionError, match=f"weight '{name}': the architecture has no such"):
         list(TensorList(from_weights({**weights, name: np.zeros(4, np.float32)}, "f32")))
 
 

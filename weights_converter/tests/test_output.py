@@ -199,6 +199,58 @@ def test_files_are_written_beside_and_as_readable_as_others(tmp_path: Path) -> N
     assert nothing_left(tmp_path, {"out.gguf"})
 
 
+def test_a_link_stays_one(tmp_path: Path) -> None:
+    target, link = tmp_path / "folder/model.gguf", tmp_path / "link.gguf"
+    target.parent.mkdir()
+    target.write_bytes(b"old")
+    link.symlink_to(target)
+    with replaced_when_complete(link) as temporary:
+        assert temporary.parent == target.parent
+        temporary.write_bytes(b"new")
+    assert link.is_symlink() and target.read_bytes() == b"new"
+
+
+def test_only_models_are_replaced(source: Path, bpe: Path, tmp_path: Path) -> None:
+    """Not the merges, a source's configuration, or whatever a slip of the completion names."""
+    config = tmp_path / "config.json"
+    config.write_text("{}")
+    for out in (bpe, config):
+        before = out.read_bytes()
+        done = convert(source, out, "--bpe", bpe)
+        assert done.returncode == 1
+        why = "expected a new file or a GGUF to replace, found another file"
+        assert done.stderr == f"clipon_convert: {out}: {why}\n"
+        assert out.read_bytes() == before
+    config.unlink()
+    out = tmp_path / "out.gguf"
+    for content in (b"", b"GGUF of another time"):
+        out.write_bytes(content)
+        assert convert(source, out, "--bpe", bpe).returncode == 0
+        assert out.stat().st_size > 1000
+
+
+def test_names_in_errors_are_printed_as_one_line(weights: dict[str, np.ndarray], bpe: Path, tmp_path: Path) -> None:
+    save_file(weights | {"visual.x\n\x1b[31mred\u202e": np.zeros(1, np.float32)}, tmp_path / "odd.safetensors")
+    done = convert(tmp_path / "odd.safetensors", tmp_path / "out.gguf", "--bpe", bpe)
+    assert done.returncode == 1
+    expected = "clipon_convert: weight 'visual.x\\n\\x1b[31mred\\u202e': the architecture has no such weights, "
+    assert done.stderr.startswith(expected)
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.bool_, np.int64])
+def test_weights_of_integers_are_refused(
+    weights: dict[str, np.ndarray], bpe: Path, tmp_path: Path, kind: type[np.generic]
+) -> None:
+    """As a quantised checkpoint has them, whose scales are elsewhere."""
+    name = "transformer.resblocks.0.mlp.c_fc.weight"
+    save_file(weights | {name: weights[name].astype(kind)}, tmp_path / "integers.safetensors")
+    done = convert(tmp_path / "integers.safetensors", tmp_path / "out.gguf", "--bpe", bpe)
+    assert done.returncode == 1
+    found = np.dtype(kind).name
+    assert done.stderr == f"clipon_convert: weight '{name}': expected floating-point numbers, found {found}\n"
+
+
 def archive(path: Path, payload: bytes, compress: int = zipfile.ZIP_STORED) -> Path:
     with zipfile.ZipFile(path, "w", compress) as file:
         file.writestr("archive/data.pkl", payload)

@@ -21,8 +21,13 @@ inline Precision fastest_precision(const kernels::KernelTable& kernels, index_t 
   return Precision::f32;
 }
 
+/// Throws Error invalid_argument for a number that is none of the enum's.
 inline Precision select_precision(Precision wanted, const kernels::KernelTable& kernels, const format::Gguf& file) {
-  if (wanted != Precision::automatic) return wanted;
+  if (wanted == Precision::f32 || wanted == Precision::bf16 || wanted == Precision::int8) return wanted;
+  if (wanted != Precision::automatic) {
+    throw Error(ErrorCode::invalid_argument, "precision: expected f32, bf16, int8 or automatic, found number " +
+                                                 std::to_string(static_cast<int>(wanted)));
+  }
   index_t bottlenecks = 0;
   if (text_value(file, "clipon.vision.architecture", "vit") == "modified_resnet") {
     bottlenecks = read_modified_resnet_config(file).bottlenecks();

@@ -23,6 +23,7 @@
 
 #include "clipon/core/floating_point.hpp"
 #include "clipon/core/types.hpp"
+#include "clipon/parallel/signals.hpp"
 #include "clipon/parallel/workers.hpp"
 
 #if defined(_OPENMP)
@@ -152,6 +153,7 @@ template <class Work>
 void run_on_threads(index_t count, const Work& work) {
   std::vector<std::jthread> team;  // joined when it goes
   try {
+    const SignalsBlocked in_the_threads;
     team.reserve(static_cast<std::size_t>(count - 1));
     for (index_t t = 1; t < count; ++t) team.emplace_back([&work, t] { work(t); });
   } catch (const std::system_error&) {

@@ -15,12 +15,10 @@
 #include <thread>
 #include <utility>
 
+#include "clipon/core/process.hpp"
 #include "clipon/core/types.hpp"
+#include "clipon/parallel/signals.hpp"
 #include "clipon/parallel/team.hpp"
-
-#if defined(__unix__) || defined(__APPLE__)
-#include <unistd.h>
-#endif
 
 namespace clipon::inline CLIPON_ABI::parallel {
 
@@ -93,7 +91,7 @@ class Workers {
   }
 
   /// False in a process that was forked from the one that made this.
-  [[nodiscard]] bool are_here() const { return process_ == process(); }
+  [[nodiscard]] bool are_here() const { return process_.is_here(); }
 
   /// lead() on this thread, which must dismiss the team; `team.follow` on up to count - 1 of the workers.
   template <class Lead>
@@ -108,16 +106,6 @@ class Workers {
 
  private:
   static constexpr int kMost = 4096;  // for all calls that run at a time
-
-#if defined(__unix__) || defined(__APPLE__)
-  static pid_t process() {
-    return ::getpid();
-  }
-#else
-  static int process() {
-    return 0;
-  }
-#endif
 
   // Idle ones, and new ones where there are too few; a list, of fewer where the system grants no more threads.
   Worker* take(index_t count) {
@@ -135,6 +123,7 @@ class Workers {
 
   Worker* start() {
     if (count_ == kMost) return nullptr;
+    const SignalsBlocked in_the_thread;
     try {
       auto made = std::make_unique<Worker>();
       made->older = std::move(all_);
@@ -157,7 +146,7 @@ class Workers {
     }
   }
 
-  decltype(process()) process_ = process();
+  HomeProcess process_;
   std::mutex mutex_;
   std::unique_ptr<Worker> all_;  // a list
   int count_ = 0;                // in it

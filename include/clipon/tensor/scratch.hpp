@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "clipon/core/aligned.hpp"
+#include "clipon/core/process.hpp"
 #include "clipon/core/types.hpp"
 
 namespace clipon::inline CLIPON_ABI {
@@ -65,7 +66,8 @@ class ScratchPart {
   index_t bytes_ = 0;
 };
 
-/// Scratches that are not in use; a loaded model's only mutable part, behind a mutex.
+/// Scratches that are not in use; a loaded model's only mutable part, behind a mutex.  In a forked child it lends fresh
+/// ones and keeps none: the mutex may be a thread's that the child does not have.
 class ScratchPool {
  public:
   class Lease {
@@ -84,15 +86,22 @@ class ScratchPool {
   };
 
   Lease borrow() {
-    const std::lock_guard lock(mutex_);
-    if (free_.empty()) return {*this, std::make_unique<Scratch>()};
-    auto scratch = std::move(free_.back());
-    free_.pop_back();
+    std::unique_ptr<Scratch> scratch = take_free();
+    if (!scratch) scratch = std::make_unique<Scratch>();
     return {*this, std::move(scratch)};
   }
 
  private:
+  std::unique_ptr<Scratch> take_free() {
+    if (!process_.is_here()) return nullptr;
+    const std::lock_guard lock(mutex_);
+    if (free_.empty()) return nullptr;
+    auto scratch = std::move(free_.back());
+    free_.pop_back();
+    return scratch;
+  }
   void give_back(std::unique_ptr<Scratch> scratch) noexcept {
+    if (!process_.is_here()) return;
     const std::lock_guard lock(mutex_);
     try {
       free_.push_back(std::move(scratch));
@@ -100,6 +109,7 @@ class ScratchPool {
     }
   }
 
+  HomeProcess process_;
   std::mutex mutex_;
   std::vector<std::unique_ptr<Scratch>> free_;
 };
