@@ -58,9 +58,9 @@ class LinearProbe {
   [[nodiscard]] double accuracy(const ConstMatrixRef& embeddings, std::span<const std::size_t> classes) const;
 
   /// Labels, W and b, with the model's fingerprint.  Throws Error io, and limit_exceeded for what load would refuse: a
-  /// label of over 1 MiB, over 2^20 of them.
+  /// label of over 1 MiB, over 2^20 of them, over 2 GiB in all.
   void save(const std::string& path) const;
-  /// Throws Error: what a broken model file gives, and bad_value if another model made it.
+  /// Throws Error: what a broken model file gives, and bad_value if a model of other weights made it.
   static LinearProbe load(const Model& model, const std::string& path);
 
  private:

@@ -40,8 +40,9 @@ struct SearchOptions {
   Isa isa = Isa::best;
 };
 
-/// Unit rows kept in half or a quarter of a float's memory.  float16 changes a cosine by 2^-11 at most, int8 by about
-/// 0.001 and by 0.003 where it is near 1.
+/// Unit rows kept in half or a quarter of a float's memory.  float16 changes a cosine by 2^-11 at most; int8 rounds
+/// each element by up to 1/254 of the row's greatest: an embedding's cosine changes by about 0.001 and by 0.003 where
+/// it is near 1, that of rows with one dominant element by up to 0.008.
 class StoredVectors {
  public:
   static constexpr std::ptrdiff_t kMaxWidth = std::ptrdiff_t{1} << 24;  // far beyond any embedding
@@ -56,8 +57,10 @@ class StoredVectors {
     }
   }
 
-  /// Adds rows [n, width].  A row with a NaN stays one, and is never found.
+  /// Adds rows [n, width], which must not lie in this object's own memory.  A row with a NaN stays one, and is never
+  /// found.
   void append(const ConstMatrixRef& rows) {
+    const FloatingPointScope scope(Denormals::kept);
     if (rows.cols() != width_) {
       throw Error(ErrorCode::invalid_argument, "stored vectors: expected rows of " + std::to_string(width_) +
                                                    ", found " + std::to_string(rows.cols()));
@@ -171,6 +174,9 @@ class RowSets {
     while (parent_[row] != row) row = parent_[row] = parent_[parent_[row]];
     return row;
   }
+  bool are_joined(index_t a, index_t b) {
+    return find(static_cast<std::size_t>(a)) == find(static_cast<std::size_t>(b));
+  }
   void join(index_t a, index_t b) {
     const std::size_t x = find(static_cast<std::size_t>(a));
     const std::size_t y = find(static_cast<std::size_t>(b));
@@ -182,9 +188,10 @@ class RowSets {
 };
 
 // 1 / length of each row, which rounding to the stored type has changed; 0 of a row of zeros or with a NaN,
-// which is near none.
-inline std::vector<float> inverse_lengths(const kernels::Context& context, const kernels::StoredMatrix& matrix) {
-  std::vector<float> inverse(static_cast<std::size_t>(matrix.rows));
+// which is near none.  In double: a float holds neither the square of a large element nor the inverse of a large
+// length.
+inline std::vector<double> inverse_lengths(const kernels::Context& context, const kernels::StoredMatrix& matrix) {
+  std::vector<double> inverse(static_cast<std::size_t>(matrix.rows));
   std::vector<float> row(static_cast<std::size_t>(matrix.columns));
   for (std::size_t r = 0; r < inverse.size(); ++r) {
     context.kernels->widen(matrix, static_cast<index_t>(r), 0, matrix.columns, row.data());
@@ -192,43 +199,77 @@ inline std::vector<float> inverse_lengths(const kernels::Context& context, const
     for (const float x : row) square += double{x} * double{x};
     const double length = std::sqrt(square);
     const bool has_direction = is_finite(length) && length >= double{std::numeric_limits<float>::min()};
-    inverse[r] = has_direction ? static_cast<float>(1.0 / length) : 0.0f;
+    inverse[r] = has_direction ? 1.0 / length : 0.0;
   }
   return inverse;
 }
 
-// Two sums of the same products in another order differ by some roundings of a float: by sixteen here.
-constexpr float kCosineRounding = 0x1p-20f;
+// Rows first .. first + n - 1 at unit length, lest products overflow: out [n, columns].
+inline void unit_rows(const kernels::Context& context, const kernels::StoredMatrix& matrix,
+                      const std::vector<double>& inverse, index_t first, index_t n, float* out) {
+  parallel::parallel_for(context.threads, n, [&](index_t r) {
+    float* const row = out + r * matrix.columns;
+    context.kernels->widen(matrix, first + r, 0, matrix.columns, row);
+    const double own = inverse[static_cast<std::size_t>(first + r)];
+    for (index_t i = 0; i < matrix.columns; ++i) row[i] = static_cast<float>(double{row[i]} * own);
+  });
+}
+
+/// Cosines of pairs of rows, in double.
+class ExactCosine {
+ public:
+  ExactCosine(const kernels::Context& context, const kernels::StoredMatrix& matrix, const std::vector<double>& inverse)
+      : context_(context), matrix_(matrix), inverse_(inverse), a_(static_cast<std::size_t>(matrix.columns)), b_(a_) {}
+
+  double operator()(index_t a, index_t b) {
+    context_.kernels->widen(matrix_, a, 0, matrix_.columns, a_.data());
+    context_.kernels->widen(matrix_, b, 0, matrix_.columns, b_.data());
+    double product = 0.0;
+    for (std::size_t i = 0; i < a_.size(); ++i) product += double{a_[i]} * double{b_[i]};
+    return (product * inverse_[static_cast<std::size_t>(a)]) * inverse_[static_cast<std::size_t>(b)];
+  }
+
+ private:
+  const kernels::Context& context_;
+  const kernels::StoredMatrix& matrix_;
+  const std::vector<double>& inverse_;
+  std::vector<float> a_;
+  std::vector<float> b_;
+};
 
 // Joins the rows whose cosine is at least `least`, block by block: the half of the square below the diagonal.
 inline void join_near_rows(const kernels::Context& context, const kernels::StoredMatrix& matrix,
-                           const std::vector<float>& inverse, float least, RowSets& sets) {
+                           const std::vector<double>& inverse, float least, RowSets& sets) {
   constexpr index_t tall = 256;   // rows of a block: they and the products stay in L2
   constexpr index_t wide = 1024;  // rows that are packed at a time
-  AlignedBuffer<float> rows(static_cast<std::size_t>(tall * matrix.columns));
+  AlignedBuffer<float> rows(static_cast<std::size_t>(wide * matrix.columns));
   AlignedBuffer<float> products(static_cast<std::size_t>(tall * wide));
+  ExactCosine exact(context, matrix, inverse);
+  constexpr double exact_rounding = 0x1p-40;  // copies of one row have a cosine of 1
+  // A product of n terms whose magnitudes sum to 1 at most is off by n roundings, and the rows by one each.
+  const float rounding = static_cast<float>(matrix.columns + 2) * 0x1p-24f;
+  const auto is_near = [&](float cosine, index_t a, index_t b) {
+    if (cosine >= least + rounding) return true;
+    return cosine >= least - rounding && exact(a, b) >= double{least} - exact_rounding;
+  };
   for (index_t first = 0; first < matrix.rows; first += wide) {
-    const kernels::StoredMatrix block = matrix.part(first, std::min(wide, matrix.rows - first));
-    const kernels::PackedMatrix packed(context, block);
+    const index_t count = std::min(wide, matrix.rows - first);
+    unit_rows(context, matrix, inverse, first, count, rows.data());
+    const kernels::PackedMatrix packed(context, {rows.data(), nullptr, DataType::f32, count, matrix.columns});
     for (index_t top = first; top < matrix.rows; top += tall) {
       const index_t n = std::min(tall, matrix.rows - top);
-      parallel::parallel_for(context.threads, n, [&](index_t r) {
-        float* const row = rows.data() + r * matrix.columns;  // of unit length, lest products overflow
-        context.kernels->widen(matrix, top + r, 0, matrix.columns, row);
-        const float own = inverse[static_cast<std::size_t>(top + r)];
-        for (index_t i = 0; i < matrix.columns; ++i) row[i] *= own;
-      });
+      unit_rows(context, matrix, inverse, top, n, rows.data());
       kernels::Epilogue epilogue;
       epilogue.out = products.data();
-      epilogue.out_stride = block.rows;
+      epilogue.out_stride = count;
       kernels::gemm(context, {rows.data(), matrix.columns}, n, packed, epilogue);
       for (index_t r = 0; r < n; ++r) {
-        const float* product = products.data() + r * block.rows;
-        const float* below = inverse.data() + first;
-        if (inverse[static_cast<std::size_t>(top + r)] == 0.0f) continue;
-        for (index_t c = 0; c < block.rows && first + c < top + r; ++c) {
-          const bool near = product[c] * below[c] >= least - kCosineRounding;
-          if (near && below[c] != 0.0f) sets.join(first + c, top + r);
+        const float* cosine = products.data() + r * count;
+        const double* below = inverse.data() + first;
+        if (inverse[static_cast<std::size_t>(top + r)] == 0.0) continue;
+        for (index_t c = 0; c < count && first + c < top + r; ++c) {
+          if (cosine[c] < least - rounding || below[c] == 0.0 || sets.are_joined(first + c, top + r)) continue;
+          if (is_near(cosine[c], first + c, top + r)) sets.join(first + c, top + r);
         }
       }
     }
@@ -243,21 +284,17 @@ inline void join_near_rows(const kernels::Context& context, const kernels::Store
 /// with all rows.
 inline std::vector<std::vector<Match>> duplicate_groups(const VectorsView& vectors, float least_score,
                                                         const SearchOptions& options = {}) {
+  const FloatingPointScope scope;
   const kernels::StoredMatrix matrix = detail::checked_matrix(vectors);
   const kernels::Context context = detail::search_context(options);
   detail::RowSets sets(matrix.rows);
-  const std::vector<float> inverse = detail::inverse_lengths(context, matrix);
+  const std::vector<double> inverse = detail::inverse_lengths(context, matrix);
   detail::join_near_rows(context, matrix, inverse, least_score, sets);
   std::vector<std::vector<Match>> by_root(static_cast<std::size_t>(matrix.rows));
-  std::vector<float> first(static_cast<std::size_t>(matrix.columns));
-  std::vector<float> row(first.size());
+  detail::ExactCosine exact(context, matrix, inverse);
   for (std::size_t r = 0; r < by_root.size(); ++r) {
     const std::size_t root = sets.find(r);
-    context.kernels->widen(matrix, static_cast<index_t>(root), 0, matrix.columns, first.data());
-    context.kernels->widen(matrix, static_cast<index_t>(r), 0, matrix.columns, row.data());
-    double product = 0.0;
-    for (std::size_t i = 0; i < row.size(); ++i) product += double{first[i]} * double{row[i]};
-    const double cosine = product * double{inverse[root]} * double{inverse[r]};
+    const double cosine = exact(static_cast<index_t>(root), static_cast<index_t>(r));
     by_root[root].push_back({r, static_cast<float>(std::min(cosine, 1.0))});
   }
   std::erase_if(by_root, [](const auto& group) { return group.size() < 2; });

@@ -100,9 +100,9 @@ class Classifier {
   }
 
   /// Labels, prototypes and options (of those of tokenizing only truncate), with the model's fingerprint.  Throws Error
-  /// io, and limit_exceeded for what load would refuse: a label of over 1 MiB, over 2^20 of them.
+  /// io, and limit_exceeded for what load would refuse: a label of over 1 MiB, over 2^20 of them, over 2 GiB in all.
   void save(const std::string& path) const;
-  /// Throws Error: what a broken model file gives, and bad_value if another model made it.
+  /// Throws Error: what a broken model file gives, and bad_value if a model of other weights made it.
   static Classifier load(const Model& model, const std::string& path);
 
  private:

@@ -29,7 +29,7 @@ TEST_CASE("a written file has its keys and tensors, of sizes that need padding a
   writer.tensor("first", {1, 3}, three);
   writer.tensor("second", {2, 4}, eight);
   writer.tensor("third", {3}, three);
-  writer.write(path);
+  writer.write(path, 1 << 20);
   {
     const format::MappedFile bytes(path);
     const format::Gguf file(bytes.bytes(), {});
@@ -58,5 +58,21 @@ TEST_CASE("what a reader would refuse is not written") {
   CHECK_NOTHROW(writer.string("longest", std::string(limits.max_string_bytes, 'a')));
   CHECK(support::code_of([&] { writer.string("longer", long_word[0]); }) == ErrorCode::limit_exceeded);
   CHECK(support::code_of([&] { writer.strings("words", long_word); }) == ErrorCode::limit_exceeded);
+  const std::string path =
+      (std::filesystem::temp_directory_path() / ("clipon-limit-" + std::to_string(::getpid()))).string();
+  for (const std::uint64_t less : {std::uint64_t{1}, std::uint64_t{0}}) {
+    format::GgufWriter small("clipon.test");
+    constexpr std::uint64_t bytes = 160;
+    CAPTURE(less);
+    if (less != 0) {
+      CHECK_THROWS_WITH_AS(small.write(path, bytes - less),
+                           (path + ": expected to write at most 159 bytes, found 160").c_str(), Error);
+      CHECK_FALSE(std::filesystem::exists(path));
+    } else {
+      small.write(path, bytes);
+      CHECK(std::filesystem::file_size(path) == bytes);
+    }
+  }
+  std::remove(path.c_str());
   CHECK(support::code_of([&] { writer.numbers("counts", long_array); }) == ErrorCode::limit_exceeded);
 }

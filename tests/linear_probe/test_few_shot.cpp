@@ -56,6 +56,29 @@ TEST_CASE("Tip-Adapter: zero-shot logits plus the shots' votes, by the paper's f
   }
 }
 
+TEST_CASE("Tip-Adapter: beta from 0, where all shots vote alike, to 1,000; finite alpha") {
+  const Model& model = support::demo_model();
+  const Classifier classifier(model, kProbeLabels);
+  const ProbeData shots = probe_data(87, 6, 1.0f);
+  const auto logits = [&](float alpha, float beta) {
+    TipAdapterOptions options;
+    options.alpha = alpha;
+    options.beta = beta;
+    return TipAdapter(classifier, shots.rows, shots.classes, options).logits(shots.rows);
+  };
+  const Matrix none = logits(0.0f, 1.0f);
+  for (const auto& [beta, vote] : {std::pair{0.0f, 2.0}, {1000.0f, 1.0}}) {  // of two shots a label; of itself alone
+    const Matrix found = logits(1.0f, beta);
+    CHECK(double{found(0, static_cast<Eigen::Index>(shots.classes[0]))} ==
+          doctest::Approx(double{none(0, static_cast<Eigen::Index>(shots.classes[0]))} + vote).epsilon(1e-3));
+  }
+  const float infinity = std::numeric_limits<float>::infinity();
+  for (const float beta : {-1e-3f, 1001.0f, infinity, std::nanf("")}) {
+    CHECK(support::code_of([&] { (void)logits(1.0f, beta); }) == ErrorCode::invalid_argument);
+  }
+  CHECK(support::code_of([&] { (void)logits(infinity, 1.0f); }) == ErrorCode::invalid_argument);
+}
+
 TEST_CASE("shots are the same on every machine and in every version") {
   CHECK(choose_shots(std::vector<std::size_t>(10, 0), 1, 5, 1) == std::vector<std::size_t>{1, 7, 3, 9, 4});
 }

@@ -25,7 +25,7 @@ TEST_CASE("a probe's file without labels, or of more than it should hold, is ref
     if (!labels.empty()) writer.tensor("weight", {labels.size(), width}, numbers);
     if (!labels.empty()) writer.tensor("bias", {labels.size()}, std::span(numbers).first(labels.size()));
     if (more) writer.tensor("unknown", {1}, std::span(numbers).first(1));
-    writer.write(path);
+    writer.write(path, 1 << 20);
     return LinearProbe::load(model, path);
   };
   const LinearProbe probe = load(two, false);

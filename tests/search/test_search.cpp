@@ -214,6 +214,31 @@ TEST_CASE("duplicate_groups: rows whose products leave what a float holds") {
   CHECK(more[0][1].score == doctest::Approx(1.0 / std::sqrt(5.0)));
 }
 
+TEST_CASE("duplicate_groups: rows of any normal floats, equal ones found and others told apart") {
+  for (const index_t width : {index_t{2}, index_t{192}, index_t{512}}) {
+    for (const float element : {1.2e-38f, 1e-37f, 1e-30f, 1.0f, 4e36f, 6.2e36f, 8e37f, 3.4e38f}) {
+      CAPTURE(width);
+      CAPTURE(element);
+      StoredVectors stored(DataType::f32, width);
+      Matrix rows = Matrix::Constant(3, width, element);
+      for (index_t i = 0; i < width / 2; ++i) rows(1, i) = -element;  // at a right angle to the others
+      stored.append(rows);
+      const auto groups = duplicate_groups(stored.view(), 0.99f);
+      REQUIRE(groups.size() == 1);
+      REQUIRE(groups[0].size() == 2);
+      CHECK(groups[0][1].row == 2);
+      CHECK(groups[0][1].score == doctest::Approx(1.0));
+    }
+  }
+  StoredVectors far(DataType::f32, 192);
+  Matrix rows = Matrix::Constant(2, 192, 1.0f);
+  rows.row(0).setConstant(2e38f);
+  for (index_t i = 0; i < 48; ++i) rows(1, i) = -1.0f;  // cosine 0.5
+  far.append(rows);
+  CHECK(duplicate_groups(far.view(), 0.51f).empty());
+  CHECK(duplicate_groups(far.view(), 0.49f).size() == 1);
+}
+
 TEST_CASE("stored vectors: types that are none of theirs, and rows of tiny numbers") {
   for (const DataType type : {DataType::bf16, DataType::i16}) {
     CHECK(support::code_of([&] { (void)StoredVectors(type, 4); }) == ErrorCode::invalid_argument);

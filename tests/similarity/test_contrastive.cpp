@@ -94,11 +94,27 @@ TEST_CASE("pairs that are none are refused") {
   const Matrix three = Matrix::Ones(3, 4);
   CHECK(support::code_of([&] { (void)contrastive_loss(model, two, three, 1.0f); }) == ErrorCode::invalid_argument);
   CHECK(support::code_of([&] { (void)contrastive_loss(model, three, two, 1.0f); }) == ErrorCode::invalid_argument);
-  for (const float scale : {0.0f, -1.0f, std::nanf("")}) {
+  for (const float scale : {0.0f, -1.0f, 9e-31f, std::nanf("")}) {
     CHECK(support::code_of([&] { (void)contrastive_gradients(model, two, two, scale); }) ==
           ErrorCode::invalid_argument);
   }
   CHECK(support::code_of([&] { (void)contrastive_loss(two.leftCols(1)); }) == ErrorCode::invalid_argument);
+}
+
+TEST_CASE("the smallest scale: a loss of log(n), and slopes that are finite") {
+  const Model& model = support::demo_model();
+  support::Random random(64);
+  const Matrix images = support::unit_rows(random, 5, 16);
+  const Matrix texts = support::unit_rows(random, 5, 16);
+  const auto found = contrastive_gradients(model, images, texts, 1e-30f);
+  CHECK(found.loss == doctest::Approx(std::log(5.0)));
+  CHECK(found.images.allFinite());
+  double expected = 0.0;  // by the scale: the mean over all cosines less that over the pairs'
+  for (Eigen::Index i = 0; i < 5; ++i) {
+    for (Eigen::Index j = 0; j < 5; ++j)
+      expected += support::dot(images, i, texts, j) * (1.0 / 25.0 - (i == j ? 1.0 / 5.0 : 0.0));
+  }
+  CHECK(found.logit_scale == doctest::Approx(expected).epsilon(1e-4));
 }
 
 TEST_CASE("gradients beyond the first block of pairs, as sums of the softmaxes written out") {

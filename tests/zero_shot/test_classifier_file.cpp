@@ -154,7 +154,7 @@ TEST_CASE("a classifier's file whose parts do not fit is refused, by the file's 
     const std::span<const float> values(rows.data(), static_cast<std::size_t>(rows.size()));
     writer.tensor("prototypes", {2, static_cast<std::uint64_t>(model.embed_dim())}, values);
     if (parts.more) writer.tensor("unknown", {3}, values.first(3));
-    writer.write(file.path);
+    writer.write(file.path, 1 << 20);
     return Classifier::load(model, file.path);
   };
   CHECK(load({}).labels() == std::vector<std::string>{"cat", "dog"});

@@ -14,17 +14,19 @@
 
 namespace clipon::inline CLIPON_ABI {
 
-/// Rounding to nearest, no traps, denormals taken for zero; on destruction everything is as before, status flags too.
-/// So results don't depend on what a caller (or a library linked with -ffast-math) has set, worker threads agree with
-/// the thread that called, and weights full of denormals cost no more time than others.
+enum class Denormals : bool { kept, zero };
+
+/// Rounding to nearest, no traps, denormals taken for zero unless they are kept; on destruction everything is as
+/// before, status flags too. So results don't depend on what a caller (or a library linked with -ffast-math) has set,
+/// worker threads agree with the thread that called, and weights full of denormals cost no more time than others.
 class FloatingPointScope {
  public:
   FloatingPointScope(const FloatingPointScope&) = delete;
   FloatingPointScope& operator=(const FloatingPointScope&) = delete;
 #if defined(__x86_64__)
-  FloatingPointScope() : before_(_mm_getcsr()) {
+  explicit FloatingPointScope(Denormals denormals = Denormals::zero) : before_(_mm_getcsr()) {
     // MXCSR: all exceptions masked (0x1f80), flush to zero (0x8000), denormals are zero (0x40); Intel SDM 1, 10.2.3
-    _mm_setcsr(0x1f80u | 0x8000u | 0x0040u);
+    _mm_setcsr(denormals == Denormals::zero ? 0x1f80u | 0x8000u | 0x0040u : 0x1f80u);
   }
   ~FloatingPointScope() {
     _mm_setcsr(before_);
@@ -33,12 +35,12 @@ class FloatingPointScope {
  private:
   unsigned before_;
 #elif defined(__aarch64__)
-  FloatingPointScope() {
+  explicit FloatingPointScope(Denormals denormals = Denormals::zero) {
     // FPCR: to nearest, no traps, denormals flushed to zero (bit 24); Arm ARM, C5.2.8.  FPSR: the status flags.
-    constexpr std::uint64_t flush_to_zero = std::uint64_t{1} << 24;
+    const std::uint64_t control = denormals == Denormals::zero ? std::uint64_t{1} << 24 : 0;
     __asm__ volatile("mrs %0, fpcr\n\tmrs %1, fpsr\n\tmsr fpcr, %2"
                      : "=&r"(control_), "=&r"(status_)
-                     : "r"(flush_to_zero)
+                     : "r"(control)
                      : "memory");
   }
   ~FloatingPointScope() {
@@ -49,7 +51,7 @@ class FloatingPointScope {
   std::uint64_t control_;
   std::uint64_t status_;
 #else
-  FloatingPointScope() {
+  explicit FloatingPointScope(Denormals /*denormals*/ = Denormals::zero) {
     std::feholdexcept(&before_);
     std::fesetround(FE_TONEAREST);
   }

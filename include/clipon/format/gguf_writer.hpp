@@ -39,8 +39,15 @@ class GgufWriter {
     tensors_.push_back({name, std::move(shape), std::as_bytes(values)});
   }
 
-  /// Throws Error io.  Once only.
-  void write(const std::string& path) { write_file(path, build()); }
+  /// Throws Error io, and limit_exceeded for a file of more than `max_bytes`.  Once only.
+  void write(const std::string& path, std::uint64_t max_bytes) {
+    const std::vector<std::byte> file = build();
+    if (file.size() > max_bytes) {
+      throw Error(ErrorCode::limit_exceeded, path + ": expected to write at most " + std::to_string(max_bytes) +
+                                                 " bytes, found " + std::to_string(file.size()));
+    }
+    write_file(path, file);
+  }
 
  private:
   struct Tensor {

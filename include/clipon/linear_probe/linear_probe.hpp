@@ -136,6 +136,7 @@ CLIPON_BODY Matrix LinearProbe::logits(const ConstMatrixRef& embeddings) const {
 
 CLIPON_BODY std::vector<std::vector<Prediction>> LinearProbe::classify_embeddings(const ConstMatrixRef& embeddings,
                                                                                   std::size_t top) const {
+  const FloatingPointScope scope;
   Matrix values = logits(embeddings);
   const auto n = static_cast<std::size_t>(values.cols());
   if (top == 0 || top > n) top = n;
@@ -168,7 +169,7 @@ CLIPON_BODY void LinearProbe::save(const std::string& path) const {
   writer.tensor("weight", {rows, static_cast<std::uint64_t>(weights_.cols())},
                 {weights_.data(), static_cast<std::size_t>(weights_.size())});
   writer.tensor("bias", {rows}, bias_);
-  writer.write(path);
+  writer.write(path, detail::kMaxSavedBytes);
 }
 
 CLIPON_BODY LinearProbe LinearProbe::load(const Model& model, const std::string& path) {

@@ -14,7 +14,7 @@ namespace clipon::inline CLIPON_ABI {
 
 struct TipAdapterOptions {
   float alpha = 1.0f;  ///< weight of the pictures' votes beside the zero-shot logits
-  float beta = 5.5f;   ///< how fast a vote falls with the distance: exp(-beta (1 - cosine))
+  float beta = 5.5f;   ///< 0..1,000: how fast a vote falls with the distance: exp(-beta (1 - cosine))
 };
 
 class TipAdapter {
@@ -32,8 +32,9 @@ class TipAdapter {
                   "shots: expected rows of " + std::to_string(classifier.prototypes().cols()) +
                       ", each with the index of one of " + std::to_string(classifier.labels().size()) + " labels");
     }
-    if (!is_finite(double{options.alpha}) || !is_finite(double{options.beta})) {
-      throw Error(ErrorCode::invalid_argument, "Tip-Adapter: expected a finite alpha and beta, found " +
+    constexpr float most = 1000.0f;  // where the rounding of a cosine of 1 changes a vote by 2e-4 of itself
+    if (!is_finite(double{options.alpha}) || !(options.beta >= 0.0f && options.beta <= most)) {
+      throw Error(ErrorCode::invalid_argument, "Tip-Adapter: expected a finite alpha and a beta of 0 to 1000, found " +
                                                    shown(double{options.alpha}) + " and " +
                                                    shown(double{options.beta}));
     }

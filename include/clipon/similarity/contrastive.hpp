@@ -51,9 +51,10 @@ inline void check_pairs(const ConstMatrixRef& images, const ConstMatrixRef& text
                                                  std::to_string(images.rows()) + " and " +
                                                  std::to_string(texts.rows()));
   }
-  if (!(scale > 0.0f) || !is_finite(double{scale})) {
+  constexpr float least = 1e-30f;  // whose reciprocal times a logarithm is a float
+  if (!(scale >= least) || !is_finite(double{scale})) {
     throw Error(ErrorCode::invalid_argument,
-                "logit scale: expected a finite number above 0, found " + shown(double{scale}));
+                "logit scale: expected a finite number of at least 1e-30, found " + shown(double{scale}));
   }
 }
 
@@ -126,6 +127,7 @@ inline Matrix gradient_of_rows(const kernels::Context& context, const ConstMatri
 /// Computed in blocks: memory grows with n, not with n x n.  A bias would cancel.
 inline double contrastive_loss(const Model& model, const ConstMatrixRef& images, const ConstMatrixRef& texts,
                                float scale) {
+  const FloatingPointScope scope;
   detail::check_pairs(images, texts, scale);
   const kernels::Context& context = model.context();
   const auto by_image = detail::row_softmax(context, images, detail::pack_rows(context, texts), scale);
@@ -136,6 +138,7 @@ inline double contrastive_loss(const Model& model, const ConstMatrixRef& images,
 /// The loss and its derivatives by both matrices, as they stand (not through their normalisation), and by the scale.
 inline ContrastiveGradients contrastive_gradients(const Model& model, const ConstMatrixRef& images,
                                                   const ConstMatrixRef& texts, float scale) {
+  const FloatingPointScope scope;
   detail::check_pairs(images, texts, scale);
   const kernels::Context& context = model.context();
   const kernels::PackedMatrix packed_images = detail::pack_rows(context, images);

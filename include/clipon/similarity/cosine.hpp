@@ -117,6 +117,7 @@ inline Matrix similarity(const Model& model, const ConstMatrixRef& images, const
 
 /// logits_per_image [n, m] = scale * cosine + bias; logits_per_text is its transpose.
 inline Matrix logits(const Model& model, const ConstMatrixRef& images, const ConstMatrixRef& texts) {
+  const FloatingPointScope scope;
   Matrix out = similarity(model, images, texts);
   for (float* x = out.data(); x != out.data() + out.size(); ++x) *x = *x * model.logit_scale() + model.logit_bias();
   return out;
@@ -125,6 +126,7 @@ inline Matrix logits(const Model& model, const ConstMatrixRef& images, const Con
 /// softmax of n numbers, in place, in double: exp(x - max) over its sum.
 inline void softmax(float* x, std::size_t n) {
   if (n == 0) return;
+  const FloatingPointScope scope;
   const float greatest = *std::max_element(x, x + n);
   double sum = 0.0;
   std::vector<double> e(n);

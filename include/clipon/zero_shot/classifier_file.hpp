@@ -33,7 +33,7 @@ CLIPON_BODY void Classifier::save(const std::string& path) const {
   writer.tensor("prototypes",
                 {static_cast<std::uint64_t>(prototypes_.rows()), static_cast<std::uint64_t>(prototypes_.cols())},
                 {prototypes_.data(), static_cast<std::size_t>(prototypes_.size())});
-  writer.write(path);
+  writer.write(path, detail::kMaxSavedBytes);
 }
 
 CLIPON_BODY Classifier Classifier::load(const Model& model, const std::string& path) {

@@ -12,6 +12,8 @@
 
 namespace clipon::inline CLIPON_ABI::detail {
 
+constexpr std::uint64_t kMaxSavedBytes = 2ull << 30;  // of a file, written and read
+
 inline void write_model_keys(format::GgufWriter& writer, const Model& model) {
   writer.u32("clipon.model_fingerprint", model.info().fingerprint);
   writer.string("clipon.model_name", model.info().name);
@@ -21,8 +23,7 @@ inline void write_model_keys(format::GgufWriter& writer, const Model& model) {
 /// every code that a model file can give, bad_value for another kind of file or another model's; each names the path.
 template <class Body>
 auto read_saved_file(const Model& model, const std::string& path, const char* architecture, const Body& body) {
-  constexpr std::uint64_t most = 2ull << 30;
-  const std::vector<std::byte> bytes = format::read_file(path, most, architecture);
+  const std::vector<std::byte> bytes = format::read_file(path, kMaxSavedBytes, architecture);
   try {
     const format::Gguf file(bytes, LoadOptions{});
     const auto found = std::string(file.get<std::string_view>("general.architecture"));
