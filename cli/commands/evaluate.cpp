@@ -123,7 +123,8 @@ void add_evaluate(CLI::App& app, const Settings& settings, Action& action) {
   command->add_flag("--compare-templates", options->compare_templates, "Also each template alone");
   auto kinds = kCorruptions;
   kinds.emplace_back("all");
-  command->add_option("--shift", options->shift, "Also pictures made worse: " + CLI::detail::join(kinds, ", "))
+  one_word(
+      command->add_option("--shift", options->shift, "Also pictures made worse: " + CLI::detail::join(kinds, ", ")))
       ->delimiter(',')
       ->check(CLI::IsMember(kinds));
   command->add_option("--report", options->report, "Write a page with charts and pictures (.html)")->check(file_name());

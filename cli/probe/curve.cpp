@@ -146,7 +146,7 @@ void add_probe_curve(CLI::App& probe, const Settings& settings, Action& action) 
   command->add_option("--holdout", options->holdout, "Without --test: that share")
       ->check(number_in(0.01, 0.9))
       ->capture_default_str();
-  command->add_option("--shots", options->shots, "Pictures a class")
+  one_word(command->add_option("--shots", options->shots, "Pictures a class"))
       ->delimiter(',')
       ->transform(whole_number_from(1))
       ->capture_default_str();
