@@ -120,9 +120,10 @@ void add_classify(CLI::App& app, const Settings& settings, Action& action) {
       ->capture_default_str();
   command->add_option("--classifier", options->load, "A classifier saved by --save, instead of labels");
   command->add_option("--save", options->save, "Write the classifier, for this model, to a file")->check(file_name());
-  auto* calibrate =
-      command->add_option("--calibrate", options->calibrate,
-                          "Labelled pictures (a folder a class, .csv or .tar) that set when an answer is unknown");
+  auto* calibrate = command->add_option(
+      "--calibrate", options->calibrate,
+      "Labelled pictures (a folder a class, .csv or .tar) that set when an answer is unknown: by one "
+      "rule, which takes the place of all others, the background's among them");
   for (const char* rule : {"--min-cosine", "--min-margin", "--min-background"}) {
     calibrate->excludes(command->get_option(rule));
   }
