@@ -1,4 +1,5 @@
 // clipon classify: pictures against the user's labels.
+#include <algorithm>
 #include <cstdio>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -50,25 +51,48 @@ struct Calibration {
   std::size_t failed = 0;  // pictures
 };
 
+// A threshold that accepts nothing is right about nothing, so there is no share.
+nlohmann::ordered_json report_json(const clipon::RuleReport& report, bool chosen) {
+  nlohmann::ordered_json json = {{"rule", clipon::to_string(report.rule)},
+                                 {"threshold", report.threshold},
+                                 {"precision", nullptr},
+                                 {"coverage", report.coverage},
+                                 {"auroc_right", report.auroc_right},
+                                 {"auroc_known", report.auroc_known},
+                                 {"chosen", chosen}};
+  if (report.coverage > 0.0) json["precision"] = report.precision;
+  return json;
+}
+
+void print_report(const clipon::RuleReport& report, bool chosen) {
+  char right[16] = "    -";
+  if (report.coverage > 0.0) std::snprintf(right, sizeof right, "%5.1f", 100.0 * report.precision);
+  std::printf(
+      "by %-10s from %7.4f on: right %s %%, accepts %5.1f %%; AUROC %.3f of right answers, %.3f of known pictures%s\n",
+      clipon::to_string(report.rule), static_cast<double>(report.threshold), right, 100.0 * report.coverage,
+      report.auroc_right, report.auroc_known, chosen ? "; chosen" : "");
+}
+
 // Sets the thresholds from labelled pictures; labels that the classifier lacks count as unknown.
 Calibration calibrate(clipon::Classifier& classifier, const ClassifyOptions& options, const Settings& settings) {
   const Dataset data = read_labelled(options.calibrate);
   const auto classes = classes_among(data, classifier.labels());
   const auto examples = embed_examples(classifier.model(), settings, data, options.calibrate, classes);
   nlohmann::ordered_json rules = nlohmann::ordered_json::array();
-  for (const auto& report : classifier.calibrate(examples.rows, examples.classes, options.target_precision)) {
-    rules.push_back({{"rule", clipon::to_string(report.rule)},
-                     {"threshold", report.threshold},
-                     {"precision", report.precision},
-                     {"coverage", report.coverage},
-                     {"auroc_right", report.auroc_right},
-                     {"auroc_known", report.auroc_known}});
-    if (settings.json) continue;
-    std::printf(
-        "by %-10s from %7.4f on: right %5.1f %%, accepts %5.1f %%; AUROC %.3f of right answers, %.3f of known "
-        "pictures\n",
-        clipon::to_string(report.rule), static_cast<double>(report.threshold), 100.0 * report.precision,
-        100.0 * report.coverage, report.auroc_right, report.auroc_known);
+  const auto reports = classifier.calibrate(examples.rows, examples.classes, options.target_precision);
+  const auto chosen =  // as the classifier chooses: of equal ones the first
+      std::max_element(reports.begin(), reports.end(),
+                       [](const auto& a, const auto& b) { return a.coverage < b.coverage; });
+  for (const auto& report : reports) {
+    rules.push_back(report_json(report, &report == &*chosen));
+    if (!settings.json) print_report(report, &report == &*chosen);
+  }
+  if (chosen->coverage <= 0.0) {
+    std::fprintf(
+        stderr,
+        "clipon: --calibrate: no threshold of any rule makes %g %% of the accepted answers right: every answer "
+        "is unknown\n",
+        100.0 * options.target_precision);
   }
   return {rules, examples.failed};
 }

@@ -1,0 +1,54 @@
+"""What classify and probe tell of their answers: which rule calibration chose, labels that stand twice, odd names."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from test_commands import one_line
+
+from conftest import SAMPLES, Command
+
+PIZZA = SAMPLES / "pizza.png"
+
+
+def some_pictures(root: Path) -> Path:
+    """Of two labels, and one of neither."""
+    for label, name in (("pizza", "pizza"), ("house", "house"), ("other", "tulip")):
+        (root / label).mkdir(parents=True)
+        shutil.copy(SAMPLES / f"{name}.png", root / label)
+    return root
+
+
+@pytest.mark.parametrize("background", [(), ("--background", "a sound,a symbol")])
+def test_the_rule_that_calibration_chose_is_told(clipon: Command, background: tuple[str, ...]) -> None:
+    data = some_pictures(clipon.work / "data")
+    line = ("classify", data, "--labels", "pizza,house", *background, "--calibrate", data)
+    told = json.loads(clipon(*line, "--json").stdout)
+    (rule,) = [rule for rule in told["calibration"] if rule["chosen"]]
+    assert rule["coverage"] == max(other["coverage"] for other in told["calibration"]) > 0
+    shown = [text for text in clipon(*line).stdout.splitlines() if text.startswith("by ")]
+    assert [text.endswith("; chosen") for text in shown] == [rule["chosen"] for rule in told["calibration"]]
+    if rule["rule"] != "background":  # it alone decides, with a background, too
+        for result in told["results"]:
+            above = result["predictions"][0][rule["rule"]] >= rule["threshold"] - 1e-6
+            assert bool(result["chosen"]) == above
+
+
+def test_a_threshold_that_accepts_nothing_is_right_about_nothing(clipon: Command) -> None:
+    (clipon.work / "data/neither").mkdir(parents=True)
+    shutil.copy(PIZZA, clipon.work / "data/neither")
+    line = ("classify", PIZZA, "--labels", "pizza,house", "--calibrate", clipon.work / "data")
+    warning = "--calibrate: no threshold of any rule makes 95 % of the accepted answers right: every answer is unknown"
+    done = clipon(*line, "--json")
+    assert done.returncode == 0
+    one_line(done.stderr, warning)
+    told = json.loads(done.stdout)
+    assert [(rule["coverage"], rule["precision"]) for rule in told["calibration"]] == [(0, None)] * 2
+    assert told["results"][0]["chosen"] == []
+    done = clipon(*line)
+    one_line(done.stderr, warning)
+    assert len(re.findall(r": right     - %, accepts   0\.0 %;", done.stdout)) == 2
