@@ -62,11 +62,11 @@ void ClassifierOptions::add_decisions_to(CLI::App& command) {
       ->delimiter(',');
   command.add_option("--temperature", temperature, "Divides the logits: above 1 is less sure")
       ->check(number_in(1e-6, 1e6))
-      ->capture_default_str();
+      ->default_str("1");
   command.add_flag("--multi-label", multi_label, "Each label for itself, weighed against the background");
   command.add_option("--threshold", threshold, "With --multi-label: the probability that chooses a label")
       ->check(number_in(0.0, 1.0))
-      ->capture_default_str();
+      ->default_str("0.5");
   command.add_option("--min-cosine", min_cosine, "Unknown if the best label's cosine is below")
       ->check(number_in(-1.0, 1.0));
   command.add_option("--min-margin", min_margin, "Unknown if the best label's cosine is not this much above the next")
@@ -78,12 +78,11 @@ void ClassifierOptions::add_decisions_to(CLI::App& command) {
 }
 
 const char* ClassifierOptions::fixed_by_a_classifier() const {
-  const ClassifierOptions unset;
   const std::pair<const char*, bool> given[] = {
       {"--labels", !labels.empty()},         {"--labels-file", !labels_file.empty()},
       {"--template", !templates.empty()},    {"--templates", !template_set.empty()},
-      {"--background", !background.empty()}, {"--temperature", temperature != unset.temperature},
-      {"--multi-label", multi_label},        {"--threshold", threshold != unset.threshold},
+      {"--background", !background.empty()}, {"--temperature", temperature.has_value()},
+      {"--multi-label", multi_label},        {"--threshold", threshold.has_value()},
   };
   for (const auto& [name, is_given] : given) {
     if (is_given) return name;
@@ -106,9 +105,9 @@ clipon::ClassifyOptions ClassifierOptions::classify_options(const Settings& sett
   clipon::ClassifyOptions options;
   options.tokenize.truncate = settings.truncate;
   options.background = background;
-  options.temperature = temperature;
+  options.temperature = temperature.value_or(options.temperature);
   options.multi_label = multi_label;
-  options.multi_label_threshold = threshold;
+  options.multi_label_threshold = threshold.value_or(options.multi_label_threshold);
   options.reject = reject_rules({});
   options.templates = with_template_set(templates, template_set);
   return options;
@@ -123,9 +122,7 @@ void ClassifierOptions::check_decisions(bool is_multi_label, bool has_background
     throw UsageError(std::string(rule) + ": expected without --multi-label, whose --threshold decides");
   }
   if (min_background && !has_background) throw UsageError("--min-background: expected --background beside it");
-  if (!is_multi_label && threshold != ClassifierOptions().threshold) {
-    throw UsageError("--threshold: expected --multi-label beside it");
-  }
+  if (!is_multi_label && threshold) throw UsageError("--threshold: expected --multi-label beside it");
 }
 
 clipon::RejectRules ClassifierOptions::reject_rules(clipon::RejectRules rules) const {

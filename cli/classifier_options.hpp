@@ -22,9 +22,9 @@ struct ClassifierOptions {
   std::vector<std::string> templates;
   std::string template_set;  // none, plain, ensemble, or a file
   std::vector<std::string> background;
-  float temperature = 1.0f;
+  std::optional<float> temperature;
   bool multi_label = false;
-  float threshold = 0.5f;
+  std::optional<float> threshold;
   std::optional<float> min_cosine;
   std::optional<float> min_margin;
   std::optional<float> min_background;

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 
+import pytest
+from test_commands import one_line
+
 from conftest import SAMPLES, Command
 
 PIZZA = SAMPLES / "pizza.png"
@@ -23,3 +26,20 @@ def test_a_list_option_leaves_data_to_the_command(clipon: Command) -> None:
     done = clipon("probe", "curve", "--shots", "1,2", clipon.work / "data", "--repeats", 1, "--json")
     assert done.returncode == 0, done.stderr
     assert [run["shots"] for run in json.loads(done.stdout)["runs"]] == [1, 2]
+
+
+@pytest.mark.parametrize(("option", "default"), [("--threshold", "0.5"), ("--temperature", "1")])
+def test_a_default_that_is_given_is_refused_like_other_values(clipon: Command, option: str, default: str) -> None:
+    saved = clipon.work / "saved.gguf"
+    for value in (default, "0.7"):
+        assert clipon("classify", "--labels", "a,b", "--multi-label", option, value, "--save", saved).returncode == 0
+        done = clipon("classify", PIZZA, "--classifier", saved, option, value)
+        assert (done.returncode, done.stdout) == (2, "")
+        one_line(done.stderr, "--classifier", option)
+    if option == "--threshold":
+        for value in (default, "0.7"):
+            done = clipon("classify", PIZZA, "--labels", "a,b", option, value)
+            assert (done.returncode, done.stdout) == (2, "")
+            one_line(done.stderr, "--threshold: expected --multi-label beside it")
+    (shown,) = [line for line in clipon("classify", "--help").stdout.splitlines() if line.strip().startswith(option)]
+    assert shown.endswith(f"={default}")
