@@ -47,7 +47,7 @@ void print_ranked(const std::vector<std::string>& paths, const Embedded& embedde
 }
 
 nlohmann::ordered_json ranked_json(const std::vector<std::string>& paths, const Embedded& embedded,
-                                   const Ranked& ranked, std::size_t top) {
+                                   const Ranked& ranked, std::size_t top, bool with_cosines) {
   nlohmann::ordered_json results = nlohmann::ordered_json::array();
   for (std::size_t i = 0; i < paths.size(); ++i) {
     nlohmann::ordered_json result = {{"path", paths[i]}, {"ok", embedded.status[i].ok}};
@@ -59,11 +59,9 @@ nlohmann::ordered_json ranked_json(const std::vector<std::string>& paths, const 
     result["predictions"] = nlohmann::ordered_json::array();
     for (std::size_t k = 0; k < shown(ranked[i], top); ++k) {
       const auto& p = ranked[i][k];
-      result["predictions"].push_back({{"label", p.label},
-                                       {"index", p.index},
-                                       {"probability", p.probability},
-                                       {"cosine", p.cosine},
-                                       {"margin", p.margin}});
+      nlohmann::ordered_json prediction = {{"label", p.label}, {"index", p.index}, {"probability", p.probability}};
+      if (with_cosines) prediction.update({{"cosine", p.cosine}, {"margin", p.margin}});
+      result["predictions"].push_back(std::move(prediction));
     }
     results.push_back(std::move(result));
   }

@@ -15,8 +15,8 @@ using Ranked = std::vector<std::vector<clipon::Prediction>>;
 void print_ranked(const std::vector<std::string>& paths, const Embedded& embedded, const Ranked& ranked,
                   std::size_t top, bool decisions);
 
-/// The "results" array of docs/cli.md.
+/// The "results" array of docs/cli.md.  A probe has no cosines and no margins.
 nlohmann::ordered_json ranked_json(const std::vector<std::string>& paths, const Embedded& embedded,
-                                   const Ranked& ranked, std::size_t top);
+                                   const Ranked& ranked, std::size_t top, bool with_cosines);
 
 }  // namespace cli

@@ -118,7 +118,7 @@ ExitCode run_classify(const ClassifyOptions& options, const Settings& settings) 
                                   {"isa", to_string(model.isa())},
                                   {"labels", classifier.labels()}};
     if (!calibration.rules.is_null()) out["calibration"] = calibration.rules;
-    out["results"] = ranked_json(paths, embedded, ranked, options.top);
+    out["results"] = ranked_json(paths, embedded, ranked, options.top, true);
     std::cout << json_text(out);
   } else {
     const auto& how = classifier.options();

@@ -24,7 +24,7 @@ ExitCode run_probe_predict(const ProbePredictOptions& options, const Settings& s
   const Ranked ranked = probe.classify_embeddings(embedded.rows, options.top);
   if (settings.json) {
     nlohmann::ordered_json out = {{"model", model.info().name}, {"labels", probe.labels()}};
-    out["results"] = ranked_json(paths, embedded, ranked, options.top);
+    out["results"] = ranked_json(paths, embedded, ranked, options.top, false);
     std::cout << json_text(out);
   } else {
     print_ranked(paths, embedded, ranked, options.top, false);

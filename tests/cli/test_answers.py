@@ -52,3 +52,13 @@ def test_a_threshold_that_accepts_nothing_is_right_about_nothing(clipon: Command
     done = clipon(*line)
     one_line(done.stderr, warning)
     assert len(re.findall(r": right     - %, accepts   0\.0 %;", done.stdout)) == 2
+
+
+def test_a_probe_has_no_cosines(clipon: Command) -> None:
+    data, probe = some_pictures(clipon.work / "data"), clipon.work / "probe.gguf"
+    assert clipon("probe", "train", data, "-o", probe, "--c", 1).returncode == 0
+    done = clipon("probe", "predict", probe, PIZZA, "--json")
+    assert done.returncode == 0, done.stderr
+    (result,) = json.loads(done.stdout)["results"]
+    assert [list(p) for p in result["predictions"]] == [["label", "index", "probability"]] * 3
+    assert result["chosen"] == [result["predictions"][0]["label"]]
