@@ -92,6 +92,13 @@ ExitCode run_evaluate(const EvaluateOptions& options, const Settings& settings) 
   e.seconds = embedded.seconds;
   e.outcomes = classify(model, embedded.rows, classes, labels_of(items));
   e.metrics = measure(e.data, e.outcomes);
+  std::vector<std::string> names;
+  names.reserve(items.size());
+  for (const Item& item : items) names.push_back(item.name);
+  if (e.metrics.all.pictures == 0) {
+    const std::string failed = std::to_string(report_failures(names, embedded.status));
+    throw UsageError(e.source + ": expected pictures, found none of " + failed + " that could be read");
+  }
   if (options.compare_templates) compare_templates(model, settings, embedded.rows, e);
   if (!options.predictions.empty()) write_text(options.predictions, predictions_csv(e));
   if (!options.confusion.empty()) write_text(options.confusion, confusion_csv(e));
@@ -101,8 +108,6 @@ ExitCode run_evaluate(const EvaluateOptions& options, const Settings& settings) 
   } else {
     print_table(model, e);
   }
-  std::vector<std::string> names;
-  for (const Item& item : e.data.items) names.push_back(item.name);
   return report_failures(names, embedded.status) == 0 ? ExitCode::success : ExitCode::some_failed;
 }
 

@@ -86,6 +86,7 @@ std::string calibration_chart(const Metrics& metrics) {
   for (const auto& bin : metrics.bins) most = std::max(most, bin.pictures);
   for (std::size_t i = 0; i < metrics.bins.size(); ++i) {
     const CalibrationBin& bin = metrics.bins[i];
+    if (bin.pictures == 0) continue;
     const double left = plot.left + static_cast<double>(i) * width;
     const double opacity = 0.25 + 0.75 * static_cast<double>(bin.pictures) / static_cast<double>(most);
     out += format("<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" style=\"fill:var(--bar);opacity:%.2f\">",

@@ -34,7 +34,7 @@ struct Evaluation {
   std::vector<ShiftScore> shifts;
 
   [[nodiscard]] double pictures_per_second() const {
-    return seconds > 0.0 ? static_cast<double>(outcomes.size()) / seconds : 0.0;
+    return seconds > 0.0 ? static_cast<double>(metrics.all.pictures) / seconds : 0.0;
   }
 };
 

@@ -66,14 +66,15 @@ Metrics measure(const Dataset& data, const std::vector<Outcome>& outcomes) {
     b.accuracy += outcome.rank == 0 ? 1.0 : 0.0;
   }
   for (CalibrationBin& b : m.bins) {
-    if (b.pictures == 0) continue;
-    m.calibration_error += std::fabs(b.confidence - b.accuracy) / static_cast<double>(m.all.pictures);
+    if (b.pictures > 0)
+      m.calibration_error += std::fabs(b.confidence - b.accuracy) / static_cast<double>(m.all.pictures);
     b.confidence /= static_cast<double>(b.pictures);
     b.accuracy /= static_cast<double>(b.pictures);
   }
   std::size_t present = 0;
   for (const Accuracy& a : m.classes) {
-    present += a.pictures > 0 ? 1 : 0;
+    if (a.pictures == 0) continue;
+    ++present;
     m.mean_per_class += a.share1();
   }
   if (present > 0) m.mean_per_class /= static_cast<double>(present);

@@ -3,6 +3,7 @@
 
 #include <clipon/clipon.hpp>
 #include <cstddef>
+#include <limits>
 #include <map>
 #include <utility>
 #include <vector>
@@ -32,19 +33,21 @@ struct Accuracy {
   std::size_t top5 = 0;
 
   void add(const Outcome& outcome);
+  /// NaN of no pictures, which JSON has as null and tables as a dash.
   [[nodiscard]] double share1() const { return share(top1); }
   [[nodiscard]] double share5() const { return share(top5); }
 
  private:
   [[nodiscard]] double share(std::size_t n) const {
-    return pictures == 0 ? 0.0 : static_cast<double>(n) / static_cast<double>(pictures);
+    if (pictures == 0) return std::numeric_limits<double>::quiet_NaN();
+    return static_cast<double>(n) / static_cast<double>(pictures);
   }
 };
 
 /// Pictures whose confidence is in one of equal parts of 0..1.
 struct CalibrationBin {
   std::size_t pictures = 0;
-  double confidence = 0.0;  // mean
+  double confidence = 0.0;  // mean; NaN of no pictures, as the next
   double accuracy = 0.0;
 };
 constexpr std::size_t kCalibrationBins = 15;  // Guo et al. 2017, On calibration of modern neural networks

@@ -1,5 +1,6 @@
 // The page of an evaluation.
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 
 #include "evaluate/charts.hpp"
@@ -16,6 +17,7 @@ constexpr std::size_t kPicturesOfPair = 4;  // mistaken pictures of each
 constexpr std::size_t kMatrixLabels = 40;   // beyond, a matrix can't be read any more
 
 std::string percent_text(double share) {
+  if (std::isnan(share)) return "-";  // of no pictures
   char text[32];
   std::snprintf(text, sizeof text, "%.2f\u00a0%%", 100.0 * share);
   return text;
@@ -118,7 +120,7 @@ std::string groups(const Evaluation& e) {
       "<th class=\"n\">Top-5</th><th>Labels that it gets most</th></tr>\n";
   for (std::size_t g = 0; g < e.data.groups.size(); ++g) {
     const Accuracy& a = e.metrics.groups[g];
-    bars.emplace_back(e.data.groups[g], a.share1());
+    if (a.pictures > 0) bars.emplace_back(e.data.groups[g], a.share1());
     std::string rates;
     for (const auto& [label, rate] : label_rates(e, g, 5)) {
       rates += (rates.empty() ? "" : ", ") + e.data.labels[label] + " " + percent_text(rate);

@@ -24,8 +24,13 @@ ordered_json accuracy_json(const Accuracy& a) {
 }
 
 void print_accuracy(const std::string& name, const Accuracy& a) {
-  std::printf("  %-40s %6zu pictures  top-1 %6.2f %%  top-5 %6.2f %%", printable(name).c_str(), a.pictures,
-              percent(a.share1()), percent(a.share5()));
+  char shares[2][16] = {"     -", "     -"};
+  if (a.pictures > 0) {
+    std::snprintf(shares[0], sizeof shares[0], "%6.2f", percent(a.share1()));
+    std::snprintf(shares[1], sizeof shares[1], "%6.2f", percent(a.share5()));
+  }
+  std::printf("  %-40s %6zu pictures  top-1 %s %%  top-5 %s %%", printable(name).c_str(), a.pictures, shares[0],
+              shares[1]);
 }
 
 }  // namespace
