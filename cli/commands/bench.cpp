@@ -199,6 +199,17 @@ class Bench {
   clipon::DataType type_ = clipon::DataType::f32;
 };
 
+// What every command takes and this one has no use for.
+void refuse_what_changes_nothing(const CLI::App& app) {
+  const std::pair<const char*, const char*> options[] = {
+      {"--json", "expected behind bench, with a file's name"},
+      {"--exif", "expected not here, as bench's pictures are made in memory"},
+      {"--truncate", "expected not here, as bench's texts are made in memory"}};
+  for (const auto& [name, why] : options) {
+    if (app.count(name) > 0) throw UsageError(std::string("bench: ").append(name).append(": ").append(why));
+  }
+}
+
 ExitCode run_bench(const Settings& settings, BenchOptions options) {
   if (options.threads.empty()) options.threads = {settings.threads};
   if (options.precisions.empty()) options.precisions = {settings.precision};
@@ -255,8 +266,13 @@ void add_bench(CLI::App& app, const Settings& settings, Action& action) {
       ->capture_default_str();
   command->add_option("--json", options->json, "Write the results to this file, too")->check(file_name());
   command->add_flag("--profile", options->profile, "Time, GFLOP/s and share of the peak by operator");
-  command->callback(
-      [&settings, &action, options] { action = [&settings, options] { return run_bench(settings, *options); }; });
+  command->callback([&app, &settings, &action, command, options] {
+    action = [&app, &settings, command, options] {
+      refuse_what_changes_nothing(app);
+      if (app.count("--batch") > 0 && command->count("--batch") == 0) options->batches = {settings.batch};
+      return run_bench(settings, *options);
+    };
+  });
 }
 
 }  // namespace cli

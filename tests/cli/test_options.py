@@ -43,3 +43,16 @@ def test_a_default_that_is_given_is_refused_like_other_values(clipon: Command, o
             one_line(done.stderr, "--threshold: expected --multi-label beside it")
     (shown,) = [line for line in clipon("classify", "--help").stdout.splitlines() if line.strip().startswith(option)]
     assert shown.endswith(f"={default}")
+
+
+def test_what_stands_before_bench_counts_or_is_refused(clipon: Command) -> None:
+    out = clipon.work / "bench.json"
+    line = ("bench", "--model", SAMPLES.parent / "clipon-demo.gguf", "--tower", "text", "--seconds", 0)
+    for before, after, batches in ((("--batch", 3), (), [3]), (("--batch", 3), ("--batch", "2,4"), [2, 4])):
+        done = clipon(*before, *line, *after, "--json", out)
+        assert done.returncode == 0, done.stderr
+        assert [row["batch"] for row in json.loads(out.read_text())["results"]] == batches
+    for before, after in ((("--json",), ()), (("--exif",), ()), (("--truncate",), ()), ((), ("--exif",))):
+        done = clipon(*before, *line, *after)
+        assert (done.returncode, done.stdout) == (2, "")
+        one_line(done.stderr, f"bench: {(*before, *after)[0]}: expected ")
