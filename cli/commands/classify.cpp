@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <iostream>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "classifier_options.hpp"
@@ -26,6 +27,21 @@ struct ClassifyOptions {
   std::size_t top = 3;
 };
 
+// No error: two classes of OpenAI's list for ImageNet have the name of another.
+void warn_of_equal_labels(const std::vector<clipon::Label>& labels) {
+  std::map<std::string, std::size_t> counts;
+  std::size_t repeated = 0;
+  std::string first;
+  for (const clipon::Label& label : labels) {
+    if (++counts[label.name] != 2) continue;
+    if (repeated++ == 0) first = clipon::one_line(label.name);
+  }
+  if (repeated == 0) return;
+  const std::string more = repeated == 1 ? "" : " and " + std::to_string(repeated - 1) + " more";
+  std::fprintf(stderr, "clipon: labels: '%s'%s %s there more than once: equal ones share a probability\n",
+               first.c_str(), more.c_str(), repeated == 1 ? "stands" : "stand");
+}
+
 clipon::Classifier make_classifier(const ClassifyOptions& options, const Settings& settings,
                                    const clipon::Model& model) {
   if (!options.load.empty()) {
@@ -43,7 +59,10 @@ clipon::Classifier make_classifier(const ClassifyOptions& options, const Setting
   clipon::ClassifyOptions how = options.classifier.classify_options(settings);
   Progress progress("texts");
   how.progress = [&](std::size_t done, std::size_t total) { progress.show(done, total); };
-  return {model, labels, how};
+  clipon::Classifier classifier(model, labels, how);
+  progress.hide();
+  warn_of_equal_labels(labels);
+  return classifier;
 }
 
 struct Calibration {

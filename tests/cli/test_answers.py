@@ -62,3 +62,21 @@ def test_a_probe_has_no_cosines(clipon: Command) -> None:
     (result,) = json.loads(done.stdout)["results"]
     assert [list(p) for p in result["predictions"]] == [["label", "index", "probability"]] * 3
     assert result["chosen"] == [result["predictions"][0]["label"]]
+
+
+def test_labels_that_stand_twice_are_told(clipon: Command) -> None:
+    """Two classes of OpenAI's list for ImageNet are "missile": a classifier of it must be to be had."""
+    saved, labels = clipon.work / "saved.gguf", clipon.work / "labels.txt"
+    labels.write_text("missile\npizza\nhouse\nmissile\npizza\nmissile\n")
+    for line in (("--labels", "missile,pizza,house,missile,pizza,missile"), ("--labels-file", labels)):
+        done = clipon("classify", PIZZA, *line, "--save", saved, "--json")
+        assert done.returncode == 0
+        one_line(done.stderr, "labels: 'missile' and 1 more stand there more than once")
+        assert len(json.loads(done.stdout)["results"][0]["predictions"]) == 3
+    done = clipon("classify", PIZZA, "--labels", "house,pizza,house")
+    one_line(done.stderr, "labels: 'house' stands there more than once")
+    assert clipon("classify", PIZZA, "--labels", "house,pizza,House").stderr == ""
+    table = clipon.work / "data.csv"
+    table.write_text(f"path,label\n{PIZZA},pizza\n")
+    done = clipon("evaluate", table, "--labels-file", labels)
+    assert (done.returncode, done.stderr) == (0, "")
