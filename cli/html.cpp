@@ -76,7 +76,8 @@ std::string html_figure(const clipon::Model& model, const std::function<clipon::
   std::string picture;
   try {
     picture = html_picture(model.preprocess(load()), model.image_size());
-  } catch (const clipon::Error&) {  // the file may be gone by now
+  } catch (const clipon::Error& error) {  // the file may be gone by now
+    picture = "<p class=\"note\">" + escape_html(error.what()) + "</p>";
   }
   return "<figure>" + picture + "<figcaption>" + escape_html(caption) + "</figcaption></figure>\n";
 }

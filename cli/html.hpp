@@ -14,7 +14,7 @@ std::string escape_html(std::string_view text);
 /// A whole page; `body` is HTML.
 std::string html_page(const std::string& title, const std::string& body);
 
-/// A figure: what the image tower sees of a picture, with a caption; the caption alone where load() throws Error.
+/// A figure: what the image tower sees of a picture, with a caption; why there is none where load() throws Error.
 std::string html_figure(const clipon::Model& model, const std::function<clipon::Image()>& load,
                         const std::string& caption);
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 
 namespace cli {
@@ -38,6 +39,12 @@ std::string checked_folder(const std::string& folder) {
 
 }  // namespace
 
+void warn_of_missing_vectors(const std::string& folder, std::size_t rows, std::size_t vectors, const char* then) {
+  if (vectors >= rows) return;
+  std::fprintf(stderr, "clipon: %s: index: expected vectors for %zu rows, found %zu: %s\n",
+               clipon::one_line(folder).c_str(), rows, vectors, then);
+}
+
 std::vector<std::string_view> whole_lines(std::string_view text) {
   std::vector<std::string_view> lines;
   for (std::size_t at = 0, end = 0; (end = text.find('\n', at)) != std::string_view::npos; at = end + 1) {
@@ -49,9 +56,10 @@ std::vector<std::string_view> whole_lines(std::string_view text) {
 IndexReader::IndexReader(const std::string& folder)
     : paths_(checked_folder(folder)),
       head_(read_head(paths_.head)),
-      inode_(inode_of(paths_.vectors)),
-      vectors_(paths_.vectors, true, "index"),
-      rows_(paths_.rows, true, "index") {
+      vectors_inode_(inode_of(paths_.vectors)),
+      rows_inode_(inode_of(paths_.rows)),
+      rows_(paths_.rows, true, "index"),
+      vectors_(paths_.vectors, true, "index") {
   const auto text = rows_.bytes();
   lines_ = whole_lines({reinterpret_cast<const char*>(text.data()), text.size()});
   std::size_t rows = std::min(lines_.size(), rows_in(vectors_, head_.row_bytes()));
@@ -59,11 +67,13 @@ IndexReader::IndexReader(const std::string& folder)
     scales_ = std::make_unique<clipon::format::MappedFile>(paths_.scales, true, "index");
     rows = std::min(rows, rows_in(*scales_, sizeof(float)));
   }
-  lines_.resize(rows);
   checked_folder(folder);
-  if (inode_of(paths_.vectors) != inode_) {
+  if (inode_of(paths_.vectors) != vectors_inode_ || inode_of(paths_.rows) != rows_inode_) {
     throw clipon::Error(clipon::ErrorCode::io, folder + ": index: it was replaced while it was opened; try again");
   }
+  warn_of_missing_vectors(folder, lines_.size(), rows,
+                          "the others are left out until clipon index has made them again");
+  lines_.resize(rows);
 }
 
 clipon::VectorsView IndexReader::view() const {

@@ -11,7 +11,8 @@ namespace cli {
 
 class IndexReader {
  public:
-  /// Throws clipon::Error: no index there, files that don't fit together, a replacement that was interrupted.
+  /// Throws clipon::Error: no index there, a replacement that was interrupted.  Rows whose vectors are missing, which
+  /// no writer leaves, are left out with a warning.
   explicit IndexReader(const std::string& folder);
 
   [[nodiscard]] const IndexHead& head() const { return head_; }
@@ -22,12 +23,16 @@ class IndexReader {
  private:
   IndexPaths paths_;
   IndexHead head_;
-  std::uint64_t inode_;  // of vectors.npy, which a writer that drops rows replaces before the other files
+  std::uint64_t vectors_inode_;  // a writer that drops rows replaces the files
+  std::uint64_t rows_inode_;
+  clipon::format::MappedFile rows_;  // first: a writer that appends writes its lines last
   clipon::format::MappedFile vectors_;
   std::unique_ptr<clipon::format::MappedFile> scales_;  // int8 alone
-  clipon::format::MappedFile rows_;
-  std::vector<std::string_view> lines_;  // whole lines with a whole vector
+  std::vector<std::string_view> lines_;                 // whole lines with a whole vector
 };
+
+/// A line on the error stream where `vectors` are fewer than `rows`; `then` says what becomes of the others.
+void warn_of_missing_vectors(const std::string& folder, std::size_t rows, std::size_t vectors, const char* then);
 
 /// The whole lines of a text, without their ends; what follows the last end is left out.
 std::vector<std::string_view> whole_lines(std::string_view text);

@@ -83,13 +83,24 @@ IndexWriter::IndexWriter(const std::string& folder, const IndexHead& head)
                                                                    summary(read_head(paths_.head)));
     }
   } else {
+    refuse_rows_without_head(folder);
     const std::string json = to_json(head);
     fs::remove(paths_.head + ".new");  // a killed writer's may be longer, and nothing cuts it
     write_at(paths_.head + ".new", 0, json.data(), json.size());
     rename_over(paths_.head + ".new", paths_.head);
   }
   finish_replacing();
-  cut_to_whole_rows();
+  cut_to_whole_rows(folder);
+}
+
+// A head is on the disk before rows are, so what is here was made by something that can't be told any more.
+void IndexWriter::refuse_rows_without_head(const std::string& folder) const {
+  const bool rows = size_of_file(paths_.rows) > 0 || size_of_file(paths_.vectors) > kNpyHeaderBytes;
+  if (!rows && !fs::exists(paths_.replacing)) return;
+  throw clipon::Error(clipon::ErrorCode::bad_value,
+                      folder +
+                          ": index: expected index.json, which tells what made the rows, found rows without it "
+                          "(remove the folder to begin anew)");
 }
 
 void IndexWriter::append(const std::vector<IndexRow>& rows, const clipon::VectorsView& vectors) {
@@ -149,13 +160,16 @@ void IndexWriter::finish_replacing() {
   fs::remove(paths_.replacing);
 }
 
-void IndexWriter::cut_to_whole_rows() {
+void IndexWriter::cut_to_whole_rows(const std::string& folder) {
   std::uint64_t rows = npy_rows(paths_.vectors, head_.row_bytes());
   if (head_.type == clipon::DataType::i8) rows = std::min(rows, npy_rows(paths_.scales, sizeof(float)));
   std::uint64_t text_bytes = 0;
+  std::size_t told = 0;
   if (fs::exists(paths_.rows)) {
     const auto bytes = clipon::format::read_file(paths_.rows, UINT64_MAX, "index");
-    for (const auto line : whole_lines({reinterpret_cast<const char*>(bytes.data()), bytes.size()})) {
+    const auto lines = whole_lines({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+    told = lines.size();
+    for (const auto line : lines) {
       if (rows_.size() == rows) break;
       rows_.push_back(parse_row(line, paths_.rows));
       text_bytes += line.size() + 1;
@@ -166,6 +180,8 @@ void IndexWriter::cut_to_whole_rows() {
   cut(paths_.rows, text_bytes);
   cut(paths_.vectors, kNpyHeaderBytes + rows_.size() * head_.row_bytes());
   if (head_.type == clipon::DataType::i8) cut(paths_.scales, kNpyHeaderBytes + rows_.size() * sizeof(float));
+  warn_of_missing_vectors(folder, told, rows_.size(),
+                          "the others are made again where their pictures are among those named");
 }
 
 void IndexWriter::write_headers() const {

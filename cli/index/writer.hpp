@@ -25,7 +25,7 @@ class Descriptor {
 class IndexWriter {
  public:
   /// Opens the index in `folder` or begins one, finishes or undoes what an interrupted writer left.  Throws
-  /// clipon::Error: another writer is at work, or the index was made by another head.
+  /// clipon::Error: another writer is at work, the index was made by another head, or its head is gone.
   IndexWriter(const std::string& folder, const IndexHead& head);
 
   [[nodiscard]] const std::vector<IndexRow>& rows() const { return rows_; }
@@ -38,7 +38,8 @@ class IndexWriter {
 
  private:
   void finish_replacing();
-  void cut_to_whole_rows();
+  void refuse_rows_without_head(const std::string& folder) const;
+  void cut_to_whole_rows(const std::string& folder);
   void write_headers() const;
 
   IndexPaths paths_;
