@@ -23,10 +23,15 @@ namespace {
   throw clipon::Error(clipon::ErrorCode::io, path + ": index: " + why);
 }
 
+// Waits for no reader of a pipe.
 int open_file(const std::string& path, int flags) {
-  const int fd = ::open(path.c_str(), flags | O_CLOEXEC, 0666);
-  if (fd < 0) fail_to_write(path, std::strerror(errno));
-  return fd;
+  const int fd = ::open(path.c_str(), flags | O_CLOEXEC | O_NONBLOCK, 0666);
+  constexpr const char* kOther = "expected a regular file, found a device or pipe";
+  if (fd < 0) fail_to_write(path, errno == ENXIO ? kOther : std::strerror(errno));
+  struct stat status = {};
+  if (::fstat(fd, &status) == 0 && S_ISREG(status.st_mode)) return fd;
+  ::close(fd);
+  fail_to_write(path, kOther);
 }
 
 // All bytes at `offset`, and the disk has them.

@@ -82,3 +82,18 @@ def test_an_index_of_no_rows_needs_no_head(clipon: Command) -> None:
         index.mkdir()
         (index / "rows.jsonl").touch()
         (index / "vectors.npy").write_bytes(b"x" * 128)  # a header alone
+
+
+@pytest.mark.parametrize("name", ["vectors.npy", "scales.npy", "rows.jsonl", "lock", "replacing"])
+def test_a_pipe_among_the_files_is_refused_at_once(clipon: Command, name: str) -> None:
+    index = clipon.work / "index"
+    update = ("index", SAMPLES / "house.png", "--index", index, "--type", "int8")
+    assert clipon(*update).returncode == 0
+    (index / name).unlink(missing_ok=True)
+    os.mkfifo(index / name)
+    done = clipon(*update, timeout=10)
+    if name == "replacing":  # its being there is all that counts
+        assert done.returncode == 0 and not (index / name).exists()
+        return
+    assert (done.returncode, done.stdout) == (1, "")
+    one_line(done.stderr, f"{index / name}: index: expected a regular file, found a device or pipe")
