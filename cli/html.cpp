@@ -1,5 +1,7 @@
 #include "html.hpp"
 
+#include <clipon/core/utf8.hpp>
+
 #include "encode_jpeg.hpp"
 
 namespace cli {
@@ -43,8 +45,13 @@ std::string html_picture(const std::vector<std::uint8_t>& rgb, std::ptrdiff_t si
 
 std::string escape_html(std::string_view text) {
   std::string out;
-  for (const char c : text) {
-    switch (c) {
+  out.reserve(text.size());
+  while (!text.empty()) {
+    const auto step = clipon::utf8::decode_step(text);
+    switch (step.code_point) {
+      case -1:  // names of files may be any bytes
+        out += "\ufffd";
+        break;
       case '&':
         out += "&amp;";
         break;
@@ -58,8 +65,9 @@ std::string escape_html(std::string_view text) {
         out += "&quot;";
         break;
       default:
-        out += c;
+        out += text.substr(0, step.bytes);
     }
+    text.remove_prefix(step.bytes);
   }
   return out;
 }

@@ -8,7 +8,7 @@
 
 namespace cli {
 
-/// Text as it may stand in an element or a quoted attribute.
+/// Text as it may stand in an element or a quoted attribute; U+FFFD for what is not UTF-8.
 std::string escape_html(std::string_view text);
 
 /// A whole page; `body` is HTML.

@@ -97,3 +97,17 @@ def test_a_pipe_among_the_files_is_refused_at_once(clipon: Command, name: str) -
         return
     assert (done.returncode, done.stdout) == (1, "")
     one_line(done.stderr, f"{index / name}: index: expected a regular file, found a device or pipe")
+
+
+def test_pages_are_utf8_whatever_a_name_holds(clipon: Command) -> None:
+    name = clipon.work / os.fsdecode(b"a\xff\xe2\x82b\xed\xa0\x80\xc3\xa9.png")
+    shutil.copy(SAMPLES / "pizza.png", name)
+    index, sheet, page = (clipon.work / part for part in ("index", "s.html", "r.html"))
+    assert clipon("index", name, "--index", index).returncode == 0
+    done = clipon("search", "pizza", "--index", index, "--html", sheet)
+    assert done.returncode == 0, done.stderr
+    assert "a\ufffd\ufffdb\ufffd\ufffd\ufffd\u00e9.png<" in sheet.read_bytes().decode()
+    table = clipon.work / os.fsdecode(b"x\xe9.csv")
+    table.write_bytes(b"path,label\n" + os.fsencode(SAMPLES / "pizza.png") + b",house\n")
+    assert clipon("evaluate", table, "--report", page, "--json").returncode == 0
+    assert "x\ufffd.csv</h1>" in page.read_bytes().decode()
