@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <chrono>
+#include <clipon/core/utf8.hpp>
 #include <clipon/format/write_file.hpp>
 #include <cstdio>
 #include <cstring>
@@ -60,6 +61,21 @@ void expect_writable(const std::string& path) {
 
 void write_text(const std::string& path, const std::string& text) {
   clipon::format::write_file(path, std::as_bytes(std::span(text)));
+}
+
+bool is_utf8(std::string_view text) {
+  while (!text.empty()) {
+    const auto step = clipon::utf8::decode_step(text);
+    if (step.code_point < 0) return false;
+    text.remove_prefix(step.bytes);
+  }
+  return true;
+}
+
+nlohmann::ordered_json path_json(const std::string& path) {
+  nlohmann::ordered_json json = {{"path", path}};
+  if (!is_utf8(path)) json["path_bytes"] = std::vector<unsigned char>(path.begin(), path.end());
+  return json;
 }
 
 std::string json_text(const nlohmann::ordered_json& json, int indent) {

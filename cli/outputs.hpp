@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace cli {
@@ -23,6 +24,12 @@ void expect_writable(const std::string& path);
 
 /// Throws clipon::Error io.
 void write_text(const std::string& path, const std::string& text);
+
+/// Whether `text` is well-formed UTF-8, as JSON is.
+bool is_utf8(std::string_view text);
+
+/// {"path": ...}, and where the path is not UTF-8 its bytes, an array of numbers, under "path_bytes".
+nlohmann::ordered_json path_json(const std::string& path);
 
 /// With a line end; what is not UTF-8 (names come from anybody's files) as U+FFFD.  indent -1: on one line.
 std::string json_text(const nlohmann::ordered_json& json, int indent = 2);

@@ -50,7 +50,8 @@ nlohmann::ordered_json ranked_json(const std::vector<std::string>& paths, const 
                                    const Ranked& ranked, std::size_t top, bool with_cosines) {
   nlohmann::ordered_json results = nlohmann::ordered_json::array();
   for (std::size_t i = 0; i < paths.size(); ++i) {
-    nlohmann::ordered_json result = {{"path", paths[i]}, {"ok", embedded.status[i].ok}};
+    nlohmann::ordered_json result = path_json(paths[i]);
+    result["ok"] = embedded.status[i].ok;
     if (!embedded.status[i].ok) result["error"] = embedded.status[i].message;
     result["chosen"] = nlohmann::ordered_json::array();
     for (const auto& p : ranked[i]) {

@@ -28,7 +28,8 @@ ExitCode run_dedupe(const DedupeOptions& options, const Settings& settings) {
   for (const auto& group : groups) {
     auto members = nlohmann::ordered_json::array();
     for (const auto& member : group) {
-      members.push_back({{"path", index.row(member.row).path}, {"cosine", member.score}});
+      members.push_back(path_json(index.row(member.row).path));
+      members.back()["cosine"] = member.score;
       if (!settings.json) {
         std::printf("%7.4f  %s\n", static_cast<double>(member.score), printable(index.row(member.row).path).c_str());
       }

@@ -24,13 +24,14 @@ std::string rows_file(const std::string& out) {
   return (out.ends_with(".npy") ? out.substr(0, out.size() - 4) : out) + ".paths.jsonl";
 }
 
-// {path, ok, error} a row
+// {path or text, ok, error} a row
 void write_rows(const std::string& path, const std::vector<std::string>& names, const Embedded& embedded,
-                const char* key) {
+                bool pictures) {
   std::string lines;
   for (std::size_t i = 0; i < names.size(); ++i) {
     const auto& status = embedded.status[i];
-    const nlohmann::ordered_json row = {{key, names[i]}, {"ok", status.ok}, {"error", status.message}};
+    nlohmann::ordered_json row = pictures ? path_json(names[i]) : nlohmann::ordered_json{{"text", names[i]}};
+    row.update({{"ok", status.ok}, {"error", status.message}});
     lines += json_text(row, -1);
   }
   write_text(path, lines);
@@ -48,7 +49,7 @@ ExitCode run_embed(const EmbedOptions& options, const Settings& settings) {
   const Embedded embedded = pictures ? embed_pictures(model, settings, names, !options.raw)
                                      : embed_texts(model, settings, names, !options.raw);
   write_npy(options.out, embedded.rows);
-  write_rows(rows, names, embedded, pictures ? "path" : "text");
+  write_rows(rows, names, embedded, pictures);
   const std::size_t failed = report_failures(names, embedded.status);
   if (settings.json) {
     const nlohmann::ordered_json summary = {{"out", options.out},

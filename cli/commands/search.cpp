@@ -36,7 +36,10 @@ void print_json(const clipon::Model& model, const IndexReader& index, const std:
                 const std::vector<Found>& found) {
   nlohmann::ordered_json out = {{"model", model.info().name}, {"query", query}, {"rows", index.size()}};
   out["results"] = nlohmann::ordered_json::array();
-  for (const Found& f : found) out["results"].push_back({{"path", f.path}, {"cosine", f.cosine}});
+  for (const Found& f : found) {
+    out["results"].push_back(path_json(f.path));
+    out["results"].back()["cosine"] = f.cosine;
+  }
   std::cout << json_text(out);
 }
 

@@ -1,6 +1,5 @@
 #include "index/layout.hpp"
 
-#include <clipon/core/utf8.hpp>
 #include <nlohmann/json.hpp>
 #include <vector>
 
@@ -33,15 +32,6 @@ T value(const ordered_json& json, const char* key, const std::string& path) {
     }
     reject(path, key + (" of the kind that clipon index writes, found " + found));
   }
-}
-
-bool is_utf8(std::string_view text) {
-  while (!text.empty()) {
-    const auto step = clipon::utf8::decode_step(text);
-    if (step.code_point < 0) return false;
-    text.remove_prefix(step.bytes);
-  }
-  return true;
 }
 
 }  // namespace

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -80,3 +82,29 @@ def test_labels_that_stand_twice_are_told(clipon: Command) -> None:
     table.write_text(f"path,label\n{PIZZA},pizza\n")
     done = clipon("evaluate", table, "--labels-file", labels)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_paths_that_are_not_utf8_have_their_bytes_in_json(clipon: Command) -> None:
+    name = os.fsencode(clipon.work) + b"/caf\xe9.png"
+    shutil.copy(PIZZA, os.fsdecode(name))
+    data, probe, index = some_pictures(clipon.work / "data"), clipon.work / "probe.gguf", clipon.work / "index"
+    assert clipon("probe", "train", data, "-o", probe, "--c", 1).returncode == 0
+    assert clipon("index", os.fsdecode(name), PIZZA, "--index", index).returncode == 0
+
+    def output(*line: object) -> dict[str, object]:
+        words = [os.fsencode(str(word)) for word in (clipon.program, *line, "--json")]
+        return json.loads(subprocess.run(words, capture_output=True, check=True, timeout=60).stdout)
+
+    pictures = (os.fsdecode(name), PIZZA)
+    output("embed", "--images", *pictures, "-o", clipon.work / "e.npy")
+    embedded = [json.loads(line) for line in (clipon.work / "e.paths.jsonl").read_text().splitlines()]
+    for results in (
+        output("classify", *pictures, "--labels", "a,b")["results"],
+        output("probe", "predict", probe, *pictures)["results"],
+        output("search", "pizza", "--index", index)["results"],
+        output("dedupe", "--index", index)["groups"][0],
+        embedded,
+    ):
+        odd, plain = sorted(results, key=lambda row: row["path"] == str(PIZZA))
+        assert odd["path"] == str(clipon.work / "caf\ufffd.png") and bytes(odd["path_bytes"]) == name
+        assert "path_bytes" not in plain
