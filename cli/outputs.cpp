@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <clipon/core/utf8.hpp>
@@ -85,6 +86,15 @@ std::string json_text(const nlohmann::ordered_json& json, int indent) {
 std::string printable(const std::string& text) {
   static const bool on_a_terminal = isatty(STDOUT_FILENO) != 0;  // asked once: tables print many
   return on_a_terminal ? clipon::one_line(text) : text;
+}
+
+std::size_t width_of(std::string_view text) {
+  return static_cast<std::size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0u) != 0x80; }));
+}
+
+std::string padded(const std::string& text, std::size_t width) {
+  return text + std::string(width - std::min(width, width_of(text)), ' ');
 }
 
 std::size_t report_failures(const std::vector<std::string>& names, const std::vector<clipon::ItemStatus>& status) {

@@ -37,6 +37,12 @@ std::string json_text(const nlohmann::ordered_json& json, int indent = 2);
 /// A name, label or text for standard output: as it is in a pipe; one line without escape sequences on a terminal.
 std::string printable(const std::string& text);
 
+/// How wide a text is in a table: its code points.  (Some characters take two columns of a terminal, others none.)
+std::size_t width_of(std::string_view text);
+
+/// With blanks behind it up to a width.
+std::string padded(const std::string& text, std::size_t width);
+
 /// One line for each item that failed; how many did.
 std::size_t report_failures(const std::vector<std::string>& names, const std::vector<clipon::ItemStatus>& status);
 

@@ -28,21 +28,23 @@ void print_ranked(const std::vector<std::string>& paths, const Embedded& embedde
   std::size_t decision_width = 0;
   for (std::size_t i = 0; i < paths.size(); ++i) {
     if (!embedded.status[i].ok) continue;
-    path_width = std::max(path_width, printable(paths[i]).size());
-    decision_width = std::max(decision_width, decision(ranked[i]).size());
+    path_width = std::max(path_width, width_of(printable(paths[i])));
+    decision_width = std::max(decision_width, width_of(decision(ranked[i])));
     for (std::size_t k = 0; k < shown(ranked[i], top); ++k) {
-      label_width = std::max(label_width, printable(ranked[i][k].label).size());
+      label_width = std::max(label_width, width_of(printable(ranked[i][k].label)));
     }
   }
   for (std::size_t i = 0; i < paths.size(); ++i) {
     if (!embedded.status[i].ok) continue;
-    std::printf("%-*s", static_cast<int>(path_width), printable(paths[i]).c_str());
-    if (decisions) std::printf("  %-*s", static_cast<int>(decision_width), decision(ranked[i]).c_str());
+    std::string line = padded(printable(paths[i]), path_width);
+    if (decisions) line.append("  ").append(padded(decision(ranked[i]), decision_width));
     for (std::size_t k = 0; k < shown(ranked[i], top); ++k) {
-      std::printf("  %5.1f %% %-*s", 100.0 * static_cast<double>(ranked[i][k].probability),
-                  static_cast<int>(label_width), printable(ranked[i][k].label).c_str());
+      char share[16];
+      std::snprintf(share, sizeof share, "  %5.1f %% ", 100.0 * static_cast<double>(ranked[i][k].probability));
+      line.append(share).append(padded(printable(ranked[i][k].label), label_width));
     }
-    std::printf("\n");
+    line.erase(line.find_last_not_of(' ') + 1);  // of the last column
+    std::printf("%s\n", line.c_str());
   }
 }
 

@@ -23,11 +23,11 @@ void print_table(const std::vector<std::string>& paths, const std::vector<std::s
                  const clipon::Matrix& cosines) {
   for (std::size_t t = 0; t < texts.size(); ++t) std::printf("[%zu] %s\n", t, printable(texts[t]).c_str());
   std::size_t width = 0;
-  for (const std::string& path : paths) width = std::max(width, printable(path).size());
+  for (const std::string& path : paths) width = std::max(width, width_of(printable(path)));
   std::printf("%*s", static_cast<int>(width), "");
   for (std::size_t t = 0; t < texts.size(); ++t) std::printf(" %7s", ("[" + std::to_string(t) + "]").c_str());
   for (std::size_t i = 0; i < paths.size(); ++i) {
-    std::printf("\n%-*s", static_cast<int>(width), printable(paths[i]).c_str());
+    std::printf("\n%s", padded(printable(paths[i]), width).c_str());
     for (Eigen::Index t = 0; t < cosines.cols(); ++t) {
       std::printf(" %7.4f", static_cast<double>(cosines(static_cast<Eigen::Index>(i), t)));
     }

@@ -29,8 +29,8 @@ void print_accuracy(const std::string& name, const Accuracy& a) {
     std::snprintf(shares[0], sizeof shares[0], "%6.2f", percent(a.share1()));
     std::snprintf(shares[1], sizeof shares[1], "%6.2f", percent(a.share5()));
   }
-  std::printf("  %-40s %6zu pictures  top-1 %s %%  top-5 %s %%", printable(name).c_str(), a.pictures, shares[0],
-              shares[1]);
+  std::printf("  %s %6zu pictures  top-1 %s %%  top-5 %s %%", padded(printable(name), 40).c_str(), a.pictures,
+              shares[0], shares[1]);
 }
 
 }  // namespace

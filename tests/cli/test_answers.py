@@ -108,3 +108,22 @@ def test_paths_that_are_not_utf8_have_their_bytes_in_json(clipon: Command) -> No
         odd, plain = sorted(results, key=lambda row: row["path"] == str(PIZZA))
         assert odd["path"] == str(clipon.work / "caf\ufffd.png") and bytes(odd["path_bytes"]) == name
         assert "path_bytes" not in plain
+
+
+def test_columns_are_as_wide_as_their_texts_have_characters(clipon: Command) -> None:
+    for folder in ("a", "größer"):
+        (clipon.work / folder).mkdir()
+        shutil.copy(PIZZA, clipon.work / folder)
+    labels, texts = ("größe", "pizza", "ein Schloß"), clipon.work / "texts.txt"
+    texts.write_text("\n".join(labels))
+    pictures = ("a/pizza.png", "größer/pizza.png")
+    options = ("--background", "an emoji", "--top", 0)
+    done = clipon("classify", *pictures, "--labels", ",".join(labels), *options, cwd=clipon.work)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    places = [[i for i, character in enumerate(line) if character == "%"] for line in lines]
+    assert places[0] == places[1] and len(places[0]) == 3
+    assert all(line == line.rstrip() for line in lines)
+    done = clipon("similarity", "--images", *pictures, "--texts", texts, cwd=clipon.work)
+    *_, head, first, second = done.stdout.splitlines()
+    assert len(head) == len(first) == len(second)
