@@ -1,4 +1,5 @@
 // clipon probe curve: accuracy by the number of labelled pictures a class, as in the paper's figure 6.
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <iostream>
@@ -77,6 +78,23 @@ void print_table(const std::vector<Run>& runs, const ProbeCurveOptions& options,
   }
 }
 
+// Where a class has fewer pictures than shots, all of them are taken.
+void print_shortages(const std::vector<std::size_t>& shots, const Examples& pool, std::size_t classes) {
+  std::vector<std::size_t> counts(classes);
+  for (const std::size_t one : pool.classes) ++counts[one];
+  for (const std::size_t wanted : shots) {
+    std::size_t taken = 0;
+    std::size_t few = 0;
+    for (const std::size_t count : counts) {
+      taken += std::min(count, wanted);
+      few += count < wanted ? 1 : 0;
+    }
+    if (few == 0) continue;
+    std::printf("%zu shots: %zu pictures, as %zu of %zu classes %s fewer than %zu\n", wanted, taken, few, classes,
+                few == 1 ? "has" : "have", wanted);
+  }
+}
+
 ExitCode run_probe_curve(const ProbeCurveOptions& options, const Settings& settings) {
   const Dataset data = read_labelled(options.data);
   const clipon::Model model = load_model(settings);
@@ -129,6 +147,7 @@ ExitCode run_probe_curve(const ProbeCurveOptions& options, const Settings& setti
     std::cout << json_text(out);
   } else {
     print_table(runs, options, zero_shot_accuracy, test.names.size());
+    print_shortages(options.shots, pool, data.labels.size());
   }
   return failed == 0 ? ExitCode::success : ExitCode::some_failed;
 }

@@ -127,3 +127,19 @@ def test_columns_are_as_wide_as_their_texts_have_characters(clipon: Command) -> 
     done = clipon("similarity", "--images", *pictures, "--texts", texts, cwd=clipon.work)
     *_, head, first, second = done.stdout.splitlines()
     assert len(head) == len(first) == len(second)
+
+
+def test_more_shots_than_pictures_are_told(clipon: Command) -> None:
+    for label, count in (("pizza", 3), ("house", 5)):
+        (clipon.work / "data" / label).mkdir(parents=True)
+        for i in range(count):
+            shutil.copy(SAMPLES / f"{label}.png", clipon.work / "data" / label / f"{i}.png")
+    line = ("probe", "curve", clipon.work / "data", "--test", clipon.work / "data", "--repeats", 2, "--shots")
+    shown = clipon(*line, "3,4,100").stdout.splitlines()
+    assert [text.split()[0] for text in shown[2:5]] == ["3", "4", "100"]
+    assert shown[5:] == [
+        "4 shots: 7 pictures, as 1 of 2 classes has fewer than 4",
+        "100 shots: 8 pictures, as 2 of 2 classes have fewer than 100",
+    ]
+    runs = json.loads(clipon(*line, "3,100", "--json").stdout)["runs"]
+    assert [(run["shots"], len(run["train"])) for run in runs] == [(3, 6), (3, 6), (100, 8), (100, 8)]
