@@ -1,6 +1,8 @@
 // clipon evaluate: how often a model is right about labelled pictures, and about which it is wrong.
 #include <algorithm>
+#include <filesystem>
 #include <iostream>
+#include <iterator>
 #include <span>
 
 #include "classifier_options.hpp"
@@ -69,6 +71,29 @@ void compare_templates(const clipon::Model& model, const Settings& settings, con
   e.template_scores.push_back({"", e.metrics.all});
 }
 
+// Whether what is written to one replaces what was written to the other; a device or pipe takes both.
+bool is_one_file(const std::string& a, const std::string& b) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  if (a.empty() || b.empty()) return false;
+  if (fs::exists(a, error)) return fs::is_regular_file(a, error) && fs::equivalent(a, b, error);
+  const auto full = [&](const std::string& path) { return fs::weakly_canonical(fs::absolute(path, error), error); };
+  return full(a) == full(b) && !error;
+}
+
+void expect_different_outputs(const EvaluateOptions& options) {
+  const std::pair<const char*, const std::string*> outputs[] = {
+      {"--report", &options.report}, {"--predictions", &options.predictions}, {"--confusion", &options.confusion}};
+  for (std::size_t i = 0; i < std::size(outputs); ++i) {
+    for (std::size_t j = i + 1; j < std::size(outputs); ++j) {
+      if (!is_one_file(*outputs[i].second, *outputs[j].second)) continue;
+      std::string message(outputs[i].first);
+      message.append(", ").append(outputs[j].first).append(": expected different files, found ");
+      throw UsageError(message.append(*outputs[i].second).append(" for both"));
+    }
+  }
+}
+
 ExitCode run_evaluate(const EvaluateOptions& options, const Settings& settings) {
   Evaluation e;
   e.source = options.data.paths.front();
@@ -82,6 +107,7 @@ ExitCode run_evaluate(const EvaluateOptions& options, const Settings& settings) 
       e.shifts.push_back({kind, std::vector<Accuracy>(kStrengths)});
     }
   }
+  expect_different_outputs(options);
   for (const auto* out : {&options.report, &options.predictions, &options.confusion}) expect_writable(*out);
   const clipon::Model model = load_model(settings);
   const clipon::Matrix classes = prototypes(model, settings, e.data.labels, e.templates);

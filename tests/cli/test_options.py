@@ -56,3 +56,25 @@ def test_what_stands_before_bench_counts_or_is_refused(clipon: Command) -> None:
         done = clipon(*before, *line, *after)
         assert (done.returncode, done.stdout) == (2, "")
         one_line(done.stderr, f"bench: {(*before, *after)[0]}: expected ")
+
+
+def test_two_outputs_are_two_files(clipon: Command) -> None:
+    table, one = clipon.work / "data.csv", clipon.work / "one"
+    table.write_text(f"path,label\n{PIZZA},pizza\n")
+    (clipon.work / "folder").mkdir()
+    for other in (one, clipon.work / "folder/../one", "one"):
+        for first, second in (
+            ("--report", "--predictions"),
+            ("--report", "--confusion"),
+            ("--predictions", "--confusion"),
+        ):
+            done = clipon("evaluate", table, first, one, second, other, cwd=clipon.work)
+            assert (done.returncode, done.stdout) == (2, "")
+            one_line(done.stderr, f"{first}, {second}: expected different files, found {one} for both")
+            assert not one.exists()
+    one.touch()
+    (clipon.work / "link").symlink_to(one)
+    done = clipon("evaluate", table, "--predictions", clipon.work / "link", "--confusion", one)
+    assert done.returncode == 2
+    for shared in ("/dev/null", "/dev/stdout"):
+        assert clipon("evaluate", table, "--predictions", shared, "--confusion", shared).returncode == 0
