@@ -1,6 +1,7 @@
 #include "classifier_options.hpp"
 
 #include <clipon/format/read_lines.hpp>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "commands/commands.hpp"
@@ -32,6 +33,11 @@ std::vector<clipon::Label> read_json_labels(const std::string& path) {
 
 std::vector<std::string> with_template_set(std::vector<std::string> templates, const std::string& set) {
   const bool built_in = set == "none" || set == "plain" || set == "ensemble";
+  std::error_code error;
+  if (!set.empty() && !built_in && !std::filesystem::exists(set, error)) {
+    throw UsageError("--templates: expected none, plain, ensemble or a file with one a line, found '" + set +
+                     "' (--template takes one itself)");
+  }
   if (!set.empty()) {
     const auto more = built_in ? clipon::template_set(set) : clipon::read_templates(set);
     templates.insert(templates.end(), more.begin(), more.end());

@@ -45,12 +45,18 @@ inline CLI::Validator whole_number_from(std::size_t least, std::size_t most = SI
   return {check, "whole number " + range, ""};
 }
 
-/// What is written to.
-inline CLI::Validator file_name() {
-  const auto check = [](const std::string& text) {
-    return text.empty() ? std::string("expected a file's name, found nothing") : std::string();
+/// Of what is written to.
+inline CLI::Validator name_of(const char* what) {
+  const auto check = [=](const std::string& text) {
+    return text.empty() ? std::string("expected a ").append(what).append("'s name, found nothing") : std::string();
   };
   return {check, "", ""};
+}
+inline CLI::Validator file_name() {
+  return name_of("file");
+}
+inline CLI::Validator folder_name() {
+  return name_of("folder");
 }
 
 void add_classify(CLI::App& app, const Settings& settings, Action& action);

@@ -123,6 +123,10 @@ std::size_t embed_files(const clipon::Model& model, const Settings& settings, co
 }
 
 ExitCode run_index(const IndexOptions& options, const Settings& settings) {
+  std::error_code error;
+  if (std::filesystem::exists(options.index, error) && !std::filesystem::is_directory(options.index, error)) {
+    throw UsageError(options.index + ": index: expected a folder, found something else");
+  }
   // a folder that has become empty is news to an index; without one it is a mistake
   const bool is_known = ::access(IndexPaths(options.index).head.c_str(), F_OK) == 0;
   const auto files = look_at(options.pictures, is_known);
@@ -151,7 +155,9 @@ void add_index(CLI::App& app, const Settings& settings, Action& action) {
   auto* command = app.add_subcommand("index", "Embed a tree of pictures to search in; again: what is new or changed");
   auto options = std::make_shared<IndexOptions>();
   command->add_option("pictures", options->pictures, "Picture files, or folders of them")->required();
-  command->add_option("--index", options->index, "The folder of the index")->default_val("clipon-index");
+  command->add_option("--index", options->index, "The folder of the index")
+      ->check(folder_name())
+      ->default_val("clipon-index");
   command->add_option("--type", options->type, "What vectors are stored in")
       ->check(CLI::IsMember({"f16", "int8"}))
       ->capture_default_str();

@@ -136,6 +136,9 @@ Dataset open_dataset(const DatasetOptions& options) {
   const bool shards = std::all_of(options.paths.begin(), options.paths.end(),
                                   [](const std::string& path) { return path.ends_with(".tar"); });
   if (!shards && options.paths.size() > 1) throw UsageError("data: expected one folder, one .csv, or .tar files");
+  if (!shards && !fs::exists(first)) {
+    throw clipon::Error(clipon::ErrorCode::io, first + ": data: No such file or directory");
+  }
   if (!shards && fs::is_directory(first)) return open_folders(first, options);
   std::string labels_file = options.labels_file;
   for (const char* beside : {"classnames.txt", "../classnames.txt"}) {  // CLIP_benchmark's layout

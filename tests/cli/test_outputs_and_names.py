@@ -47,7 +47,7 @@ def test_paths_that_the_system_refuses_are_errors_not_aborts(clipon: Command) ->
     plain = clipon.work / "plain"
     plain.write_text("")
     done = clipon("index", SAMPLES / "house.png", "--index", plain)
-    assert done.returncode == 1
+    assert done.returncode == 2
     one_line(done.stderr, "plain")
     loop = clipon.work / "loop"
     loop.symlink_to(loop)

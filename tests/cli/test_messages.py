@@ -1,0 +1,35 @@
+"""What messages say: where to look for help, what was mistyped, that a file was written, one picture or several."""
+
+from __future__ import annotations
+
+import pytest
+from test_commands import one_line
+
+from conftest import SAMPLES, Command
+
+PIZZA = SAMPLES / "pizza.png"
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "words"),
+    [
+        (("evaluate", "none"), 1, "clipon: none: data: No such file or directory\n"),
+        (("probe", "train", "none", "-o", "x"), 1, "clipon: none: data: No such file or directory\n"),
+        (("classify", PIZZA, "--labels", "a", "--templates", "Plain"), 2, "found 'Plain'"),
+        (
+            ("evaluate", "{data}", "--templates", "a photo of {}"),
+            2,
+            "found 'a photo of {}' (--template takes one itself)",
+        ),
+        (("index", PIZZA, "--index", ""), 2, "--index: expected a folder's name, found nothing"),
+        (("search", "a", "--index", ""), 2, "--index: expected a folder's name, found nothing"),
+        (("dedupe", "--index", ""), 2, "--index: expected a folder's name, found nothing"),
+        (("index", PIZZA, "--index", "/dev/null"), 2, "/dev/null: index: expected a folder, found something else"),
+        (("index", PIZZA, "--index", PIZZA), 2, "pizza.png: index: expected a folder, found something else"),
+    ],
+)
+def test_mistakes(clipon: Command, line: tuple[object, ...], code: int, words: str) -> None:
+    (clipon.work / "data.csv").write_text(f"path,label\n{PIZZA},pizza\n")
+    done = clipon(*(clipon.work / "data.csv" if word == "{data}" else word for word in line), cwd=clipon.work)
+    assert (done.returncode, done.stdout) == (code, "")
+    one_line(done.stderr, words)
