@@ -1,5 +1,6 @@
 #include "classifier_options.hpp"
 
+#include <algorithm>
 #include <clipon/format/read_lines.hpp>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -29,6 +30,19 @@ std::vector<clipon::Label> read_json_labels(const std::string& path) {
   throw UsageError(path + ": expected a JSON array of labels, or an object of labels and arrays of their synonyms");
 }
 
+// Empty parts stay, to be refused where they stand: CLI11 drops those without a blank.
+std::vector<std::string> between_commas(const std::vector<std::string>& words) {
+  std::vector<std::string> parts;
+  for (const std::string& word : words) {
+    for (std::size_t at = 0; at <= word.size();) {
+      const std::size_t end = std::min(word.find(',', at), word.size());
+      parts.emplace_back(clipon::format::trimmed(std::string_view(word).substr(at, end - at)));  // "a, b"
+      at = end + 1;
+    }
+  }
+  return parts;
+}
+
 }  // namespace
 
 std::vector<std::string> with_template_set(std::vector<std::string> templates, const std::string& set) {
@@ -51,7 +65,7 @@ CLI::Option* one_word(CLI::Option* option) {
 }
 
 void ClassifierOptions::add_labels_to(CLI::App& command) {
-  one_word(command.add_option("--labels", labels, "Labels, separated by commas"))->delimiter(',');
+  one_word(command.add_option("--labels", labels, "Labels, separated by commas"));
   command.add_option("--labels-file", labels_file,
                      "Labels, one a line, synonyms after it separated by tabs; or .json: an array, or an object of "
                      "labels and arrays of synonyms");
@@ -64,8 +78,7 @@ void ClassifierOptions::add_prompts_to(CLI::App& command) {
 }
 
 void ClassifierOptions::add_decisions_to(CLI::App& command) {
-  one_word(command.add_option("--background", background, "Texts that stand for anything else, separated by commas"))
-      ->delimiter(',');
+  one_word(command.add_option("--background", background, "Texts that stand for anything else, separated by commas"));
   command.add_option("--temperature", temperature, "Divides the logits: above 1 is less sure")
       ->check(number_in(1e-6, 1e6))
       ->default_str("1");
@@ -97,8 +110,7 @@ const char* ClassifierOptions::fixed_by_a_classifier() const {
 }
 
 std::vector<clipon::Label> ClassifierOptions::read_labels() const {
-  std::vector<clipon::Label> all;
-  for (const std::string& label : labels) all.push_back({std::string(clipon::format::trimmed(label)), {}});  // "a, b"
+  std::vector<clipon::Label> all = clipon::to_labels(between_commas(labels));
   if (!labels_file.empty()) {
     const auto more = labels_file.ends_with(".json") ? read_json_labels(labels_file) : clipon::read_labels(labels_file);
     all.insert(all.end(), more.begin(), more.end());
@@ -110,7 +122,7 @@ std::vector<clipon::Label> ClassifierOptions::read_labels() const {
 clipon::ClassifyOptions ClassifierOptions::classify_options(const Settings& settings) const {
   clipon::ClassifyOptions options;
   options.tokenize.truncate = settings.truncate;
-  options.background = background;
+  options.background = between_commas(background);
   options.temperature = temperature.value_or(options.temperature);
   options.multi_label = multi_label;
   options.multi_label_threshold = threshold.value_or(options.multi_label_threshold);

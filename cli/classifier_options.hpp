@@ -17,7 +17,7 @@ std::vector<std::string> with_template_set(std::vector<std::string> templates, c
 CLI::Option* one_word(CLI::Option* option);
 
 struct ClassifierOptions {
-  std::vector<std::string> labels;
+  std::vector<std::string> labels;  // and background: as given, each one or more between commas
   std::string labels_file;
   std::vector<std::string> templates;
   std::string template_set;  // none, plain, ensemble, or a file

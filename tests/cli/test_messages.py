@@ -33,3 +33,15 @@ def test_mistakes(clipon: Command, line: tuple[object, ...], code: int, words: s
     done = clipon(*(clipon.work / "data.csv" if word == "{data}" else word for word in line), cwd=clipon.work)
     assert (done.returncode, done.stdout) == (code, "")
     one_line(done.stderr, words)
+
+
+@pytest.mark.parametrize(
+    ("labels", "place"), [(",", 0), (",a", 0), ("a,,b", 1), ("a, ,b", 1), ("a,b,", 2), ("a,b, ", 2)]
+)
+def test_a_label_of_nothing_is_refused_with_blanks_or_without(clipon: Command, labels: str, place: int) -> None:
+    done = clipon("classify", PIZZA, "--labels", labels)
+    assert (done.returncode, done.stdout) == (2, "")
+    one_line(done.stderr, f"labels[{place}]: expected words, found an empty label")
+    done = clipon("classify", PIZZA, "--labels", "a,b", "--background", labels)
+    assert (done.returncode, done.stdout) == (2, "")
+    one_line(done.stderr, f"background[{place}]: expected words, found an empty text")
