@@ -24,14 +24,25 @@ bool is_usage(clipon::ErrorCode code) {
          code == clipon::ErrorCode::invalid_utf8;
 }
 
-// Where help on what was typed is to be had: "clipon probe train --help".
-std::string help_on(const CLI::App& app) {
+// Where help on what was typed is to be had, "clipon probe train --help"; `why` begins with the name of an option, if
+// it is one's.
+std::string help_on(const CLI::App& app, const std::string& why) {
+  const std::string option = why.substr(0, why.find(':'));
   std::string command = "clipon";
-  for (const CLI::App* at = &app; !at->get_subcommands().empty();) {
+  const CLI::App* at = &app;
+  while (!at->get_subcommands().empty()) {
     at = at->get_subcommands().front();
-    command += " " + at->get_name();
+    command.append(" ").append(at->get_name());
   }
-  return command + " --help";
+  const bool is_of_all = at->get_option_no_throw(option) == nullptr && app.get_option_no_throw(option) != nullptr;
+  return is_of_all ? "clipon --help" : command + " --help";
+}
+
+void end_helps_with(const std::string& text, CLI::App& app) {
+  for (CLI::App* command : app.get_subcommands({})) {
+    command->footer(text);
+    end_helps_with(text, *command);
+  }
 }
 
 int run(int argc, char** argv) {
@@ -60,9 +71,7 @@ int run(int argc, char** argv) {
         cli::add_index, cli::add_search, cli::add_dedupe, cli::add_evaluate, cli::add_bench, cli::add_info}) {
     add(app, settings, action);
   }
-  for (CLI::App* command : app.get_subcommands({})) {
-    command->footer("What every command takes (--model, --precision, --threads, ...): clipon --help");
-  }
+  end_helps_with("What every command takes (--model, --precision, --threads, ...): clipon --help", app);
   try {
     cli::Arguments(argc, argv).parse(app);
     return exit_code(action());
@@ -72,9 +81,9 @@ int run(int argc, char** argv) {
     const auto unknown = app.remaining();
     const std::string why =
         unknown.empty() ? error.what() : "no such command: " + cli::Arguments::unmarked(unknown.front());
-    return misused(why + " (" + help_on(app) + " lists what there is)");
+    return misused(why + " (" + help_on(app, why) + " lists what there is)");
   } catch (const CLI::ParseError& error) {
-    return misused(error.what() + (" (" + help_on(app) + " lists what there is)"));
+    return misused(error.what() + (" (" + help_on(app, error.what()) + " lists what there is)"));
   } catch (const cli::UsageError& error) {
     return misused(error.what());
   } catch (const clipon::Error& error) {

@@ -45,3 +45,25 @@ def test_a_label_of_nothing_is_refused_with_blanks_or_without(clipon: Command, l
     done = clipon("classify", PIZZA, "--labels", "a,b", "--background", labels)
     assert (done.returncode, done.stdout) == (2, "")
     one_line(done.stderr, f"background[{place}]: expected words, found an empty text")
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (("--threads", "2000", "info"), "found 2000 (clipon --help lists what there is)\n"),
+        (("info", "--threads", "2000"), "found 2000 (clipon --help lists what there is)\n"),
+        (("bench", "--threads", "2000"), "found 2000 (clipon bench --help lists what there is)\n"),
+        (("classify", "--top", "-1"), "found -1 (clipon classify --help lists what there is)\n"),
+        (("probe", "predict", "--top", "-1"), "found -1 (clipon probe predict --help lists what there is)\n"),
+        (("probe", "train", "--precision", "f64"), " (clipon --help lists what there is)\n"),
+    ],
+)
+def test_help_is_where_the_option_is(clipon: Command, line: tuple[object, ...], words: str) -> None:
+    done = clipon(*line)
+    assert (done.returncode, done.stdout) == (2, "")
+    one_line(done.stderr, words)
+
+
+def test_every_help_says_where_the_global_options_are(clipon: Command) -> None:
+    for command in (("classify",), ("probe",), ("probe", "train"), ("probe", "predict"), ("probe", "curve")):
+        assert "(--model, --precision, --threads, ...): clipon --help" in clipon(*command, "--help").stdout, command
