@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "commands/commands.hpp"
+#include "inputs.hpp"
 
 namespace cli {
 
@@ -112,7 +113,8 @@ const char* ClassifierOptions::fixed_by_a_classifier() const {
 std::vector<clipon::Label> ClassifierOptions::read_labels() const {
   std::vector<clipon::Label> all = clipon::to_labels(between_commas(labels));
   if (!labels_file.empty()) {
-    const auto more = labels_file.ends_with(".json") ? read_json_labels(labels_file) : clipon::read_labels(labels_file);
+    const auto more =
+        is_named_like_json(labels_file) ? read_json_labels(labels_file) : clipon::read_labels(labels_file);
     all.insert(all.end(), more.begin(), more.end());
   }
   if (all.empty()) throw UsageError("labels: expected at least one (--labels a,b,c or --labels-file FILE)");

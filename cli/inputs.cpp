@@ -35,6 +35,10 @@ bool is_picture_extension(const std::string& extension) {
   return extension == "jpg" || extension == "jpeg" || extension == "png" || extension == "bmp";
 }
 
+bool is_named_like_json(const std::string& path) {
+  return lower_case(path).ends_with(".json");
+}
+
 bool is_named_like_a_picture(const std::string& path) {
   const std::string extension = lower_case(fs::path(path).extension().string());
   return !extension.empty() && is_picture_extension(extension.substr(1));
@@ -77,7 +81,7 @@ std::vector<std::string> expand_pictures(const std::vector<std::string>& paths, 
 }
 
 std::vector<std::string> read_texts(const std::string& path) {
-  if (!path.ends_with(".json")) return clipon::format::read_lines(path, kMaxTextBytes, "texts");
+  if (!is_named_like_json(path)) return clipon::format::read_lines(path, kMaxTextBytes, "texts");
   const auto bytes = clipon::format::read_file(path, kMaxTextBytes, "texts");
   const auto* content = reinterpret_cast<const char*>(bytes.data());
   const auto json = nlohmann::json::parse(content, content + bytes.size(), nullptr, false);

@@ -23,6 +23,9 @@ bool is_hidden(const std::filesystem::path& path);
 /// Of those that clipon reads, in lower case and without the dot.
 bool is_picture_extension(const std::string& extension);
 
+/// By its suffix, in any case.
+bool is_named_like_json(const std::string& path);
+
 /// By its suffix: .jpg, .jpeg, .png or .bmp in any case.
 bool is_named_like_a_picture(const std::string& path);
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+
 import pytest
 from test_commands import one_line
 
@@ -67,3 +70,18 @@ def test_help_is_where_the_option_is(clipon: Command, line: tuple[object, ...], 
 def test_every_help_says_where_the_global_options_are(clipon: Command) -> None:
     for command in (("classify",), ("probe",), ("probe", "train"), ("probe", "predict"), ("probe", "curve")):
         assert "(--model, --precision, --threads, ...): clipon --help" in clipon(*command, "--help").stdout, command
+
+
+def test_json_in_any_case(clipon: Command) -> None:
+    labels = clipon.work / "l.JSON"
+    labels.write_text(json.dumps(["pizza", "house"]))
+    done = clipon("classify", PIZZA, "--labels-file", labels, "--json")
+    assert json.loads(done.stdout)["labels"] == ["pizza", "house"]
+    assert clipon("tokenize", "--texts", labels).stdout.count("\n") == 2
+    for name in ("pizza", "house"):
+        (clipon.work / "data" / name).mkdir(parents=True)
+        shutil.copy(SAMPLES / f"{name}.png", clipon.work / "data" / name)
+    labels.write_text(json.dumps({"pizza": "a pizza", "house": "a house"}))
+    done = clipon("evaluate", clipon.work / "data", "--labels-file", labels, "--json")
+    assert done.returncode == 0, done.stderr
+    assert [c["label"] for c in json.loads(done.stdout)["classes"]] == ["a house", "a pizza"]
