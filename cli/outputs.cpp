@@ -97,6 +97,10 @@ std::string padded(const std::string& text, std::size_t width) {
   return text + std::string(width - std::min(width, width_of(text)), ' ');
 }
 
+std::string counted(std::size_t n, const char* one, const char* more) {
+  return std::to_string(n).append(" ").append(n == 1 ? one : more);
+}
+
 std::size_t report_failures(const std::vector<std::string>& names, const std::vector<clipon::ItemStatus>& status) {
   std::size_t failed = 0;
   for (std::size_t i = 0; i < status.size(); ++i) {

@@ -43,6 +43,9 @@ std::size_t width_of(std::string_view text);
 /// With blanks behind it up to a width.
 std::string padded(const std::string& text, std::size_t width);
 
+/// "1 picture", "2 pictures".
+std::string counted(std::size_t n, const char* one, const char* more);
+
 /// One line for each item that failed; how many did.
 std::size_t report_failures(const std::vector<std::string>& names, const std::vector<clipon::ItemStatus>& status);
 

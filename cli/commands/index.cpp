@@ -143,8 +143,9 @@ ExitCode run_index(const IndexOptions& options, const Settings& settings) {
                                          {"model", model.info().name}, {"type", options.type}};
     std::cout << json_text(json, -1);
   } else {
-    std::printf("%s: %zu rows; %zu new, %zu changed, %zu removed, %zu failed\n", options.index.c_str(),
-                writer.rows().size(), counts.added, counts.changed, counts.gone, counts.failed);
+    std::printf("%s: %s; %zu new, %zu changed, %zu removed, %zu failed\n", options.index.c_str(),
+                counted(writer.rows().size(), "row", "rows").c_str(), counts.added, counts.changed, counts.gone,
+                counts.failed);
   }
   return counts.failed == 0 ? ExitCode::success : ExitCode::some_failed;
 }

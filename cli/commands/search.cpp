@@ -78,7 +78,9 @@ ExitCode run_search(const SearchOptions& options, const Settings& settings) {
   if (!options.html.empty()) write_sheet(model, settings, options, found);
   if (settings.json) {
     print_json(model, index, joined(options.query), found);
-  } else if (options.html.empty()) {
+  } else if (!options.html.empty()) {
+    std::printf("%s: %s\n", options.html.c_str(), counted(found.size(), "picture", "pictures").c_str());
+  } else {
     for (const Found& f : found) std::printf("%7.4f  %s\n", static_cast<double>(f.cosine), printable(f.path).c_str());
   }
   return ExitCode::success;

@@ -60,6 +60,8 @@ ExitCode run_similarity(const SimilarityOptions& options, const Settings& settin
     print_json(model, paths, texts, cosines);
   } else if (options.out.empty()) {
     print_table(paths, texts, cosines);
+  } else {
+    std::printf("%s: %zd x %zd float32\n", options.out.c_str(), cosines.rows(), cosines.cols());
   }
   const std::size_t failed = report_failures(paths, images.status) + report_failures(texts, sentences.status);
   return failed == 0 ? ExitCode::success : ExitCode::some_failed;

@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "html.hpp"
+#include "outputs.hpp"
 
 namespace cli {
 
@@ -91,8 +92,8 @@ std::string calibration_chart(const Metrics& metrics) {
     const double opacity = 0.25 + 0.75 * static_cast<double>(bin.pictures) / static_cast<double>(most);
     out += format("<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" style=\"fill:var(--bar);opacity:%.2f\">",
                   left + 1, plot.y(bin.accuracy), width - 2, bin.accuracy * plot.height, opacity) +
-           format("<title>%zu pictures, confidence %.3f, accuracy %.3f</title></rect>", bin.pictures, bin.confidence,
-                  bin.accuracy);
+           format("<title>%s, confidence %.3f, accuracy %.3f</title></rect>",
+                  counted(bin.pictures, "picture", "pictures").c_str(), bin.confidence, bin.accuracy);
   }
   out += line(plot.x(0), plot.y(0), plot.x(1), plot.y(1), "stroke:var(--bad);stroke-width:2;stroke-dasharray:5 4");
   out += text(plot.left + plot.width / 2, 388, "middle", "confidence");

@@ -29,8 +29,8 @@ void print_accuracy(const std::string& name, const Accuracy& a) {
     std::snprintf(shares[0], sizeof shares[0], "%6.2f", percent(a.share1()));
     std::snprintf(shares[1], sizeof shares[1], "%6.2f", percent(a.share5()));
   }
-  std::printf("  %s %6zu pictures  top-1 %s %%  top-5 %s %%", padded(printable(name), 40).c_str(), a.pictures,
-              shares[0], shares[1]);
+  std::printf("  %s %6zu %s  top-1 %s %%  top-5 %s %%", padded(printable(name), 40).c_str(), a.pictures,
+              a.pictures == 1 ? "picture " : "pictures", shares[0], shares[1]);
 }
 
 }  // namespace
@@ -50,9 +50,11 @@ std::vector<std::pair<std::size_t, double>> label_rates(const Evaluation& e, std
 
 void print_table(const clipon::Model& model, const Evaluation& e) {
   const Metrics& m = e.metrics;
-  std::printf("%s: %zu pictures, %zu labels, %zu template%s; %s, %s on %s\n", printable(e.source).c_str(),
-              m.all.pictures, e.data.labels.size(), e.templates.size(), e.templates.size() == 1 ? "" : "s",
-              printable(model.info().name).c_str(), to_string(model.precision()), to_string(model.isa()));
+  std::printf("%s: %s, %s, %s; %s, %s on %s\n", printable(e.source).c_str(),
+              counted(m.all.pictures, "picture", "pictures").c_str(),
+              counted(e.data.labels.size(), "label", "labels").c_str(),
+              counted(e.templates.size(), "template", "templates").c_str(), printable(model.info().name).c_str(),
+              to_string(model.precision()), to_string(model.isa()));
   std::printf("top-1 %.2f %%, top-5 %.2f %%, mean per class %.2f %%, calibration error %.3f; %.1f pictures/s\n",
               percent(m.all.share1()), percent(m.all.share5()), percent(m.mean_per_class), m.calibration_error,
               e.pictures_per_second());

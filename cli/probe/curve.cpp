@@ -55,7 +55,8 @@ Run measure(const clipon::Classifier& zero_shot, const ProbeCurveOptions& option
 
 void print_table(const std::vector<Run>& runs, const ProbeCurveOptions& options, double zero_shot,
                  std::size_t pictures) {
-  std::printf("%zu test pictures, zero-shot %.1f %%\n%5s", pictures, 100.0 * zero_shot, "shots");
+  std::printf("%s, zero-shot %.1f %%\n%5s", counted(pictures, "test picture", "test pictures").c_str(),
+              100.0 * zero_shot, "shots");
   for (const char* method : kMethods) std::printf("  %22s", method);
   std::printf("\n");
   for (const std::size_t shots : options.shots) {
@@ -90,7 +91,8 @@ void print_shortages(const std::vector<std::size_t>& shots, const Examples& pool
       few += count < wanted ? 1 : 0;
     }
     if (few == 0) continue;
-    std::printf("%zu shots: %zu pictures, as %zu of %zu classes %s fewer than %zu\n", wanted, taken, few, classes,
+    std::printf("%s: %s, as %zu of %s %s fewer than %zu\n", counted(wanted, "shot", "shots").c_str(),
+                counted(taken, "picture", "pictures").c_str(), few, counted(classes, "class", "classes").c_str(),
                 few == 1 ? "has" : "have", wanted);
   }
 }

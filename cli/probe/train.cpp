@@ -98,9 +98,9 @@ ExitCode run_probe_train(const ProbeTrainOptions& options, const Settings& setti
     for (const auto& step : trained.tried) {
       std::printf("C %-9.3g %5.1f %% of the validation pictures\n", step.c, 100.0 * step.accuracy);
     }
-    std::printf("%s: %zu classes, C %.3g, %5.1f %% of the training pictures, %d iterations%s\n", options.out.c_str(),
-                data.labels.size(), trained.probe.c(), 100.0 * accuracy, fit.iterations,
-                fit.converged ? "" : " (not converged)");
+    std::printf("%s: %s, C %.3g, %5.1f %% of the training pictures, %d iterations%s\n", options.out.c_str(),
+                counted(data.labels.size(), "class", "classes").c_str(), trained.probe.c(), 100.0 * accuracy,
+                fit.iterations, fit.converged ? "" : " (not converged)");
   }
   return all.failed + validation.failed == 0 ? ExitCode::success : ExitCode::some_failed;
 }

@@ -165,7 +165,7 @@ def test_similarity(clipon: Command) -> None:
     assert cosines.shape == (2, 2) and cosines[0, 1] > cosines[0, 0] and cosines[1, 0] > cosines[1, 1]
     assert clipon(*base, "-o", clipon.work / "s.npy").returncode == 0
     np.testing.assert_allclose(np.load(clipon.work / "s.npy"), cosines, atol=1e-6)
-    assert clipon(*base, "-o", clipon.work / "s.npy").stdout == ""
+    assert clipon(*base, "-o", clipon.work / "s.npy").stdout == f"{clipon.work}/s.npy: 2 x 2 float32\n"
     *head, first, second = (line.split() for line in clipon(*base).stdout.splitlines())
     assert head == [["[0]", "pizza"], ["[1]", "guitar"], ["[0]", "[1]"]]
     assert first == [str(SAMPLES / "guitar.png"), *(f"{cosine:.4f}" for cosine in cosines[0])]

@@ -96,7 +96,7 @@ def test_contact_sheet(clipon: Command, pictures: Path) -> None:
     shutil.copy(SAMPLES / "pizza.png", pictures / "<b> & pizza.png")
     clipon("index", pictures, "--index", index)
     search = ("search", query, "--index", index, "--top", 3, "--html", sheet)
-    assert clipon(*search).stdout == ""
+    assert clipon(*search).stdout == f"{sheet}: 3 pictures\n"
     page = sheet.read_text()
     assert page.count("<title>a &lt;b&gt;&quot;pizza&quot;&lt;/b&gt; &amp; more</title>") == 1 and "<b>" not in page
     assert not re.search(r"(src|href)=\"(?!data:)", page)

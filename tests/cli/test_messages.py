@@ -85,3 +85,27 @@ def test_json_in_any_case(clipon: Command) -> None:
     done = clipon("evaluate", clipon.work / "data", "--labels-file", labels, "--json")
     assert done.returncode == 0, done.stderr
     assert [c["label"] for c in json.loads(done.stdout)["classes"]] == ["a house", "a pizza"]
+
+
+def test_files_that_are_written_are_told(clipon: Command) -> None:
+    index, texts = clipon.work / "index", clipon.work / "texts.txt"
+    texts.write_text("pizza\nhouse\n")
+    assert clipon("index", PIZZA, SAMPLES / "house.png", "--index", index).returncode == 0
+    for top, count in ((1, "1 picture"), (2, "2 pictures")):
+        done = clipon("search", "pizza", "--index", index, "--top", top, "--html", clipon.work / "s.html")
+        assert done.stdout == f"{clipon.work}/s.html: {count}\n"
+    done = clipon("similarity", "--images", PIZZA, "--texts", texts, "-o", clipon.work / "s.npy")
+    assert done.stdout == f"{clipon.work}/s.npy: 1 x 2 float32\n"
+
+
+def test_one_picture_is_no_pictures(clipon: Command) -> None:
+    table, data = clipon.work / "data.csv", clipon.work / "data"
+    table.write_text(f"path,label\n{PIZZA},pizza\n")
+    shown = clipon("evaluate", table, "--compare-templates").stdout
+    assert ": 1 picture, 1 label, 1 template;" in shown
+    (data / "pizza").mkdir(parents=True)
+    shutil.copy(PIZZA, data / "pizza")
+    assert clipon("probe", "curve", data, "--test", data, "--shots", 1).stdout.startswith("1 test picture, ")
+    assert clipon("index", PIZZA, "--index", clipon.work / "i").stdout.startswith(f"{clipon.work}/i: 1 row; ")
+    shown = clipon("probe", "train", data, "-o", clipon.work / "p.gguf", "--c", 1).stdout
+    assert ": 1 class, " in shown
