@@ -6,6 +6,8 @@
 #if defined(__unix__) || defined(__APPLE__)
 #include <pthread.h>
 #include <signal.h>  // NOLINT(modernize-deprecated-headers): <csignal> need not have pthread_sigmask
+
+#include <initializer_list>
 #endif
 
 namespace clipon::inline CLIPON_ABI::parallel {
