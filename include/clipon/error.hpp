@@ -30,7 +30,7 @@ enum class ErrorCode {
   not_finite,         ///< a weight or pixel is NaN or infinite, or an embedding has no direction
   checksum_mismatch,  ///< the bytes are not those that were written
   image_unsupported,  ///< a picture format or variant that clipon does not read; the message names it
-  image_corrupt,      ///< the bytes claim to be a picture but can't be decoded
+  image_corrupt,      ///< the bytes claim to be a picture but can't be decoded, or are of no format that clipon knows
   image_too_large,    ///< more pixels or bytes than DecodeOptions allows
   invalid_utf8,       ///< text that is not UTF-8; the message gives the byte offset
   text_too_long,      ///< more tokens than the model's context, and truncation was not asked for; or more bytes than

@@ -23,8 +23,9 @@ struct ProbeOptions {
   /// A zero-shot classifier of the same model and labels: W starts at, and is drawn towards, its prototypes times the
   /// logit scale instead of zero; a label without examples keeps them.  Null: plain logistic regression.
   const Classifier* zero_shot = nullptr;
-  int max_iterations = 1000;         ///< the paper's
-  double gradient_tolerance = 1e-6;  ///< of the mean loss, which is then within 1e-4 of its minimum up to C = 1000
+  int max_iterations = 1000;  ///< 0 or more; the paper's
+  double gradient_tolerance =
+      1e-6;  ///< 0 or more; of the mean loss, which is then within 1e-4 of its minimum up to C = 1000
 };
 
 /// What training left.

@@ -103,7 +103,7 @@ class Model {
     embed_images(images, out, options);
     return out;
   }
-  /// The same into the caller's [n, embed_dim].
+  /// The same into the caller's [n, embed_dim].  Throws Error invalid_argument for another shape.
   void embed_images(std::span<const Image> images, MatrixRef out, const BatchOptions& options = {}) const;
   [[nodiscard]] Matrix embed_images(std::initializer_list<Image> images, const BatchOptions& options = {}) const {
     return embed_images(std::span(images.begin(), images.size()), options);
@@ -121,12 +121,15 @@ class Model {
     embed_texts(texts, out, options);
     return out;
   }
+  /// The same into the caller's [n, embed_dim].  Throws Error invalid_argument for another shape.
   void embed_texts(std::span<const std::string> texts, MatrixRef out, const BatchOptions& options = {}) const;
   [[nodiscard]] Matrix embed_texts(std::initializer_list<std::string> texts, const BatchOptions& options = {}) const {
     return embed_texts(std::span(texts.begin(), texts.size()), options);
   }
 
-  /// Own preprocessing: normalised floats [n, 3, image_size, image_size] -> [n, embed_dim], rows of unit length.
+  /// Own preprocessing: floats [n, 3, image_size, image_size], planes of red, green and blue, each (value / 255 - mean)
+  /// / std of preprocess_config() -> [n, embed_dim], rows of unit length.  Throws Error invalid_argument for another
+  /// number of floats, not_finite.
   [[nodiscard]] Matrix embed_pixels(std::span<const float> pixels, std::size_t n,
                                     const BatchOptions& options = {}) const;
 

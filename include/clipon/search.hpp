@@ -129,7 +129,8 @@ inline kernels::Context search_context(const SearchOptions& options) {
 
 /// The rows of greatest product with the query, best first; of equal ones the lower row.  Fewer than options.top where
 /// there are fewer (a row with a NaN is none).  The same whatever the number of threads.
-/// Throws Error invalid_argument for a query of another width and for threads outside 0..kMaxThreads.
+/// Throws Error invalid_argument for a query of another width and for threads outside 0..kMaxThreads, unsupported for
+/// an instruction set that does not run here.  A query with a NaN is near no row.
 inline std::vector<Match> search(const VectorsView& vectors, const Vector& query, const SearchOptions& options = {}) {
   const kernels::StoredMatrix matrix = detail::checked_matrix(vectors);
   if (query.size() != vectors.width) {
@@ -281,7 +282,7 @@ inline void join_near_rows(const kernels::Context& context, const kernels::Store
 /// Rows that are near each other: two rows with a cosine of at least `least_score` are in one group, and so are chains
 /// of them.  Groups of two and more, in the order of their first rows; a member's score is its cosine with the group's
 /// first row.  Rows need not be of unit length, but their elements must be normal floats.  Costs a product of all rows
-/// with all rows.
+/// with all rows.  Throws Error as search does; least_score NaN: no groups.
 inline std::vector<std::vector<Match>> duplicate_groups(const VectorsView& vectors, float least_score,
                                                         const SearchOptions& options = {}) {
   const FloatingPointScope scope;

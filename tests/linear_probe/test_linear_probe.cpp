@@ -311,7 +311,17 @@ TEST_CASE("training keeps to its limits, and needs examples") {
   options.max_iterations = 1;
   CHECK(LinearProbe::train(model, data.rows, data.classes, kProbeLabels, options).fit().iterations == 1);
   CHECK_FALSE(LinearProbe::train(model, data.rows, data.classes, kProbeLabels, options).fit().converged);
+  options.max_iterations = 0;
+  CHECK(LinearProbe::train(model, data.rows, data.classes, kProbeLabels, options).fit().iterations == 0);
+  options.max_iterations = -1;
+  CHECK_THROWS_WITH_AS((void)LinearProbe::train(model, data.rows, data.classes, kProbeLabels, options),
+                       "probe: expected iterations and a gradient's tolerance of 0 or more, found -1 and 1e-06", Error);
   options = {};
+  for (const double tolerance : {-1e-9, std::nan("")}) {
+    options.gradient_tolerance = tolerance;
+    CHECK(support::code_of([&] { (void)LinearProbe::train(model, data.rows, data.classes, kProbeLabels, options); }) ==
+          ErrorCode::invalid_argument);
+  }
   options.gradient_tolerance = 0.5;  // met by the start
   CHECK(LinearProbe::train(model, data.rows, data.classes, kProbeLabels, options).fit().iterations == 0);
   CHECK(support::code_of([&] {

@@ -30,8 +30,10 @@ int main(int argc, char** argv) {
                                                   {"texts", trust::check_texts},
                                                   {"runtime", trust::check_runtime}};
   bool passed = true;
+  bool any = false;
   for (const auto& [name, check] : checks) {
     if (!only.empty() && only != name) continue;
+    any = true;
     std::vector<trust::Section> table;
     check(settings, table);
     for (const trust::Section& section : table) {
@@ -42,5 +44,6 @@ int main(int argc, char** argv) {
     std::fflush(stdout);
   }
   std::filesystem::remove_all(settings.work_dir);
-  return passed ? 0 : 1;
+  if (!any) std::fprintf(stderr, "clipon_trust: --only: expected one of its parts, found '%s'\n", only.c_str());
+  return !any ? 2 : passed ? 0 : 1;
 }

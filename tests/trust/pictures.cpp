@@ -26,20 +26,22 @@ constexpr bool kReadsCmyk = false;  // stb_image has no right way for it
 struct Seed {
   std::string name;
   std::string bytes;
+  std::size_t padding = 0;  // of the last row: a file may lack it
 };
 
 std::vector<Seed> seeds(const Settings& settings) {
   std::vector<Seed> all = {
-      {"noise.png", png_of_noise(13, 9)},          {"noise16.png", png_of_noise(7, 5, 16, 6)},
-      {"noise1.png", png_of_noise(19, 4, 1, 0)},   {"noise-palette.png", png_of_noise(11, 6, 4, 3)},
-      {"noise.bmp", bmp_file(9, 7, 24, 28 * 7)},   {"noise8.bmp", bmp_file(9, -7, 8, 12 * 7)},
-      {"noise.jpg", jpeg_of_noise(20, 17, 3, 95)}, {"noise420.jpg", jpeg_of_noise(33, 18, 3, 40)},
+      {"noise.png", png_of_noise(13, 9)},           {"noise16.png", png_of_noise(7, 5, 16, 6)},
+      {"noise1.png", png_of_noise(19, 4, 1, 0)},    {"noise-palette.png", png_of_noise(11, 6, 4, 3)},
+      {"noise.bmp", bmp_file(9, 7, 24, 28 * 7), 1}, {"noise8.bmp", bmp_file(9, -7, 8, 12 * 7), 3},
+      {"noise.jpg", jpeg_of_noise(20, 17, 3, 95)},  {"noise420.jpg", jpeg_of_noise(33, 18, 3, 40)},
       {"gray.jpg", jpeg_of_noise(17, 16, 1, 60)},
   };
   for (const char* name :
        {"interlaced_progressive.jpg", "cmyk.jpg", "yuv444.jpg", "palette_trns.png", "gray_16.png", "palette.bmp"}) {
     std::ifstream file(settings.source_dir + "/tests/golden/pictures/" + name, std::ios::binary);
-    all.push_back({name, {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()}});
+    const std::size_t padding = std::string_view(name) == "palette.bmp" ? 3 : 0;  // 61 bytes a row
+    all.push_back({name, {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()}, padding});
   }
   return all;
 }
@@ -60,8 +62,13 @@ void check_cuts(const Settings& settings, std::vector<Section>& table, const Pro
     }
     const std::size_t step = settings.full || seed.bytes.size() < 1300 ? 1 : 3;
     for (std::size_t n = 0; n < seed.bytes.size(); n += step) {
-      section.refused(seed.name + ": first " + std::to_string(n) + " bytes", kSmall, kBroken,
-                      [&] { decode_and_use(seed.bytes.substr(0, n), probe); });
+      const std::string what = seed.name + ": first " + std::to_string(n) + " bytes";
+      const auto body = [&] { decode_and_use(seed.bytes.substr(0, n), probe); };
+      if (n + seed.padding < seed.bytes.size()) {
+        section.refused(what, kSmall, kBroken, body);
+      } else {
+        section.works(what, kSmall, body);
+      }
     }
   }
   section.check("the probe is unchanged", probe.unchanged());

@@ -175,7 +175,10 @@ TEST_CASE("a report's AUROCs are those of its own rule's scores; without a backg
   }
   Classifier without(model, labels);
   CHECK(without.calibrate(rows, truth, 0.9).size() == 2);
-  CHECK(support::code_of([&] { (void)without.calibrate(rows, truth, 1.5); }) == ErrorCode::invalid_argument);
+  CHECK_THROWS_WITH_AS((void)without.calibrate(rows, truth, 1.5),
+                       "precision: expected a share above 0, at most 1, found 1.5", Error);
+  CHECK_THROWS_WITH_AS((void)without.calibrate(rows.topRows(0), std::vector<std::size_t>{}, 0.9),
+                       "calibrate: expected at least one picture, found none", Error);
   options.multi_label = true;
   Classifier multi(model, labels, options);
   CHECK(support::code_of([&] { (void)multi.calibrate(rows, truth, 0.9); }) == ErrorCode::invalid_argument);

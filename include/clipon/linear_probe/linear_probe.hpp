@@ -81,6 +81,11 @@ CLIPON_BODY LinearProbe LinearProbe::train(const Model& model, const ConstMatrix
                                                  ", found " + std::to_string(embeddings.cols()));
   }
   detail::check_c(options.c);
+  if (options.max_iterations < 0 || !(options.gradient_tolerance >= 0.0)) {
+    throw Error(ErrorCode::invalid_argument,
+                "probe: expected iterations and a gradient's tolerance of 0 or more, found " +
+                    std::to_string(options.max_iterations) + " and " + shown(options.gradient_tolerance));
+  }
   Matrix weights = detail::start_weights(model, options.zero_shot, labels);
   const detail::SeenClasses seen = detail::seen_classes(classes);
   for (std::size_t label = 0; options.zero_shot == nullptr && label < labels.size(); ++label) {

@@ -170,7 +170,8 @@ CLIPON_BODY std::vector<std::vector<Prediction>> Classifier::classify_embeddings
 CLIPON_BODY std::vector<RuleReport> Classifier::calibrate(const ConstMatrixRef& embeddings,
                                                           std::span<const std::size_t> truth, double precision) {
   if (options_.multi_label) fail("calibrate: expected one label a picture, found a multi-label classifier");
-  if (truth.empty() || truth.size() != static_cast<std::size_t>(embeddings.rows())) {
+  if (truth.empty()) fail("calibrate: expected at least one picture, found none");
+  if (truth.size() != static_cast<std::size_t>(embeddings.rows())) {
     fail("calibrate: expected a label for each of " + std::to_string(embeddings.rows()) + " pictures, found " +
          std::to_string(truth.size()));
   }
@@ -181,7 +182,7 @@ CLIPON_BODY std::vector<RuleReport> Classifier::calibrate(const ConstMatrixRef& 
     }
   }
   if (!is_finite(precision) || precision <= 0.0 || precision > 1.0)
-    fail("precision: expected a share above 0, at most 1");
+    fail("precision: expected a share above 0, at most 1, found " + shown(precision));
   const Ranking ranking = rank(embeddings, 1);
   std::vector<float> cosine;
   std::vector<float> margin;
