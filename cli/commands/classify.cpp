@@ -1,5 +1,4 @@
 // clipon classify: pictures against the user's labels.
-#include <algorithm>
 #include <cstdio>
 #include <iostream>
 #include <map>
@@ -71,25 +70,25 @@ struct Calibration {
 };
 
 // A threshold that accepts nothing is right about nothing, so there is no share.
-nlohmann::ordered_json report_json(const clipon::RuleReport& report, bool chosen) {
+nlohmann::ordered_json report_json(const clipon::RuleReport& report) {
   nlohmann::ordered_json json = {{"rule", clipon::to_string(report.rule)},
                                  {"threshold", report.threshold},
                                  {"precision", nullptr},
                                  {"coverage", report.coverage},
                                  {"auroc_right", report.auroc_right},
                                  {"auroc_known", report.auroc_known},
-                                 {"chosen", chosen}};
+                                 {"chosen", report.chosen}};
   if (report.coverage > 0.0) json["precision"] = report.precision;
   return json;
 }
 
-void print_report(const clipon::RuleReport& report, bool chosen) {
+void print_report(const clipon::RuleReport& report) {
   char right[16] = "    -";
   if (report.coverage > 0.0) std::snprintf(right, sizeof right, "%5.1f", 100.0 * report.precision);
   std::printf(
       "by %-10s from %7.4f on: right %s %%, accepts %5.1f %%; AUROC %.3f of right answers, %.3f of known pictures%s\n",
       clipon::to_string(report.rule), static_cast<double>(report.threshold), right, 100.0 * report.coverage,
-      report.auroc_right, report.auroc_known, chosen ? "; chosen" : "");
+      report.auroc_right, report.auroc_known, report.chosen ? "; chosen" : "");
 }
 
 // Sets the thresholds from labelled pictures; labels that the classifier lacks count as unknown.
@@ -98,15 +97,13 @@ Calibration calibrate(clipon::Classifier& classifier, const ClassifyOptions& opt
   const auto classes = classes_among(data, classifier.labels());
   const auto examples = embed_examples(classifier.model(), settings, data, options.calibrate, classes);
   nlohmann::ordered_json rules = nlohmann::ordered_json::array();
-  const auto reports = classifier.calibrate(examples.rows, examples.classes, options.target_precision);
-  const auto chosen =  // as the classifier chooses: of equal ones the first
-      std::max_element(reports.begin(), reports.end(),
-                       [](const auto& a, const auto& b) { return a.coverage < b.coverage; });
-  for (const auto& report : reports) {
-    rules.push_back(report_json(report, &report == &*chosen));
-    if (!settings.json) print_report(report, &report == &*chosen);
+  bool accepts_any = false;
+  for (const auto& report : classifier.calibrate(examples.rows, examples.classes, options.target_precision)) {
+    rules.push_back(report_json(report));
+    if (!settings.json) print_report(report);
+    accepts_any = accepts_any || report.coverage > 0.0;
   }
-  if (chosen->coverage <= 0.0) {
+  if (!accepts_any) {
     std::fprintf(
         stderr,
         "clipon: --calibrate: no threshold of any rule makes %g %% of the accepted answers right: every answer "

@@ -55,8 +55,11 @@ inline CLI::Validator name_of(const char* what) {
 inline CLI::Validator file_name() {
   return name_of("file");
 }
-inline CLI::Validator folder_name() {
-  return name_of("folder");
+/// --index, of the commands that make, search and compare one.
+inline void add_index_folder(CLI::App& command, std::string& folder) {
+  command.add_option("--index", folder, "The folder of the index")
+      ->check(name_of("folder"))
+      ->default_val("clipon-index");
 }
 
 void add_classify(CLI::App& app, const Settings& settings, Action& action);

@@ -46,9 +46,7 @@ ExitCode run_dedupe(const DedupeOptions& options, const Settings& settings) {
 void add_dedupe(CLI::App& app, const Settings& settings, Action& action) {
   auto* command = app.add_subcommand("dedupe", "List groups of nearly equal pictures of an index");
   auto options = std::make_shared<DedupeOptions>();
-  command->add_option("--index", options->index, "The folder of the index")
-      ->check(folder_name())
-      ->default_val("clipon-index");
+  add_index_folder(*command, options->index);
   command->add_option("--threshold", options->threshold, "The cosine from which on two pictures belong together")
       ->check(number_in(-1.0, 1.0))
       ->capture_default_str();

@@ -156,9 +156,7 @@ void add_index(CLI::App& app, const Settings& settings, Action& action) {
   auto* command = app.add_subcommand("index", "Embed a tree of pictures to search in; again: what is new or changed");
   auto options = std::make_shared<IndexOptions>();
   command->add_option("pictures", options->pictures, "Picture files, or folders of them")->required();
-  command->add_option("--index", options->index, "The folder of the index")
-      ->check(folder_name())
-      ->default_val("clipon-index");
+  add_index_folder(*command, options->index);
   command->add_option("--type", options->type, "What vectors are stored in")
       ->check(CLI::IsMember({"f16", "int8"}))
       ->capture_default_str();

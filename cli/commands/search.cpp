@@ -92,9 +92,7 @@ void add_search(CLI::App& app, const Settings& settings, Action& action) {
   auto* command = app.add_subcommand("search", "Find pictures of an index by words, by a picture, or by sums of them");
   auto options = std::make_shared<SearchOptions>();
   command->add_option("query", options->query, "Words or a picture file; \"a.jpg + snow - people\"")->required();
-  command->add_option("--index", options->index, "The folder of the index")
-      ->check(folder_name())
-      ->default_val("clipon-index");
+  add_index_folder(*command, options->index);
   command->add_option("--top", options->top, "How many pictures to find; 0: all")
       ->transform(whole_number_from(0))
       ->capture_default_str();

@@ -249,9 +249,9 @@ inline void join_near_rows(const kernels::Context& context, const kernels::Store
   constexpr double exact_rounding = 0x1p-40;  // copies of one row have a cosine of 1
   // A product of n terms whose magnitudes sum to 1 at most is off by n roundings, and the rows by one each.
   const float rounding = static_cast<float>(matrix.columns + 2) * 0x1p-24f;
+  const auto may_be_near = [&](float cosine) { return cosine >= least - rounding; };
   const auto is_near = [&](float cosine, index_t a, index_t b) {
-    if (cosine >= least + rounding) return true;
-    return cosine >= least - rounding && exact(a, b) >= double{least} - exact_rounding;
+    return cosine >= least + rounding || exact(a, b) >= double{least} - exact_rounding;
   };
   for (index_t first = 0; first < matrix.rows; first += wide) {
     const index_t count = std::min(wide, matrix.rows - first);
@@ -269,7 +269,7 @@ inline void join_near_rows(const kernels::Context& context, const kernels::Store
         const double* below = inverse.data() + first;
         if (inverse[static_cast<std::size_t>(top + r)] == 0.0) continue;
         for (index_t c = 0; c < count && first + c < top + r; ++c) {
-          if (cosine[c] < least - rounding || below[c] == 0.0 || sets.are_joined(first + c, top + r)) continue;
+          if (!may_be_near(cosine[c]) || below[c] == 0.0 || sets.are_joined(first + c, top + r)) continue;
           if (is_near(cosine[c], first + c, top + r)) sets.join(first + c, top + r);
         }
       }

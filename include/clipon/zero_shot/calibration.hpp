@@ -37,6 +37,7 @@ struct RuleReport {
   double coverage = 0.0;     ///< share of the pictures whose answer is accepted
   double auroc_right = 0.5;  ///< chance that a right answer scores above one that is not
   double auroc_known = 0.5;  ///< chance that a picture of one of the labels scores above one of none, right or not
+  bool chosen = false;       ///< the classifier rejects by this rule now: of those that accept most the first
 };
 
 /// The chance that a random element of `positive` is above one of `negative`, ties counting half: the area under the

@@ -208,6 +208,7 @@ CLIPON_BODY std::vector<RuleReport> Classifier::calibrate(const ConstMatrixRef& 
 
   const auto best = std::max_element(reports.begin(), reports.end(),
                                      [](const RuleReport& a, const RuleReport& b) { return a.coverage < b.coverage; });
+  best->chosen = true;
   RejectRules rules;
   rules.min_background = -3.0f;  // off: two cosines differ by 2 at most
   switch (best->rule) {
