@@ -4,9 +4,11 @@
 #include <fstream>
 #include <string>
 
+#include "image/jpeg_segment.hpp"
 #include "support.hpp"
 
 using namespace clipon;
+using support::jpeg_segment;
 
 namespace {
 
@@ -21,12 +23,6 @@ std::string exif(bool little, int value) {
 
 int orientation_of(const std::string& segment) {
   return image::exif_orientation(std::as_bytes(std::span(segment)));
-}
-
-// A JPEG's segment.
-std::string segment(char marker, const std::string& body) {
-  const std::size_t length = body.size() + 2;
-  return std::string{'\xff', marker, static_cast<char>(length >> 8), static_cast<char>(length & 0xff)} + body;
 }
 
 const std::string kFrame("\x08\0\x02\0\x03\x01\x01\x11\0", 9);  // 3 x 2 gray pixels
@@ -117,13 +113,14 @@ TEST_CASE("a picture is turned upright as its orientation says, each of the eigh
 
 TEST_CASE("a JPEG's first Exif segment counts; frames of Huffman coding are read, progressive ones told") {
   for (const unsigned frame : {0xc0u, 0xc1u, 0xc2u}) {
-    const std::string file = "\xff\xd8" + segment('\xe1', exif(true, 6)) + segment('\xe1', exif(false, 3)) +
-                             segment(static_cast<char>(frame), kFrame) + segment('\xda', kScan) + "\xff\xd9";
+    const std::string file = "\xff\xd8" + jpeg_segment('\xe1', exif(true, 6)) + jpeg_segment('\xe1', exif(false, 3)) +
+                             jpeg_segment(static_cast<char>(frame), kFrame) + jpeg_segment('\xda', kScan) + "\xff\xd9";
     const image::JpegHeader header = image::read_jpeg_header(std::as_bytes(std::span(file)));
     CHECK(header.orientation == 6);
-    CHECK(header_of(segment('\xe1', exif(true, 1)) + file.substr(2, file.size() - 4)).orientation == 1);
-    CHECK(header_of(segment('\xe1', "http://ns.adobe.com/xap/1.0/") + file.substr(2, file.size() - 4)).orientation ==
-          6);
+    CHECK(header_of(jpeg_segment('\xe1', exif(true, 1)) + file.substr(2, file.size() - 4)).orientation == 1);
+    CHECK(
+        header_of(jpeg_segment('\xe1', "http://ns.adobe.com/xap/1.0/") + file.substr(2, file.size() - 4)).orientation ==
+        6);
     CHECK(header.width == 3);
     CHECK(header.height == 2);
     CHECK(header.progressive == (frame == 0xc2u));
@@ -133,14 +130,14 @@ TEST_CASE("a JPEG's first Exif segment counts; frames of Huffman coding are read
 TEST_CASE(
     "a JPEG of two frames or of more than a hundred scans is refused, and Huffman tables of more than 256 codes") {
   const auto code = [](const std::string& segments) { return support::code_of([&] { (void)header_of(segments); }); };
-  const std::string frame = segment('\xc0', kFrame);
-  CHECK(code(frame + frame + segment('\xda', kScan)) == ErrorCode::image_corrupt);
+  const std::string frame = jpeg_segment('\xc0', kFrame);
+  CHECK(code(frame + frame + jpeg_segment('\xda', kScan)) == ErrorCode::image_corrupt);
   std::string scans;
-  for (int i = 0; i < 100; ++i) scans += segment('\xda', kScan);
+  for (int i = 0; i < 100; ++i) scans += jpeg_segment('\xda', kScan);
   CHECK(header_of(frame + scans).scans == 100);
-  CHECK(code(frame + scans + segment('\xda', kScan)) == ErrorCode::image_corrupt);
+  CHECK(code(frame + scans + jpeg_segment('\xda', kScan)) == ErrorCode::image_corrupt);
   CHECK(code(frame) == ErrorCode::image_corrupt);
-  CHECK(code(segment('\xda', kScan)) == ErrorCode::image_corrupt);
+  CHECK(code(jpeg_segment('\xda', kScan)) == ErrorCode::image_corrupt);
   std::string table(17 + 257, '\0');
   table[15] = '\x01';
   table[16] = '\xff';
@@ -152,15 +149,15 @@ TEST_CASE(
 }
 
 TEST_CASE("between a JPEG's segments: restarts, zeros and fill bytes, markers without a length") {
-  const std::string frame = segment('\xc0', kFrame);
-  const std::string scan = segment('\xda', kScan);
+  const std::string frame = jpeg_segment('\xc0', kFrame);
+  const std::string scan = jpeg_segment('\xda', kScan);
   std::string data("ab\xff\0c", 5);
   for (unsigned restart = 0xd0; restart <= 0xd7; ++restart)
     data += std::string{'\xff', static_cast<char>(restart), 'r'};
   CHECK(header_of(frame + scan + data + "\xff\xff\xff").scans == 1);  // fill bytes before the end marker
   CHECK(header_of("\xff\xff" + frame + scan).width == 3);
   CHECK(header_of("\xff\xd8\xff\x01" + frame + scan).width == 3);
-  CHECK(header_of(segment('\xcc', "ab") + segment('\xc8', "") + frame + scan).width == 3);
+  CHECK(header_of(jpeg_segment('\xcc', "ab") + jpeg_segment('\xc8', "") + frame + scan).width == 3);
 }
 
 TEST_CASE("a JPEG of another process or of more bits is told by what it is") {
@@ -169,12 +166,12 @@ TEST_CASE("a JPEG of another process or of more bits is told by what it is") {
     CHECK(support::code_of([&] { (void)header_of(segments); }) == ErrorCode::image_unsupported);
   };
   for (const int type : {3, 5, 6, 7, 9, 10, 11, 13, 14, 15}) {
-    refused(segment(static_cast<char>(0xc0 + type), kFrame) + segment('\xda', kScan),
+    refused(jpeg_segment(static_cast<char>(0xc0 + type), kFrame) + jpeg_segment('\xda', kScan),
             "baseline or progressive Huffman coding, found frame type " + std::to_string(type));
   }
   std::string frame = kFrame;
   frame[0] = 12;
-  refused(segment('\xc1', frame) + segment('\xda', kScan), "8 bits a sample, found 12");
+  refused(jpeg_segment('\xc1', frame) + jpeg_segment('\xda', kScan), "8 bits a sample, found 12");
 }
 
 TEST_CASE("a JPEG of up to ten times the limit's pixels in all its scans is decoded, whatever the limit") {
@@ -217,7 +214,7 @@ TEST_CASE("a JPEG whose data are damaged is refused; so is one that is longer th
 TEST_CASE("a JPEG is turned if asked to, and as it lies if not, as the reference has it") {
   std::ifstream stream(support::golden_path("pictures/rgb.jpg"), std::ios::binary);
   std::string file((std::istreambuf_iterator<char>(stream)), {});
-  file.insert(2, segment('\xe1', exif(true, 6)));
+  file.insert(2, jpeg_segment('\xe1', exif(true, 6)));
   const Image lying = Image::decode(std::as_bytes(std::span(file)));
   DecodeOptions options;
   options.apply_exif_orientation = true;

@@ -5,9 +5,11 @@
 #include <functional>
 #include <string>
 
+#include "image/jpeg_segment.hpp"
 #include "support.hpp"
 
 using namespace clipon;
+using support::jpeg_segment;
 
 TEST_CASE("the count of bytes before the end marker is read from libjpeg's warning, and from no other") {
   CHECK(image::bytes_before_end("Corrupt JPEG data: 137 extraneous bytes before marker 0xd9") == 137);
@@ -103,15 +105,12 @@ TEST_CASE("quirks of gray, CMYK and progressive JPEGs") {
 }
 
 TEST_CASE("bytes before the end marker don't hide that a restart is missing") {
-  const auto segment = [](char marker, const std::string& body) {
-    return std::string{'\xff', marker, '\0', static_cast<char>(body.size() + 2)} + body;
-  };
   const std::string table = std::string("\1", 1) + std::string(15, '\0') + std::string(1, '\0');  // one code, "0"
-  const std::string start = "\xff\xd8" + segment('\xdb', std::string(1, '\0') + std::string(64, '\1')) +
-                            segment('\xc0', std::string("\x08\0\x08\0\x10\x01\x01\x11\0", 9)) +  // 16 x 8, gray
-                            segment('\xc4', std::string(1, '\0') + table) + segment('\xc4', "\x10" + table) +
-                            segment('\xdd', std::string("\0\1", 2)) +  // a restart after each block
-                            segment('\xda', std::string("\1\1\0\0\x3f\0", 6));
+  const std::string start = "\xff\xd8" + jpeg_segment('\xdb', std::string(1, '\0') + std::string(64, '\1')) +
+                            jpeg_segment('\xc0', std::string("\x08\0\x08\0\x10\x01\x01\x11\0", 9)) +  // 16 x 8, gray
+                            jpeg_segment('\xc4', std::string(1, '\0') + table) + jpeg_segment('\xc4', "\x10" + table) +
+                            jpeg_segment('\xdd', std::string("\0\1", 2)) +  // a restart after each block
+                            jpeg_segment('\xda', std::string("\1\1\0\0\x3f\0", 6));
   const std::string block = "\x3f";  // no difference, no more coefficients, ones to the end of the byte
   const image::Pixels gray = decode(start + block + "\xff\xd0" + block + "\xff\xd9");
   REQUIRE(gray.bytes() == 128);

@@ -2,6 +2,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "image/jpeg_segment.hpp"
 #include "memory.hpp"
 #include "picture_files.hpp"
 #include "tiny_model.hpp"
@@ -360,9 +361,8 @@ void check_known_failures(const Settings& settings, std::vector<Section>& table,
   for (std::size_t i = 0; i < 40; ++i) {
     std::string exif("Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0", 32);
     if (i < exif.size()) exif[i] = '\xff';
-    const std::string segment = std::string("\xff\xe1\0", 3) + static_cast<char>(exif.size() + 2) + exif;
     std::string file = sound;
-    file.insert(2, segment);
+    file.insert(2, support::jpeg_segment('\xe1', exif));
     DecodeOptions options;
     options.apply_exif_orientation = true;
     section.works("Exif", {1.0, std::size_t{8} << 20}, [&] { decode_and_use(file, probe, options); });
