@@ -75,10 +75,13 @@ def enter_venv(folder: Path) -> None:
     os.execv(python, [str(python), *sys.argv])
 
 
-def machine() -> dict[str, object]:
+def machine(clipon: Path) -> dict[str, object]:
+    """What the figures hold for."""
     cpu = {key.strip(): value.strip() for key, _, value in
            (line.partition(":") for line in Path("/proc/cpuinfo").read_text().splitlines())}  # fmt: skip
+    version = subprocess.run([clipon, "--version"], check=True, capture_output=True, text=True).stdout.strip()
     return {
+        "clipon": version,
         "cpu": f"{cpu.get('model name')} (family {cpu.get('cpu family')}, model {cpu.get('model')})",
         "cores": len(os.sched_getaffinity(0)),
         "versions": {name: importlib.metadata.version(name) for name in VERSIONS},
@@ -209,7 +212,7 @@ def main() -> None:
         return
     start = time.monotonic()
     tools.logs.mkdir(parents=True, exist_ok=True)  # and the folder of the results, before minutes of measuring
-    found = Results(kind, machine() | {"kind": kind})
+    found = Results(kind, machine(tools.clipon) | {"kind": kind})
     about = found.about
     print(
         f"{about['cpu']}, {about['cores']} cores, machine kind {kind}; {about['versions']}\n\n{report.HEAD}", flush=True

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <ctime>
 #include <fstream>
@@ -22,10 +23,12 @@ class Latencies {
     std::sort(sorted_.begin(), sorted_.end());
   }
   [[nodiscard]] std::size_t calls() const { return sorted_.size(); }
-  /// The least latency that a share of `quantile` of the calls does not exceed.
+  /// quantile: 0 .. 1; between two calls their latencies are interpolated, so that 0.5 is the median.
   [[nodiscard]] double percentile(double quantile) const {
-    const auto rank = static_cast<std::size_t>(quantile * static_cast<double>(sorted_.size()));
-    return sorted_[std::min(rank, sorted_.size() - 1)];
+    const double at = quantile * static_cast<double>(sorted_.size() - 1);
+    const auto below = static_cast<std::size_t>(at);
+    const auto above = std::min(below + 1, sorted_.size() - 1);
+    return std::lerp(sorted_[below], sorted_[above], at - static_cast<double>(below));
   }
 
  private:

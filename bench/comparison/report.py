@@ -50,7 +50,7 @@ def lines_of(result: Result, kind: str) -> list[Line]:
     best = max(result.peers, key=lambda name: medians[name], default=None)
     ours = f"{medians[result.ours]:.1f}/s"
     disturbed = f"others used up to {result.other_load:.0%} of the CPU" if result.other_load > DISTURBED else ""
-    wrong = [f"{name}: cosine {c[0]:.3f}" for name, c in result.cosines.items() if not result.agrees(name)]
+    wrong = [f"{name}: cosine {c[0]:.5f}" for name, c in result.cosines.items() if not result.agrees(name)]
     others = f"NOT COMPARABLE, the embeddings are others: {', '.join(wrong)}" if wrong else ""
     why = "; ".join(part for part in (row.note, disturbed, others) if part)
     peer = f"{best} {medians[best]:.1f}/s" if best else ""
@@ -105,7 +105,7 @@ COLOURS = {
 }
 
 
-def draw(results: list[Result], out: Path, title: str) -> bool:
+def draw(results: list[Result], out: Path, cpu: object) -> bool:
     """A panel an architecture, a group of bars a row of images; the peak as a line through each group. Whether there
     was something to draw, and matplotlib to do it."""
     shown = [r for r in results if r.row.tower == "image" and r.row.isa == "best" and len(r.rates) > 1]
@@ -127,7 +127,8 @@ def draw(results: list[Result], out: Path, title: str) -> bool:
         label: handle for axis in grid.flat for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
     }
     figure.legend(handles.values(), handles.keys(), loc="lower center", ncols=6, fontsize=9, frameon=False)
-    figure.suptitle(title, fontsize=10)
+    threads = " and ".join(str(n) for n in sorted({r.row.threads for r in shown}))
+    figure.suptitle(f"Images per second, {cpu}, {threads} threads (higher is better)", fontsize=10)
     figure.tight_layout(rect=(0, 0.04, 1, 1))
     figure.savefig(out, metadata={"Date": None})
     plt.close(figure)

@@ -35,6 +35,5 @@ class Results:
         head = f"{cpu}, {self.about['versions']}"
         (out / "compare.md").write_text(f"{head}\n\n{table}\n\n{report.details(self.results)}\n")
         (out / "compare.json").write_text(report.to_json(self.results, self.lines, self.about))
-        title = f"Images per second, {cpu}, {self.about['cores']} threads (higher is better)"
-        drawn = report.draw(self.results, out / "compare.svg", title)
+        drawn = report.draw(self.results, out / "compare.svg", cpu)
         print(f"{out}/compare.md, compare.json" + (", compare.svg" if drawn else ""))

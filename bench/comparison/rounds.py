@@ -1,4 +1,5 @@
-"""Measures a row: every contestant once a round, in turn, and the peak beside them; ratios are taken within a round."""
+"""Measures a row: every contestant once a round, in turn, and the peak beside them; ratios are taken within a round.
+Each round begins with the next of them."""
 
 from __future__ import annotations
 
@@ -116,9 +117,11 @@ def measure(
             warm = contestant.run(row.kind, row.batch, 1)[0]
         calls[name] = max(1, math.ceil(1e3 * pace.seconds / warm))
     ours = next(iter(contestants.values()))
-    for _ in range(pace.rounds):
+    turns = list(contestants.items())
+    for start in range(pace.rounds):
         result.peaks.append(float(ours.ask("peak")))
-        for name, contestant in contestants.items():
+        first = start % len(turns)
+        for name, contestant in turns[first:] + turns[:first]:
             rate, others = undisturbed_run(contestant, row, calls[name], pace)
             result.rates[name].append(rate)
             result.other_load = max(result.other_load, others)

@@ -1,4 +1,4 @@
-"""A peer in its own process: python -m comparison.worker RUNTIME PRECISION TOWER THREADS FOLDER ARCH.
+"""A peer in its own process: python -m comparison.worker RUNTIME PRECISION TOWER THREADS FOLDER ARCH CLIPON.
 
 Speaks bench_server's language on its standard input and output: "run KIND N CALLS", "embed KIND N OUT".
 """
