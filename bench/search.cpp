@@ -17,7 +17,7 @@ int main(int argc, char** argv) try {
   const int rounds = argc > 3 ? std::max(std::atoi(argv[3]), 1) : 9;
   const int threads = clipon::parallel::available_threads();
   std::printf("top 10 of %td x %td, %d threads, %s\n", rows, width, threads,
-              clipon::simd::to_string(clipon::cpu_report().picked));
+              clipon::to_string(clipon::cpu_report().picked));
   std::mt19937 engine(1);
   std::normal_distribution<float> normal;
   clipon::Matrix some(1000, width);

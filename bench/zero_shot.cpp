@@ -50,7 +50,7 @@ int main(int argc, char** argv) {
   const int rounds = argc > 2 ? std::max(std::atoi(argv[2]), 1) : 5;
   const clipon::kernels::Context context{&clipon::kernels::select_table(clipon::Isa::best),
                                          {threads > 0 ? threads : clipon::parallel::available_threads()}};
-  std::printf("%s, %d threads\n", clipon::simd::to_string(context.kernels->isa), context.threads.count);
+  std::printf("%s, %d threads\n", clipon::to_string(context.kernels->isa), context.threads.count);
   const clipon::Matrix rows = unit_rows(kVectors, 1);
   const clipon::Matrix many = unit_rows(1000, 2);
   const clipon::Matrix few = unit_rows(8, 3);

@@ -14,9 +14,7 @@ namespace {
 
 // ["cat", "dog"], or {"cat": ["kitten"], "dog": []}: a label's synonyms.
 std::vector<clipon::Label> read_json_labels(const std::string& path) {
-  const auto bytes = clipon::format::read_file(path, 1u << 30, "labels");
-  const auto* text = reinterpret_cast<const char*>(bytes.data());
-  const auto json = nlohmann::ordered_json::parse(text, text + bytes.size(), nullptr, false);
+  const auto json = read_json(path, 1u << 30, "labels");
   std::vector<clipon::Label> labels;
   try {
     if (json.is_array()) return clipon::to_labels(json.get<std::vector<std::string>>());
@@ -123,7 +121,7 @@ std::vector<clipon::Label> ClassifierOptions::read_labels() const {
 
 clipon::ClassifyOptions ClassifierOptions::classify_options(const Settings& settings) const {
   clipon::ClassifyOptions options;
-  options.tokenize.truncate = settings.truncate;
+  options.tokenize = tokenize_options(settings);
   options.background = between_commas(background);
   options.temperature = temperature.value_or(options.temperature);
   options.multi_label = multi_label;

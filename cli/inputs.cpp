@@ -80,11 +80,15 @@ std::vector<std::string> expand_pictures(const std::vector<std::string>& paths, 
   return pictures;
 }
 
+nlohmann::ordered_json read_json(const std::string& path, std::uint64_t max_bytes, const char* what) {
+  const auto bytes = clipon::format::read_file(path, max_bytes, what);
+  const auto* text = reinterpret_cast<const char*>(bytes.data());
+  return nlohmann::ordered_json::parse(text, text + bytes.size(), nullptr, false);
+}
+
 std::vector<std::string> read_texts(const std::string& path) {
   if (!is_named_like_json(path)) return clipon::format::read_lines(path, kMaxTextBytes, "texts");
-  const auto bytes = clipon::format::read_file(path, kMaxTextBytes, "texts");
-  const auto* content = reinterpret_cast<const char*>(bytes.data());
-  const auto json = nlohmann::json::parse(content, content + bytes.size(), nullptr, false);
+  const auto json = read_json(path, kMaxTextBytes, "texts");
   if (!json.is_array()) throw UsageError(path + ": expected a JSON array of strings");
   std::vector<std::string> texts;
   for (const auto& text : json) {

@@ -1,7 +1,9 @@
 // Where pictures, labels and texts come from.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
@@ -13,6 +15,10 @@ std::vector<std::string> expand_pictures(const std::vector<std::string>& paths, 
 
 /// One text a line, or the strings of a .json array; empty lines of a text file are left out.
 std::vector<std::string> read_texts(const std::string& path);
+
+/// What a file of at most `max_bytes` holds; discarded where that is no JSON.  Throws clipon::Error io and
+/// limit_exceeded, naming it `what`.
+nlohmann::ordered_json read_json(const std::string& path, std::uint64_t max_bytes, const char* what);
 
 /// ASCII letters alone.
 std::string lower_case(std::string text);

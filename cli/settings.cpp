@@ -13,6 +13,18 @@ clipon::LoadOptions load_options(const Settings& settings) {
   return options;
 }
 
+clipon::DecodeOptions decode_options(const Settings& settings) {
+  clipon::DecodeOptions options;
+  options.apply_exif_orientation = settings.exif;
+  return options;
+}
+
+clipon::TokenizeOptions tokenize_options(const Settings& settings) {
+  clipon::TokenizeOptions options;
+  options.truncate = settings.truncate;
+  return options;
+}
+
 clipon::Model load_model(const Settings& settings) {
   const clipon::LoadOptions options = load_options(settings);
   return settings.model.empty() ? clipon::Model::load_demo(options) : clipon::Model::load(settings.model, options);

@@ -27,6 +27,9 @@ struct Settings {
 
 /// What the settings say of loading.
 clipon::LoadOptions load_options(const Settings& settings);
+/// Of reading pictures, of reading texts.
+clipon::DecodeOptions decode_options(const Settings& settings);
+clipon::TokenizeOptions tokenize_options(const Settings& settings);
 
 clipon::Model load_model(const Settings& settings);
 

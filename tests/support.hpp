@@ -46,7 +46,7 @@ void for_each_isa(const Body& body) {
   const auto usable = clipon::kernels::usable_isas();
   REQUIRE_FALSE(usable.empty());
   for (const clipon::Isa isa : usable) {
-    const std::string name = clipon::simd::to_string(isa);
+    const std::string name = clipon::to_string(isa);
     CAPTURE(name);
     body(*clipon::kernels::built_table(isa));
   }

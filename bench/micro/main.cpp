@@ -148,7 +148,7 @@ int main(int argc, char** argv) try {
   CLI11_PARSE(app, argc, argv);
 
   const auto& table = clipon::kernels::select_table(clipon::kernels::parse_isa(options.isa));
-  std::printf("clipon %s (%s, tile %td x %td), %s\n", CLIPON_VERSION_STRING, clipon::simd::to_string(table.isa),
+  std::printf("clipon %s (%s, tile %td x %td), %s\n", CLIPON_VERSION_STRING, clipon::to_string(table.isa),
               table.gemm_rows(clipon::DataType::f32), table.panel_columns(clipon::DataType::f32),
               bench::contender_versions().c_str());
   std::printf(

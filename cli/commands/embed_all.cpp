@@ -18,8 +18,8 @@ Embedded in_portions(const clipon::Model& model, const Settings& settings, const
     clipon::BatchOptions options;
     options.normalize = normalize;
     options.status = &status;
-    options.tokenize.truncate = settings.truncate;
-    options.decode.apply_exif_orientation = settings.exif;
+    options.tokenize = tokenize_options(settings);
+    options.decode = decode_options(settings);
     options.progress = [&](std::size_t done, std::size_t) { progress.show(first + done, items.size()); };
     const std::span<const std::string> portion(items.data() + first, n);
     all.rows.middleRows(static_cast<Eigen::Index>(first), static_cast<Eigen::Index>(n)) = embed(portion, options);

@@ -33,7 +33,7 @@ clipon::Matrix prototypes(const clipon::Model& model, const Settings& settings, 
                           const std::vector<std::string>& templates) {
   clipon::ClassifyOptions how;
   how.templates = templates;
-  how.tokenize.truncate = settings.truncate;
+  how.tokenize = tokenize_options(settings);
   return clipon::Classifier(model, labels, how).prototypes();
 }
 

@@ -106,7 +106,7 @@ std::size_t embed_files(const clipon::Model& model, const Settings& settings, co
     std::vector<clipon::ItemStatus> status;
     clipon::BatchOptions options;
     options.status = &status;
-    options.decode.apply_exif_orientation = settings.exif;
+    options.decode = decode_options(settings);
     options.progress = [&](std::size_t done, std::size_t) { progress.show(first + done, missing.size()); };
     clipon::StoredVectors vectors(type, model.embed_dim());
     vectors.append(model.embed_image_files(paths, options));

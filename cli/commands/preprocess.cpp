@@ -17,9 +17,7 @@ struct PreprocessOptions {
 
 ExitCode run_preprocess(const PreprocessOptions& options, const Settings& settings) {
   const clipon::Model model = load_model(settings);
-  clipon::DecodeOptions decode;
-  decode.apply_exif_orientation = settings.exif;
-  const clipon::Image image = clipon::Image::read(options.picture, decode);
+  const clipon::Image image = clipon::Image::read(options.picture, decode_options(settings));
   const auto size = model.image_size();
   write_npy(options.out, model.preprocess(image), {size, size, 3});
   if (settings.json) {

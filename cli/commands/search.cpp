@@ -45,8 +45,7 @@ void print_json(const clipon::Model& model, const IndexReader& index, const std:
 
 void write_sheet(const clipon::Model& model, const Settings& settings, const SearchOptions& options,
                  const std::vector<Found>& found) {
-  clipon::DecodeOptions decode;
-  decode.apply_exif_orientation = settings.exif;
+  const clipon::DecodeOptions decode = decode_options(settings);
   std::string body;
   for (const Found& f : found) {
     char cosine[16];

@@ -20,8 +20,7 @@ ExitCode run_tokenize(const TokenizeOptions& options, const Settings& settings) 
   }
   const auto texts = options.file.empty() ? options.texts : read_texts(options.file);
   const clipon::Model model = load_model(settings);
-  clipon::TokenizeOptions how;
-  how.truncate = settings.truncate;
+  const clipon::TokenizeOptions how = tokenize_options(settings);
   ExitCode code = ExitCode::success;
   for (const std::string& text : texts) {
     try {

@@ -64,8 +64,8 @@ std::vector<std::string> folder_labels(const std::string& root, const std::vecto
                                        const std::string& labels_file) {
   std::vector<std::string> labels;
   if (labels_file.empty()) return names_of_folders(root, folders);
-  const auto json = is_named_like_json(labels_file) ? nlohmann::json::parse(read_text(labels_file), nullptr, false)
-                                                    : nlohmann::json();
+  const auto json =
+      is_named_like_json(labels_file) ? read_json(labels_file, kMaxTableBytes, "table") : nlohmann::ordered_json();
   if (!json.is_object()) labels = read_names(labels_file);
   for (const std::string& folder : folders) {
     if (!json.is_object()) break;

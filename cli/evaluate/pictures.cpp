@@ -11,8 +11,7 @@ namespace cli {
 
 std::vector<Pixels> load_pixels(const clipon::Model& model, const Settings& settings, std::span<const Item> items,
                                 std::vector<clipon::ItemStatus>& status) {
-  clipon::DecodeOptions decode;
-  decode.apply_exif_orientation = settings.exif;
+  const clipon::DecodeOptions decode = decode_options(settings);
   std::vector<Pixels> pictures(items.size());
   status.assign(items.size(), {});
   clipon::parallel::parallel_for({model.threads()}, static_cast<std::ptrdiff_t>(items.size()), [&](std::ptrdiff_t i) {

@@ -43,11 +43,11 @@ std::string summary(const clipon::Model& model, const Evaluation& e) {
   std::string templates;
   for (const std::string& text : e.templates) templates += (templates.empty() ? "" : "; ") + text;
   std::string rows;
-  for (const auto& [name, value] : std::initializer_list<std::pair<const char*, std::string>>{
+  for (const auto& [name, value] : std::initializer_list<std::pair<std::string, std::string>>{
            {"Top-1 accuracy", percent_text(m.all.share1())},
            {"Top-5 accuracy", percent_text(m.all.share5())},
            {"Mean per-class accuracy", percent_text(m.mean_per_class)},
-           {"Calibration error (15 bins)", numbers[0]},
+           {"Calibration error (" + std::to_string(kCalibrationBins) + " bins)", numbers[0]},
            {"Pictures, failed", std::to_string(m.all.pictures) + ", " + std::to_string(m.failed)},
            {"Labels", std::to_string(e.data.labels.size())},
            {"Templates", templates},
@@ -86,8 +86,7 @@ std::string worst_classes(const Evaluation& e) {
 }
 
 std::string confused_pairs(const clipon::Model& model, const Settings& settings, const Evaluation& e) {
-  clipon::DecodeOptions decode;
-  decode.apply_exif_orientation = settings.exif;
+  const clipon::DecodeOptions decode = decode_options(settings);
   const auto figure = [&](std::size_t i, const std::string& caption) {
     return html_figure(
         model, [&] { return read_item(e.data.items[i], decode); }, caption);

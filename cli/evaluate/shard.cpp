@@ -33,7 +33,7 @@ class ShardReader {
   void read(const std::string& path, std::vector<Item>& items) {
     const clipon::format::MappedFile file(path, true, "archive");
     std::map<std::string, Sample> samples;
-    for (const TarEntry& entry : list_tar(path)) {
+    for (const TarEntry& entry : list_tar(file.bytes(), path)) {
       const std::size_t slash = entry.name.rfind('/');
       const std::size_t dot = entry.name.find('.', slash == std::string::npos ? 0 : slash + 1);
       if (dot == std::string::npos) continue;

@@ -1,7 +1,6 @@
 #include "evaluate/tar.hpp"
 
 #include <clipon/clipon.hpp>
-#include <clipon/format/mapped_file.hpp>
 #include <optional>
 #include <string_view>
 
@@ -66,9 +65,8 @@ std::string pax_path(std::string_view records) {
 
 }  // namespace
 
-std::vector<TarEntry> list_tar(const std::string& path) {
-  const clipon::format::MappedFile file(path, true, "archive");
-  const std::string_view bytes(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
+std::vector<TarEntry> list_tar(std::span<const std::byte> archive, const std::string& path) {
+  const std::string_view bytes(reinterpret_cast<const char*>(archive.data()), archive.size());
   const auto fault = [&](const char* why) {
     return clipon::Error(clipon::ErrorCode::bad_value, path + ": archive: " + why);
   };

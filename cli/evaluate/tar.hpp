@@ -2,7 +2,9 @@
 // that streams archives could not).  POSIX ustar with GNU's and pax's long names; only regular files are listed.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -14,7 +16,7 @@ struct TarEntry {
   std::uint64_t size = 0;
 };
 
-/// Throws clipon::Error io, or bad_value where the archive is cut off or none.
-std::vector<TarEntry> list_tar(const std::string& path);
+/// Of an archive's bytes; `path` is for messages.  Throws clipon::Error bad_value where it is cut off or none.
+std::vector<TarEntry> list_tar(std::span<const std::byte> archive, const std::string& path);
 
 }  // namespace cli

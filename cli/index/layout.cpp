@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "inputs.hpp"
 #include "outputs.hpp"
 #include "settings.hpp"
 
@@ -42,9 +43,7 @@ IndexHead head_of(const clipon::Model& model, clipon::DataType type, bool exif) 
 }
 
 IndexHead read_head(const std::string& path) {
-  const auto bytes = clipon::format::read_file(path, kMaxHeadBytes, "index");
-  const auto* text = reinterpret_cast<const char*>(bytes.data());
-  const auto json = ordered_json::parse(text, text + bytes.size(), nullptr, false);
+  const auto json = read_json(path, kMaxHeadBytes, "index");
   if (!json.is_object()) reject(path, "a JSON object");
   if (value<int>(json, "clipon_index", path) != kVersion) reject(path, "version 1");
   IndexHead head;

@@ -23,10 +23,8 @@ std::vector<QueryTerm> parse_query(const std::string& query) {
 }
 
 clipon::Vector embed_query(const clipon::Model& model, const Settings& settings, const std::vector<QueryTerm>& terms) {
-  clipon::TokenizeOptions tokenize;
-  tokenize.truncate = settings.truncate;
-  clipon::DecodeOptions decode;
-  decode.apply_exif_orientation = settings.exif;
+  const clipon::TokenizeOptions tokenize = tokenize_options(settings);
+  const clipon::DecodeOptions decode = decode_options(settings);
   clipon::Vector sum = clipon::Vector::Zero(model.embed_dim());
   for (const QueryTerm& term : terms) {
     std::error_code error;

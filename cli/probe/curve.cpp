@@ -115,12 +115,7 @@ ExitCode run_probe_curve(const ProbeCurveOptions& options, const Settings& setti
   }
   if (test.names.empty()) throw UsageError(options.data + ": expected a class with two pictures or more, found none");
   const clipon::Classifier zero_shot(model, data.labels, options.classifier.classify_options(settings));
-  const clipon::Ranking ranking = zero_shot.rank(test.rows, 1);
-  double right = 0.0;
-  for (std::size_t i = 0; i < test.classes.size(); ++i) {
-    right += static_cast<std::size_t>(ranking.index[i]) == test.classes[i] ? 1.0 : 0.0;
-  }
-  const double zero_shot_accuracy = right / static_cast<double>(test.classes.size());
+  const double zero_shot_accuracy = zero_shot.accuracy(test.rows, test.classes);
 
   std::vector<Run> runs;
   Progress progress("runs");

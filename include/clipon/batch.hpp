@@ -21,8 +21,9 @@ struct ItemStatus {
 struct BatchOptions {
   bool normalize = true;  ///< false: embeddings as the tower gives them, not of unit length
   TokenizeOptions tokenize = {};
-  bool share_prefixes = true;  ///< false computes what texts begin with alike anew for each: the same bits, slower
-  DecodeOptions decode = {};   ///< for calls that read files
+  /// Compute a prefix that several texts share only once; false: once for each text, with the same bits.
+  bool share_prefixes = true;
+  DecodeOptions decode = {};  ///< for calls that read files
   /// Where to note each item's fate: resized to the batch.  A failed item's row is NaN and the others are kept.
   /// Null: the first failure is thrown.
   std::vector<ItemStatus>* status = nullptr;

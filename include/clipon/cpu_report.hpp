@@ -20,7 +20,7 @@ struct CpuReport {
 
 /// Asks the system for AMX's tiles as loading a model in bf16 or int8 does (SECURITY.md).  Throws Error
 /// invalid_argument or unsupported when CLIPON_ISA names what does not exist or does not run here.
-inline CpuReport cpu_report() {
+[[nodiscard]] inline CpuReport cpu_report() {
   CpuReport report;
   const simd::CpuFeatures& cpu = kernels::this_cpu();
   report.vendor = cpu.vendor;

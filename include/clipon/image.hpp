@@ -7,6 +7,8 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "clipon/format/read_file.hpp"
 #include "clipon/image/decode.hpp"
@@ -23,7 +25,7 @@ class Image {
   /// meson define where they find it), else by stb_image; of 16 bits a channel the upper eight.  Throws Error io,
   /// truncated (it became shorter meanwhile), image_unsupported, image_corrupt or image_too_large; the message begins
   /// with the path.
-  static Image read(const std::string& path, const DecodeOptions& options = {}) {
+  [[nodiscard]] static Image read(const std::string& path, const DecodeOptions& options = {}) {
     const std::vector<std::byte> bytes =
         format::read_file(path, options.max_file_bytes, "picture", ErrorCode::image_too_large);
     try {
@@ -35,26 +37,26 @@ class Image {
 
   /// Decodes the bytes of a JPEG, PNG or BMP file, of a std::string say std::as_bytes(std::span(body)).  Throws as read
   /// does.
-  static Image decode(std::span<const std::byte> bytes, const DecodeOptions& options = {}) {
+  [[nodiscard]] static Image decode(std::span<const std::byte> bytes, const DecodeOptions& options = {}) {
     return Image(image::decode(bytes, options));
   }
 
   /// A picture of the caller's pixels, which are copied: interleaved 8-bit channels in the order red, green, blue, rows
   /// from the top, row_stride bytes from row to row (0: rows lie one after the other).  Throws Error invalid_argument
   /// for a null pointer, a size below 1 or above 2^24, or a stride shorter than a row.
-  static Image from_rgb(const std::uint8_t* pixels, std::ptrdiff_t width, std::ptrdiff_t height,
-                        std::ptrdiff_t row_stride = 0) {
+  [[nodiscard]] static Image from_rgb(const std::uint8_t* pixels, std::ptrdiff_t width, std::ptrdiff_t height,
+                                      std::ptrdiff_t row_stride = 0) {
     return from_pixels(pixels, width, height, row_stride, image::Layout::rgb);
   }
   /// As from_rgb, with a fourth channel, alpha (0: transparent), that takes part in resizing (premultiplied, as Pillow
   /// does) and is then dropped: where it is 0, resized pixels are black.  A fourth byte that means nothing must be 255.
-  static Image from_rgba(const std::uint8_t* pixels, std::ptrdiff_t width, std::ptrdiff_t height,
-                         std::ptrdiff_t row_stride = 0) {
+  [[nodiscard]] static Image from_rgba(const std::uint8_t* pixels, std::ptrdiff_t width, std::ptrdiff_t height,
+                                       std::ptrdiff_t row_stride = 0) {
     return from_pixels(pixels, width, height, row_stride, image::Layout::rgba);
   }
   /// As from_rgb, with one channel.
-  static Image from_gray(const std::uint8_t* pixels, std::ptrdiff_t width, std::ptrdiff_t height,
-                         std::ptrdiff_t row_stride = 0) {
+  [[nodiscard]] static Image from_gray(const std::uint8_t* pixels, std::ptrdiff_t width, std::ptrdiff_t height,
+                                       std::ptrdiff_t row_stride = 0) {
     return from_pixels(pixels, width, height, row_stride, image::Layout::gray);
   }
 

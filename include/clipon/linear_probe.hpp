@@ -41,8 +41,9 @@ class LinearProbe {
   /// embeddings [n, embed_dim] of unit length; classes [n]: each one's index in labels.
   /// Throws Error invalid_argument: nothing to learn from, another width, an index that is no label, a label without
   /// examples (unless options.zero_shot), C not above 0; not_finite.
-  static LinearProbe train(const Model& model, const ConstMatrixRef& embeddings, std::span<const std::size_t> classes,
-                           std::vector<std::string> labels, const ProbeOptions& options = {});
+  [[nodiscard]] static LinearProbe train(const Model& model, const ConstMatrixRef& embeddings,
+                                         std::span<const std::size_t> classes, std::vector<std::string> labels,
+                                         const ProbeOptions& options = {});
 
   [[nodiscard]] const std::vector<std::string>& labels() const { return labels_; }
   [[nodiscard]] const Matrix& weights() const { return weights_; }        ///< [labels, embed_dim]
@@ -50,19 +51,20 @@ class LinearProbe {
   [[nodiscard]] const ProbeFit& fit() const { return fit_; }  ///< of train(); a loaded probe has none, all zeros
   [[nodiscard]] double c() const { return c_; }
 
-  /// W x + b: [n, labels].
+  /// W x + b: [n, labels].  Throws Error invalid_argument for another width, as the next two do.
   [[nodiscard]] Matrix logits(const ConstMatrixRef& embeddings) const;
   /// Best first, probabilities by softmax of the logits; cosine and margin have no meaning here and are 0.
   [[nodiscard]] std::vector<std::vector<Prediction>> classify_embeddings(const ConstMatrixRef& embeddings,
                                                                          std::size_t top = 0) const;
-  /// The share of rows whose greatest logit is their class's.
+  /// The share of rows whose greatest logit is their class's.  Throws Error invalid_argument for another width, another
+  /// number of classes.
   [[nodiscard]] double accuracy(const ConstMatrixRef& embeddings, std::span<const std::size_t> classes) const;
 
   /// Labels, W and b, with the model's fingerprint.  Throws Error io, and limit_exceeded for what load would refuse: a
   /// label of over 1 MiB, over 2^20 of them, over 2 GiB in all.
   void save(const std::string& path) const;
   /// Throws Error: what a broken model file gives, and bad_value if a model of other weights made it.
-  static LinearProbe load(const Model& model, const std::string& path);
+  [[nodiscard]] static LinearProbe load(const Model& model, const std::string& path);
 
  private:
   explicit LinearProbe(const Model& model) : model_(model) {}
@@ -84,10 +86,11 @@ struct SweepStep {
 /// Chooses C as the paper does: 1e-6, 1e-4 ... 1e6 first, then the interval around the best is halved until there are
 /// eight steps a decade.  Of equal accuracies the C nearest to options.c wins, by their ratio: where all separate the
 /// classes, the least would leave W too small to tell them apart.  `tried` (may be null) gets all steps in order of C.
-double choose_c(const Model& model, const ConstMatrixRef& embeddings, std::span<const std::size_t> classes,
-                const ConstMatrixRef& validation, std::span<const std::size_t> validation_classes,
-                const std::vector<std::string>& labels, const ProbeOptions& options,
-                std::vector<SweepStep>* tried = nullptr);
+/// Throws Error as LinearProbe::train does.
+[[nodiscard]] double choose_c(const Model& model, const ConstMatrixRef& embeddings,
+                              std::span<const std::size_t> classes, const ConstMatrixRef& validation,
+                              std::span<const std::size_t> validation_classes, const std::vector<std::string>& labels,
+                              const ProbeOptions& options, std::vector<SweepStep>* tried = nullptr);
 
 }  // namespace clipon::inline CLIPON_ABI
 

@@ -27,8 +27,6 @@ using Matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMa
 using ConstMatrixRef = Eigen::Ref<const Matrix>;
 using MatrixRef = Eigen::Ref<Matrix>;
 
-using simd::to_string;  // of an Isa, beside those of Precision and ErrorCode
-
 struct Prediction {
   std::string label;
   std::size_t index = 0;     ///< of the label in the caller's list
@@ -38,7 +36,8 @@ struct Prediction {
   bool chosen = false;  ///< the decision: the best label where no rule rejects it; multi-label: each that is likely
 };
 
-/// When the best label is not believed; not for multi_label.  As set here, only where a background text is nearer.
+/// When the best label is rejected as unknown; ignored with multi_label.  The defaults reject only where a background
+/// text is nearer.
 struct RejectRules {
   float min_cosine = -2.0f;     ///< of the best label
   float min_margin = 0.0f;      ///< cosine of the best label above the second
@@ -66,7 +65,7 @@ struct ClassifyOptions {
 class Model {
  public:
   /// Throws Error, naming the file and what in it is wrong.
-  static Model load(const std::string& path, const LoadOptions& options = {}) {
+  [[nodiscard]] static Model load(const std::string& path, const LoadOptions& options = {}) {
     const format::MappedFile file(path, options.memory_map, "model file", options.max_file_bytes);
     try {
       Model model = load_from_memory(file.bytes(), options);
@@ -77,9 +76,9 @@ class Model {
     }
   }
   /// A model file that is in memory already; the bytes are not needed afterwards.
-  static Model load_from_memory(std::span<const std::byte> bytes, const LoadOptions& options = {});
+  [[nodiscard]] static Model load_from_memory(std::span<const std::byte> bytes, const LoadOptions& options = {});
   /// The small model for emoji, icons and clip art that comes with clipon.  The program must link clipon::demo_model.
-  static Model load_demo(const LoadOptions& options = {});
+  [[nodiscard]] static Model load_demo(const LoadOptions& options = {});
 
   /// picture -> unit vector [embed_dim].
   [[nodiscard]] Vector embed_image(const Image& image) const {
@@ -137,6 +136,7 @@ class Model {
   [[nodiscard]] std::vector<std::uint8_t> preprocess(const Image& image) const;
 
   /// The picture against labels of the caller's choice; best first.  Throws Error invalid_argument when there are none.
+  /// Defined in zero_shot.hpp: whoever calls it includes that, or clipon.hpp.
   [[nodiscard]] std::vector<Prediction> zero_shot_classify(const Image& image, const std::vector<std::string>& labels,
                                                            const ClassifyOptions& options = {}) const;
 

@@ -48,6 +48,37 @@ enum class Isa {
   best
 };
 
+/// As the command spells it: sse2, avx512_bf16, best.
+constexpr const char* to_string(Isa isa) {
+  switch (isa) {
+    case Isa::scalar:
+      return "scalar";
+    case Isa::sse2:
+      return "sse2";
+    case Isa::avx2:
+      return "avx2";
+    case Isa::avx2_vnni:
+      return "avx2_vnni";
+    case Isa::avx512:
+      return "avx512";
+    case Isa::avx512_vnni:
+      return "avx512_vnni";
+    case Isa::avx512_bf16:
+      return "avx512_bf16";
+    case Isa::amx:
+      return "amx";
+    case Isa::neon:
+      return "neon";
+    case Isa::neon_dot:
+      return "neon_dot";
+    case Isa::neon_i8mm:
+      return "neon_i8mm";
+    case Isa::best:
+      return "best";
+  }
+  return "unknown";
+}
+
 class Profile;  // kernels/profile.hpp
 
 constexpr int kMaxThreads = 1024;  ///< that a call may be told to use
@@ -55,9 +86,9 @@ constexpr int kMaxThreads = 1024;  ///< that a call may be told to use
 /// How Model::load reads a file and how the model computes.
 struct LoadOptions {
   Precision precision = Precision::f32;
-  /// 0: as many as the affinity mask and a container's quota allow.  More than the machine has make calls slower, many
-  /// times where they are hundreds.  A thread is started by the first call that needs it, and may run where that caller
-  /// may (its affinity mask).
+  /// 0 .. kMaxThreads; 0: as many as the affinity mask and a container's quota allow.  More than the machine has make
+  /// calls slower, many times where they are hundreds.  A thread is started by the first call that needs it, and may
+  /// run where that caller may (its affinity mask).
   int threads = 0;
   Isa isa = Isa::best;  ///< pins a lower instruction set; CLIPON_ISA in the environment does the same
   /// false: read() the file, which a file that shrinks meanwhile can't hurt, but which takes all of its size in memory,

@@ -131,7 +131,8 @@ inline kernels::Context search_context(const SearchOptions& options) {
 /// there are fewer (a row with a NaN is none).  The same whatever the number of threads.
 /// Throws Error invalid_argument for a query of another width and for threads outside 0..kMaxThreads, unsupported for
 /// an instruction set that does not run here.  A query with a NaN is near no row.
-inline std::vector<Match> search(const VectorsView& vectors, const Vector& query, const SearchOptions& options = {}) {
+[[nodiscard]] inline std::vector<Match> search(const VectorsView& vectors, const Vector& query,
+                                               const SearchOptions& options = {}) {
   const kernels::StoredMatrix matrix = detail::checked_matrix(vectors);
   if (query.size() != vectors.width) {
     throw Error(ErrorCode::invalid_argument, "query: expected a width of " + std::to_string(vectors.width) +
@@ -260,9 +261,7 @@ inline void join_near_rows(const kernels::Context& context, const kernels::Store
     for (index_t top = first; top < matrix.rows; top += tall) {
       const index_t n = std::min(tall, matrix.rows - top);
       unit_rows(context, matrix, inverse, top, n, rows.data());
-      kernels::Epilogue epilogue;
-      epilogue.out = products.data();
-      epilogue.out_stride = count;
+      const kernels::Epilogue epilogue = kernels::store_to(products.data(), count, DataType::f32);
       kernels::gemm(context, {rows.data(), matrix.columns}, n, packed, epilogue);
       for (index_t r = 0; r < n; ++r) {
         const float* cosine = products.data() + r * count;
@@ -283,8 +282,8 @@ inline void join_near_rows(const kernels::Context& context, const kernels::Store
 /// of them.  Groups of two and more, in the order of their first rows; a member's score is its cosine with the group's
 /// first row.  Rows need not be of unit length, but their elements must be normal floats.  Costs a product of all rows
 /// with all rows.  Throws Error as search does; least_score NaN: no groups.
-inline std::vector<std::vector<Match>> duplicate_groups(const VectorsView& vectors, float least_score,
-                                                        const SearchOptions& options = {}) {
+[[nodiscard]] inline std::vector<std::vector<Match>> duplicate_groups(const VectorsView& vectors, float least_score,
+                                                                      const SearchOptions& options = {}) {
   const FloatingPointScope scope;
   const kernels::StoredMatrix matrix = detail::checked_matrix(vectors);
   const kernels::Context context = detail::search_context(options);

@@ -68,12 +68,20 @@ class Classifier {
   [[nodiscard]] std::vector<std::vector<Prediction>> classify(std::span<const Image> images) const {
     return classify_embeddings(model_.embed_images(images));
   }
+  [[nodiscard]] std::vector<std::vector<Prediction>> classify(std::initializer_list<Image> images) const {
+    return classify(std::span(images.begin(), images.size()));
+  }
   /// The same for embeddings [n, embed_dim] of unit length: `top` labels of each, 0: options().top; none of a row that
-  /// is not finite, as a picture's that could not be read (BatchOptions::status).
+  /// is not finite, as a picture's that could not be read (BatchOptions::status).  Throws Error invalid_argument for
+  /// another width.
   [[nodiscard]] std::vector<std::vector<Prediction>> classify_embeddings(const ConstMatrixRef& embeddings,
                                                                          std::size_t top = 0) const;
-  /// The same as plain arrays, for many pictures.
+  /// The same as plain arrays, for many pictures.  A row that is not finite has cosines and probabilities of NaN, and
+  /// labels that mean nothing.
   [[nodiscard]] Ranking rank(const ConstMatrixRef& embeddings, std::size_t top = 0) const;
+  /// The share of rows whose nearest label is their class's, an index among labels().  Throws Error invalid_argument
+  /// for another width, another number of classes.
+  [[nodiscard]] double accuracy(const ConstMatrixRef& embeddings, std::span<const std::size_t> classes) const;
 
   /// Further labels, at the end of the list; the others' prototypes stay.
   void add_labels(const std::vector<Label>& labels);
@@ -91,7 +99,8 @@ class Classifier {
 
   /// Finds for each rule the lowest threshold at which the accepted answers are right with the wanted precision, and
   /// keeps that of the rule that accepts most (the others off).  truth [n]: each picture's label, or kUnknown; some
-  /// pictures of no label make the thresholds mean something.  Throws Error invalid_argument, also for multi_label.
+  /// pictures of no label make the thresholds mean something.  precision: above 0, at most 1.  Throws Error
+  /// invalid_argument, also for multi_label.
   std::vector<RuleReport> calibrate(const ConstMatrixRef& embeddings, std::span<const std::size_t> truth,
                                     double precision);
   std::vector<RuleReport> calibrate(std::span<const Image> images, std::span<const std::size_t> truth,
@@ -103,7 +112,7 @@ class Classifier {
   /// io, and limit_exceeded for what load would refuse: a label of over 1 MiB, over 2^20 of them, over 2 GiB in all.
   void save(const std::string& path) const;
   /// Throws Error: what a broken model file gives, and bad_value if a model of other weights made it.
-  static Classifier load(const Model& model, const std::string& path);
+  [[nodiscard]] static Classifier load(const Model& model, const std::string& path);
 
  private:
   explicit Classifier(const Model& model) : model_(model) {}

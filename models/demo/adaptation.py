@@ -212,7 +212,7 @@ def unknown(
     names = clipon.write_lines("known.txt", labels)
     flags = [part for text in TEMPLATES for part in ("--template", text)]
     flags += ["--background", ",".join(BACKGROUND)]
-    rules = clipon.json("classify", "--labels-file", names, *flags, "--calibrate", data, "--precision", 0.8)[
+    rules = clipon.json("classify", "--labels-file", names, *flags, "--calibrate", data, "--target-precision", 0.8)[
         "calibration"
     ]
     images = np.stack([vectors[row["path"]] for row in rows])

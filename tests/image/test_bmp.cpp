@@ -141,8 +141,19 @@ TEST_CASE("24 and 32 bits a pixel are blue, green, red; runs are unsupported, a 
   b.palette = gray_ramp(256);
   b.compression = 1;
   CHECK(support::code_of([&] { (void)decode(b); }) == ErrorCode::image_unsupported);
-  CHECK(support::code_of([] { (void)image::decode(std::as_bytes(std::span("BM", 2)), {}); }) ==
-        ErrorCode::image_unsupported);
+  const auto decode_text = [](const std::string& file) { (void)image::decode(std::as_bytes(std::span(file)), {}); };
+  CHECK_THROWS_WITH_AS(decode(b),
+                       "BMP: expected uncompressed 1, 4, 8, 24 or 32 bits a pixel, found 8 bits, compression 1", Error);
+  b.compression = 0;
+  const std::string whole = bytes_of(b);
+  for (const std::size_t size :
+       {std::size_t{2}, std::size_t{17}, std::size_t{18}, std::size_t{53}, whole.size() - 12}) {
+    CAPTURE(size);
+    CHECK(support::code_of([&] { decode_text(whole.substr(0, size)); }) ==
+          (size < 18 ? ErrorCode::image_unsupported : ErrorCode::image_corrupt));
+  }
+  b.header = 12;  // of OS/2
+  CHECK_THROWS_WITH_AS(decode(b), "BMP: expected a header of Windows 3 or later, found one of 12 bytes", Error);
 }
 
 TEST_CASE(

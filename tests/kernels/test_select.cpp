@@ -111,7 +111,7 @@ TEST_CASE(
   const auto usable = clipon::kernels::usable_isas();
   for (int i = 0; i <= static_cast<int>(Isa::best); ++i) {
     const Isa isa = static_cast<Isa>(i);
-    CHECK(clipon::kernels::parse_isa(clipon::simd::to_string(isa)) == isa);
+    CHECK(clipon::kernels::parse_isa(clipon::to_string(isa)) == isa);
     if (isa == Isa::best || std::find(usable.begin(), usable.end(), isa) != usable.end()) continue;
     CHECK(support::code_of([&] { (void)clipon::kernels::select_table(isa); }) == ErrorCode::unsupported);
   }

@@ -197,7 +197,7 @@ TEST_CASE("examples that make no sense are refused") {
   data.rows(1, 1) = std::nanf("");
   CHECK(refused({}) == ErrorCode::not_finite);
   CHECK_THROWS_WITH_AS((void)LinearProbe::train(model, data.rows, data.classes, kProbeLabels),
-                       "embedding 1: expected finite numbers", Error);
+                       "embedding 1: expected finite numbers, found NaN or infinity", Error);
   data.classes.pop_back();
   CHECK(refused({}) == ErrorCode::invalid_argument);
   data.classes.resize(10);
@@ -272,7 +272,8 @@ TEST_CASE("embeddings that failed are no shots and no right answers") {
   CHECK(adapter.accuracy(failed.topRows(0), {}) == 0.0);  // nor is any of none
   data.rows(1, 1) = std::nanf("");
   CHECK(support::code_of([&] { (void)TipAdapter(classifier, data.rows, data.classes); }) == ErrorCode::not_finite);
-  CHECK_THROWS_WITH_AS((void)TipAdapter(classifier, data.rows, data.classes), "shot 1: expected finite numbers", Error);
+  CHECK_THROWS_WITH_AS((void)TipAdapter(classifier, data.rows, data.classes),
+                       "shot 1: expected finite numbers, found NaN or infinity", Error);
 }
 
 TEST_CASE("a probe's answers: W x + b, rows that lie apart, none for what is not finite, one chosen") {

@@ -171,6 +171,32 @@ TEST_CASE("what is not finite gets no labels") {
   for (std::size_t i = 0; i < 2; ++i) CHECK(finite[i].size() == 2);
 }
 
+TEST_CASE("accuracy: the share of rows whose nearest label is theirs; a row that is not finite is wrong") {
+  const Model& model = support::demo_model();
+  const Classifier classifier(model, {"pizza", "house", "guitar"});
+  Matrix rows = classifier.prototypes();
+  const std::vector<std::size_t> own = {0, 1, 2};
+  const std::vector<std::size_t> two = {0, 1};
+  CHECK(classifier.accuracy(rows, own) == 1.0);
+  CHECK(classifier.accuracy(rows, std::vector<std::size_t>{0, 2, 1}) == doctest::Approx(1.0 / 3.0));
+  CHECK(classifier.accuracy(rows.topRows(0), {}) == 0.0);
+  CHECK_THROWS_WITH_AS((void)classifier.accuracy(rows, two), "classes: expected one for each of 3 rows, found 2",
+                       Error);
+  CHECK(support::code_of([&] { (void)classifier.accuracy(rows.leftCols(3), own); }) == ErrorCode::invalid_argument);
+  rows(0, 0) = std::numeric_limits<float>::quiet_NaN();
+  CHECK(classifier.accuracy(rows, own) == doctest::Approx(2.0 / 3.0));
+}
+
+TEST_CASE("pictures in braces") {
+  const Model& model = support::demo_model();
+  const Classifier classifier(model, {"pizza", "house"});
+  const auto picture = [](const char* name) { return Image::read(support::source_path("models/samples/") + name); };
+  const auto both = classifier.classify({picture("pizza.png"), picture("house.png")});
+  REQUIRE(both.size() == 2);
+  CHECK(both[0].front().label == "pizza");
+  CHECK(both[1].front().label == "house");
+}
+
 TEST_CASE("a label that can not be read is named") {
   const Model& model = support::demo_model();
   const auto said = [&](const std::vector<Label>& labels, const std::string& background) {

@@ -43,6 +43,22 @@ TEST_CASE("probabilities, order and margins are those of a softmax written out")
   }
 }
 
+TEST_CASE("a row of NaN among many labels, all shown, ranks each of them once") {
+  const Model& model = support::demo_model();
+  support::Random random(47);
+  constexpr Eigen::Index n = 80;  // more than are found by insertion
+  Matrix rows = support::unit_rows(random, 2, n);
+  for (Eigen::Index j = 0; j < n; j += 3) rows(0, j) = std::numeric_limits<float>::quiet_NaN();
+  detail::BestOfRow best(n, n);
+  for (Eigen::Index i = 0; i < 2; ++i) {
+    best.find(*model.context().kernels, &rows(i, 0));
+    std::vector<std::int32_t> found(best.indices(), best.indices() + n);
+    CHECK(std::is_sorted(best.values(), best.values() + n, std::greater<>()) == (i == 1));
+    std::sort(found.begin(), found.end());
+    for (std::int32_t j = 0; j < n; ++j) CHECK(found[static_cast<std::size_t>(j)] == j);
+  }
+}
+
 TEST_CASE("ranking many rows: the same answers whatever the number of rows, labels shown, and threads") {
   LoadOptions one;
   one.threads = 1;

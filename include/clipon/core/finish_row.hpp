@@ -1,4 +1,5 @@
-// The last step of an embedding: to unit length.  Layer 0; called by Model, Classifier and whoever adds embeddings.
+// The last step of an embedding: to unit length.  Layer 0; called by Model and Classifier, and by the
+// command for sums of embeddings.
 #pragma once
 
 #include <cmath>

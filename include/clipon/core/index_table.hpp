@@ -1,5 +1,5 @@
 // Which of a list's elements has a key: a hash table of their indices.  Layer 0; used by the tokenizer's tables.
-// The elements stay where they are, and who asks compares; so a look at the table is mostly one look at memory.  Open
+// The elements stay with the caller, who compares them; so a lookup mostly costs one access to memory.  Open
 // addressing, linear probing (Knuth, The Art of Computer Programming 3, 6.4).
 #pragma once
 

@@ -1,5 +1,5 @@
-// What a tensor's bytes show: their checksum, and whether they are finite numbers.  Layer 3; called by weights.hpp and
-// models/packing.hpp.
+// What a tensor's bytes show: their checksum, and whether they are finite numbers.  Layer 3; called by weights.hpp,
+// models/packing.hpp and models/registry.hpp.
 #pragma once
 
 #include <algorithm>
@@ -34,7 +34,7 @@ struct TensorCheck {
 };
 
 // Whether no number of `bytes` has an exponent of all ones, which means infinity or NaN.  exponent: its bits in a
-// number. One more in its lowest bit then carries to the sign's place, so eight bytes of numbers are one test; a loop
+// number.  One more in its lowest bit then carries to the sign's place, so eight bytes of numbers are one test; a loop
 // of numbers is vectorised by -O3 alone, and -O2 looked at 3.6 GB/s.  Integers, which -ffast-math leaves alone.
 template <class Word>
 bool all_exponents_finite(std::span<const std::byte> bytes, Word exponent) {

@@ -39,7 +39,8 @@ struct TensorInfo {
 
 class Gguf {
  public:
-  /// Throws Error (bad_magic, bad_version, truncated, limit_exceeded, bad_type, duplicate, bad_shape, bad_offset).
+  /// Throws Error (bad_magic, bad_version, truncated, limit_exceeded, bad_type, bad_value, duplicate, missing_key,
+  /// bad_shape, bad_offset).
   Gguf(std::span<const std::byte> file, const LoadOptions& options)
       : file_(file), cursor_(file, options.max_string_bytes) {
     parse_header(options);

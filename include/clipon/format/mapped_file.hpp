@@ -1,4 +1,5 @@
-// The bytes of a file, read-only: mapped, or read into memory.  Layer 3; called by Model::load.
+// The bytes of a file, read-only: mapped, or read into memory.  Layer 3; called by Model::load,
+// and by the command for its indexes and archives.
 //
 // A mapping is fast and shared between processes, but a file that another process shortens while it is being loaded
 // ends the program with SIGBUS; LoadOptions::memory_map = false is immune to that.
@@ -12,7 +13,6 @@
 #include <cstring>
 #include <span>
 #include <string>
-#include <utility>
 
 #include "clipon/core/aligned.hpp"
 #include "clipon/core/huge_pages.hpp"
@@ -45,12 +45,8 @@ class MappedFile {
     }
   }
 
-  MappedFile(MappedFile&& other) noexcept
-      : data_(std::exchange(other.data_, nullptr)),
-        size_(std::exchange(other.size_, std::size_t{0})),
-        mapped_(std::exchange(other.mapped_, false)),
-        owned_(std::move(other.owned_)) {}
-  MappedFile& operator=(MappedFile&&) = delete;
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
   ~MappedFile() {
     if (mapped_) ::munmap(const_cast<std::byte*>(data_), size_);
   }

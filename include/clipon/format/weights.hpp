@@ -65,7 +65,7 @@ class Weights {
     return tensor.view;
   }
 
-  /// The same for who looks at the bytes later: check_bytes of all of them, in order, then accept.
+  /// The same for a caller that checks the bytes later: check_bytes() on all of them, in order, then accept().
   UncheckedTensor get_unchecked(const std::string& name, const TensorShape& shape) {
     const std::size_t index = find(name, shape);
     const TensorInfo& tensor = file_.tensors()[index];

@@ -214,10 +214,13 @@ inline Pixels decode_bmp(std::span<const std::byte> file, const DecodeOptions& o
     for (std::size_t i = bytes; i-- > 0;) value = (value << 8) | std::to_integer<std::uint32_t>(file[at + i]);
     return value;
   };
-  constexpr std::uint32_t headers[] = {40, 52, 56, 64, 108, 124};  // bytes; older ones have other fields
-  if (file.size() < 54 || std::find(std::begin(headers), std::end(headers), number(14, 4)) == std::end(headers)) {
-    throw Error(ErrorCode::image_unsupported, "BMP: expected a header of Windows 3 or later");
+  constexpr std::uint32_t headers[] = {40, 52, 56, 64, 108, 124};     // bytes; older ones have other fields
+  const std::uint32_t header = file.size() < 18 ? 0 : number(14, 4);  // 0: perhaps a text, whose first letters are BM
+  if (std::find(std::begin(headers), std::end(headers), header) == std::end(headers)) {
+    throw Error(ErrorCode::image_unsupported,
+                "BMP: expected a header of Windows 3 or later, found one of " + std::to_string(header) + " bytes");
   }
+  if (file.size() < 54) throw Error(ErrorCode::image_corrupt, "BMP: it ends within its header");
   const std::uint32_t width = number(18, 4);
   const auto signed_height = static_cast<std::int32_t>(number(22, 4));  // negative: rows from the top
   const std::uint32_t height =
@@ -225,7 +228,9 @@ inline Pixels decode_bmp(std::span<const std::byte> file, const DecodeOptions& o
   const std::uint32_t bits = number(28, 2);
   check_limits("BMP", width, height, options);
   if (number(30, 4) != 0 || (bits != 1 && bits != 4 && bits != 8 && bits != 24 && bits != 32)) {
-    throw Error(ErrorCode::image_unsupported, "BMP: expected uncompressed 1, 4, 8, 24 or 32 bits a pixel");
+    throw Error(ErrorCode::image_unsupported, "BMP: expected uncompressed 1, 4, 8, 24 or 32 bits a pixel, found " +
+                                                  std::to_string(bits) + " bits, compression " +
+                                                  std::to_string(number(30, 4)));
   }
   const std::uint64_t row = (std::uint64_t{width} * bits + 31) / 32 * 4;
   const std::uint64_t palette = 14 + std::uint64_t{number(14, 4)};

@@ -125,7 +125,8 @@ inline JpegHeader read_jpeg_header(std::span<const std::byte> file) {
       header.progressive = marker == 0xc2;
     } else if (marker == 0xda) {
       if (++header.scans > kMaxJpegScans) {
-        throw fail(ErrorCode::image_corrupt, "expected at most " + std::to_string(kMaxJpegScans) + " scans");
+        throw fail(ErrorCode::image_corrupt,
+                   "expected at most " + std::to_string(kMaxJpegScans) + " scans, found more");
       }
     } else if (marker == 0xc4 && !sound_huffman_tables(segment)) {
       throw fail(ErrorCode::image_corrupt, "expected Huffman tables of at most 256 codes, within their segment");

@@ -44,8 +44,8 @@ inline bool is_critical(const std::string& type) {
 }
 
 /// Throws Error image_unsupported (CgBI, another critical chunk that PNG does not define: stb_image names it in memory
-/// that threads share) or image_corrupt: no IHDR first, a chunk that leaves the file, a wrong
-/// checksum of a chunk that decoding needs, no IDAT, no PLTE where pixels name its colours, no IEND.
+/// that threads share) or image_corrupt: no IHDR first, a chunk that leaves the file, a wrong checksum of a chunk that
+/// decoding needs, no IDAT, no PLTE where pixels name its colours, no IEND.
 inline PngHeader read_png_header(std::span<const std::byte> file) {
   const auto corrupt = [](const std::string& why) { return Error(ErrorCode::image_corrupt, "PNG: " + why); };
   PngHeader header;

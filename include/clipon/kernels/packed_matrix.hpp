@@ -82,7 +82,7 @@ class PackedMatrix {
   [[nodiscard]] bool in_pairs() const { return in_pairs_; }        // A's rows must be
   [[nodiscard]] std::size_t bytes() const { return value_bytes() + 2 * column_bytes(); }
 
-  /// The part of a block that tells of W: outputs from `row`, the first of a panel, on.
+  /// A block with the fields that describe W filled in: outputs from `row`, the first of a panel, on.
   [[nodiscard]] GemmBlock block_from(index_t row) const {
     GemmBlock block;
     block.panels = values_.get() + row / panel_rows_ * panel_bytes();

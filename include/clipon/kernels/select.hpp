@@ -69,7 +69,7 @@ inline std::string reason(Isa picked, Isa pinned, const std::vector<Isa>& built,
   if (pinned != Isa::best) return "CLIPON_ISA asks for it";
   std::string why = "the highest that this program holds and this CPU runs";
   if (picked != usable.back()) {
-    why = std::string("the highest but ") + simd::to_string(usable.back()) +
+    why = std::string("the highest but ") + to_string(usable.back()) +
           ", whose bf16 products are slower than those of f32 on this vendor's CPUs";
   }
   if (cpu.amx && built.back() == Isa::amx && usable.back() != Isa::amx) {
@@ -81,7 +81,7 @@ inline std::string reason(Isa picked, Isa pinned, const std::vector<Isa>& built,
 
 inline Isa parse_isa(std::string_view name) {
   for (int i = 0; i <= static_cast<int>(Isa::best); ++i) {
-    if (name == simd::to_string(static_cast<Isa>(i))) return static_cast<Isa>(i);
+    if (name == to_string(static_cast<Isa>(i))) return static_cast<Isa>(i);
   }
   throw Error(ErrorCode::invalid_argument,
               "instruction set: expected scalar, sse2, avx2, avx2_vnni, avx512, avx512_vnni, avx512_bf16, amx, neon, "
@@ -113,8 +113,8 @@ inline const KernelTable& select_table(Isa wanted, bool tiles = true) {
     if (isa == wanted) return *built_table(isa);
   }
   std::string have;
-  for (const Isa isa : usable) have += std::string(have.empty() ? "" : ", ") + simd::to_string(isa);
-  throw Error(ErrorCode::unsupported, std::string("instruction set ") + simd::to_string(wanted) +
+  for (const Isa isa : usable) have += std::string(have.empty() ? "" : ", ") + to_string(isa);
+  throw Error(ErrorCode::unsupported, std::string("instruction set ") + to_string(wanted) +
                                           ": expected one that this program holds and this CPU runs (" +
                                           (have.empty() ? "none" : have) + ")");
 }

@@ -1,6 +1,6 @@
 // Products of rows that come in pairs, a Vision Transformer's in f32 and in i16: seven products of halves instead of
-// eight, by Strassen's scheme (kernels/micro/strassen.hpp).  Layer 2; called by kernels/gemm.hpp,
-// and by nn/transformer.hpp for its memory.
+// eight, by Strassen's scheme (kernels/micro/strassen.hpp).  Layer 2; called by kernels/gemm.hpp, and by
+// nn/transformer.hpp for its memory.
 //
 // An output is a fixed sequence of operations on its pair of rows and its pair of W's panels, so it depends on no other
 // row, and neither blocks nor threads change a bit of it.  Against single sums its error grows little: 1.2 times in a

@@ -8,6 +8,7 @@
 
 #include "clipon/linear_probe.hpp"
 #include "clipon/linear_probe/logistic_regression.hpp"
+#include "clipon/zero_shot/accuracy.hpp"
 #include "clipon/zero_shot/saved_file.hpp"
 
 namespace clipon::inline CLIPON_ABI {
@@ -131,9 +132,7 @@ CLIPON_BODY Matrix LinearProbe::logits(const ConstMatrixRef& embeddings) const {
   detail::check_same_width(embeddings, weights_);
   Matrix out(embeddings.rows(), weights_.rows());
   const kernels::PackedMatrix packed = detail::pack_rows(model_.context(), weights_);
-  kernels::Epilogue epilogue;
-  epilogue.out = out.data();
-  epilogue.out_stride = out.cols();
+  kernels::Epilogue epilogue = kernels::store_to(out.data(), out.cols(), DataType::f32);
   epilogue.bias = bias_.data();
   kernels::gemm(model_.context(), {embeddings.data(), embeddings.outerStride()}, embeddings.rows(), packed, epilogue);
   return out;
@@ -162,7 +161,7 @@ CLIPON_BODY std::vector<std::vector<Prediction>> LinearProbe::classify_embedding
 }
 
 CLIPON_BODY double LinearProbe::accuracy(const ConstMatrixRef& embeddings, std::span<const std::size_t> classes) const {
-  return detail::share_right(logits(embeddings), classes);
+  return detail::accuracy_of_logits(logits(embeddings), classes);
 }
 
 CLIPON_BODY void LinearProbe::save(const std::string& path) const {

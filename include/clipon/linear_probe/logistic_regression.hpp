@@ -61,9 +61,7 @@ class LogisticRegression {
     const std::vector<float> values(point.begin(), point.end());
     const kernels::PackedMatrix weights(context_, {values.data(), nullptr, DataType::f32, k, d});
     std::vector<float> logits(static_cast<std::size_t>(n * k));
-    kernels::Epilogue epilogue;
-    epilogue.out = logits.data();
-    epilogue.out_stride = k;
+    kernels::Epilogue epilogue = kernels::store_to(logits.data(), k, DataType::f32);
     epilogue.bias = values.data() + k * d;
     kernels::gemm(context_, {x_.data(), x_.outerStride()}, n, weights, epilogue);
 
@@ -84,10 +82,8 @@ class LogisticRegression {
     for (const double loss : losses) value += loss / static_cast<double>(n);
 
     std::vector<float> product(static_cast<std::size_t>(k * d));
-    kernels::Epilogue to_product;
-    to_product.out = product.data();
-    to_product.out_stride = d;
-    kernels::gemm(context_, {residuals.data(), n}, k, columns_of_x_, to_product);
+    kernels::gemm(context_, {residuals.data(), n}, k, columns_of_x_,
+                  kernels::store_to(product.data(), d, DataType::f32));
     const double penalty = strength(c);
     for (std::size_t i = 0; i < product.size(); ++i) {
       const double away = point[i] - double{prior_[i]};

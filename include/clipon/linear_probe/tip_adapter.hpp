@@ -7,30 +7,32 @@
 #include <string>
 #include <vector>
 
-#include "clipon/linear_probe/few_shot.hpp"
 #include "clipon/zero_shot.hpp"
+#include "clipon/zero_shot/accuracy.hpp"
 
 namespace clipon::inline CLIPON_ABI {
 
 struct TipAdapterOptions {
-  float alpha = 1.0f;  ///< weight of the pictures' votes beside the zero-shot logits
+  float alpha = 1.0f;  ///< finite; weight of the pictures' votes beside the zero-shot logits
   float beta = 5.5f;   ///< 0..1,000: how fast a vote falls with the distance: exp(-beta (1 - cosine))
 };
 
 class TipAdapter {
  public:
-  /// shots [n, embed_dim], unit rows; labels [n]: each one's index among the classifier's labels.
+  /// shots [n, embed_dim], unit rows; classes [n]: each one's index among the classifier's labels.
   /// Throws Error invalid_argument; not_finite.
-  TipAdapter(const Classifier& classifier, const ConstMatrixRef& shots, std::span<const std::size_t> labels,
+  TipAdapter(const Classifier& classifier, const ConstMatrixRef& shots, std::span<const std::size_t> classes,
              const TipAdapterOptions& options = {})
-      : classifier_(classifier), labels_(labels.begin(), labels.end()), options_(options) {
+      : classifier_(classifier), classes_(classes.begin(), classes.end()), options_(options) {
     bool good =
-        labels_.size() == static_cast<std::size_t>(shots.rows()) && shots.cols() == classifier.prototypes().cols();
-    for (const std::size_t label : labels_) good = good && label < classifier.labels().size();
+        classes_.size() == static_cast<std::size_t>(shots.rows()) && shots.cols() == classifier.prototypes().cols();
+    for (const std::size_t one : classes_) good = good && one < classifier.labels().size();
     if (!good) {
       throw Error(ErrorCode::invalid_argument,
                   "shots: expected rows of " + std::to_string(classifier.prototypes().cols()) +
-                      ", each with the index of one of " + std::to_string(classifier.labels().size()) + " labels");
+                      ", each with the index of one of " + std::to_string(classifier.labels().size()) +
+                      " labels, found " + std::to_string(shots.rows()) + " rows of " + std::to_string(shots.cols()) +
+                      " and " + std::to_string(classes_.size()) + " indices");
     }
     constexpr float most = 1000.0f;  // where the rounding of a cosine of 1 changes a vote by 2e-4 of itself
     if (!is_finite(double{options.alpha}) || !(options.beta >= 0.0f && options.beta <= most)) {
@@ -43,44 +45,46 @@ class TipAdapter {
   }
 
   /// [n, labels]: scale * cosine + alpha * sum over the label's shots of exp(-beta (1 - cosine with the shot)).
+  /// Throws Error invalid_argument for another width.
   [[nodiscard]] Matrix logits(const ConstMatrixRef& embeddings) const {
     const Model& model = classifier_.model();
     const kernels::Context& context = model.context();
-    const auto classes = static_cast<Eigen::Index>(classifier_.labels().size());
+    const auto labels = static_cast<Eigen::Index>(classifier_.labels().size());
     const ConstMatrixRef prototypes(classifier_.prototypes());
-    Matrix out(embeddings.rows(), classes);
+    Matrix out(embeddings.rows(), labels);
     const kernels::PackedMatrix packed = detail::pack_rows(context, prototypes);
     detail::check_same_width(embeddings, prototypes);
     detail::for_each_product_block(context, embeddings, packed,
                                    [&](index_t first, index_t count, const float* cosines) {
                                      for (index_t i = 0; i < count; ++i) {
-                                       for (index_t j = 0; j < classes; ++j)
+                                       for (index_t j = 0; j < labels; ++j)
                                          out(first + i, j) = model.logit_scale() * cosines[i * packed.rows() + j];
                                      }
                                    });
     detail::for_each_product_block(
         context, embeddings, shots_, [&](index_t first, index_t count, const float* nearness) {
-          std::vector<float> votes(labels_.size());
+          std::vector<float> votes(classes_.size());
           for (index_t i = 0; i < count; ++i) {
             context.kernels->exponentials(nearness + i * shots_.rows(), shots_.rows(), options_.beta, 1.0f,
                                           votes.data());
             for (std::size_t s = 0; s < votes.size(); ++s) {
-              out(first + i, static_cast<Eigen::Index>(labels_[s])) += options_.alpha * votes[s];
+              out(first + i, static_cast<Eigen::Index>(classes_[s])) += options_.alpha * votes[s];
             }
           }
         });
     return out;
   }
 
-  /// The share of rows whose greatest logit is their class's.
+  /// The share of rows whose greatest logit is their class's.  Throws Error invalid_argument for another width, another
+  /// number of classes.
   [[nodiscard]] double accuracy(const ConstMatrixRef& embeddings, std::span<const std::size_t> classes) const {
-    return detail::share_right(logits(embeddings), classes);
+    return detail::accuracy_of_logits(logits(embeddings), classes);
   }
 
  private:
   Classifier classifier_;
   kernels::PackedMatrix shots_;
-  std::vector<std::size_t> labels_;
+  std::vector<std::size_t> classes_;
   TipAdapterOptions options_;
 };
 

@@ -163,7 +163,7 @@ inline ModifiedResNetConfig read_modified_resnet_config(const format::Gguf& file
   for (std::size_t s = 0; s < 4; ++s) {
     if (blocks[s] < 1 || blocks[s] > kMaxLayers)
       reject(ErrorCode::bad_value, "clipon.vision.resnet.blocks",
-             "expected 1 to 256 a stage, found " + std::to_string(blocks[s]));
+             "expected 1 to " + std::to_string(kMaxLayers) + " a stage, found " + std::to_string(blocks[s]));
     config.blocks[s] = static_cast<index_t>(blocks[s]);
   }
   config.width = file.number("clipon.vision.resnet.width", 2, kMaxWidth / 32);

@@ -1,5 +1,5 @@
 // The texts of one pass, as the text tower reads them.  Layer 4; made by Model, read by TextTransformer.
-// A text may share the rows of what it begins with like the text before it; sorted texts share the most.
+// A text may reuse the rows of the prefix that it shares with the text before it; sorted texts share the most.
 #pragma once
 
 #include <algorithm>
@@ -13,7 +13,7 @@ namespace clipon::inline CLIPON_ABI::models {
 
 using TokenSpan = std::span<const std::int32_t>;
 
-/// Tokens that a and b begin with alike.
+/// The length of the longest common prefix of a and b.
 inline index_t common_prefix(TokenSpan a, TokenSpan b) {
   return std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin();
 }

@@ -14,7 +14,8 @@ constexpr DataType between(DataType type) {
   return type == DataType::f32 || type == DataType::i16 ? DataType::f32 : DataType::bf16;
 }
 
-/// What the rows are that stand there: f32 where bf16 has no product of its own, as attention to them would be one.
+/// The type of the rows between two such layers: f32 where this CPU has no product of bf16, since attention multiplies
+/// these rows with each other.
 inline DataType rows_between(const Context& context, DataType type) {
   return kernels::operand_type(*context.kernels, between(type));
 }

@@ -1,10 +1,10 @@
 // Team: threads that stay for a call and do its loops one after the other.  Layer 1; used by parallel_for.hpp, which
 // starts the threads.
 //
-// Who waits spins for 30 to 100 microseconds, as long as cores that have nothing else to do need, then sleeps. OpenMP's
-// threads spin for milliseconds at the end of each loop: where other work shares the cores, they take the time that the
-// thread needs which they wait for.  Nor does a loop wait for threads that the system has not let run yet: it ends when
-// all of its indices are done.
+// Who waits spins for 30 to 100 microseconds, as long as cores that have nothing else to do need, then sleeps.
+// OpenMP's threads spin for milliseconds at the end of each loop: where other work shares the cores, they use up the
+// time slices that the very thread they wait for needs.  Nor does a loop wait for threads that the system has not let
+// run yet: it ends when all of its indices are done.
 #pragma once
 
 #include <atomic>

@@ -84,63 +84,8 @@ struct neon_i8mm : neon {  // USMMLA and BFMMLA: Armv8.6, Neoverse V1 and N2, Ap
   static constexpr bool fast_bf16_dot = true;
 };
 
-constexpr const char* to_string(Isa isa) {
-  switch (isa) {
-    case Isa::scalar:
-      return "scalar";
-    case Isa::sse2:
-      return "sse2";
-    case Isa::avx2:
-      return "avx2";
-    case Isa::avx2_vnni:
-      return "avx2_vnni";
-    case Isa::avx512:
-      return "avx512";
-    case Isa::avx512_vnni:
-      return "avx512_vnni";
-    case Isa::avx512_bf16:
-      return "avx512_bf16";
-    case Isa::amx:
-      return "amx";
-    case Isa::neon:
-      return "neon";
-    case Isa::neon_dot:
-      return "neon_dot";
-    case Isa::neon_i8mm:
-      return "neon_i8mm";
-    case Isa::best:
-      return "best";
-  }
-  return "unknown";
-}
-
-// The highest tag that the compiler's own flags allow: what a header-only build runs.
-#if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__)
-#if defined(CLIPON_COMPILED_AMX) && defined(__AVX512BF16__) && defined(__AVX512VNNI__)
-using compiled = amx;
-#elif defined(__AVX512BF16__) && defined(__AVX512VNNI__)
-using compiled = avx512_bf16;
-#elif defined(__AVX512VNNI__)
-using compiled = avx512_vnni;
-#else
-using compiled = avx512;
-#endif
-#elif defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
-#if defined(__AVXVNNI__)
-using compiled = avx2_vnni;
-#else
-using compiled = avx2;
-#endif
-#elif defined(__SSE2__)
-using compiled = sse2;
-#elif defined(CLIPON_COMPILED_MMLA)
-using compiled = neon_i8mm;
-#elif defined(CLIPON_COMPILED_DOT)
-using compiled = neon_dot;
-#elif defined(__aarch64__)
-using compiled = neon;
-#else
-using compiled = scalar;
+#if !defined(CLIPON_DISPATCH)
+using compiled = CLIPON_ABI_MODE;  // the highest tag that the compiler's own flags allow (core/config.hpp)
 #endif
 
 }  // namespace clipon::inline CLIPON_ABI::simd

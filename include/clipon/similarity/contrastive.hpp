@@ -13,7 +13,7 @@ namespace clipon::inline CLIPON_ABI {
 /// The symmetric cross-entropy over n pairs: logits [n, n], row i's partner is column i.
 /// (mean_i -log softmax_row(i)[i] + mean_i -log softmax_column(i)[i]) / 2.  Throws Error invalid_argument if not
 /// square.
-inline double contrastive_loss(const ConstMatrixRef& logits_per_image) {
+[[nodiscard]] inline double contrastive_loss(const ConstMatrixRef& logits_per_image) {
   const Eigen::Index n = logits_per_image.rows();
   if (n == 0 || logits_per_image.cols() != n) {
     throw Error(ErrorCode::invalid_argument, "logits: expected a square matrix, found [" + std::to_string(n) + ", " +
@@ -113,9 +113,7 @@ inline Matrix gradient_of_rows(const kernels::Context& context, const ConstMatri
       weight[first + i] -= 2.0f;
       for (index_t j = 0; j < n; ++j) weight[j] = factor * (weight[j] + by_column[static_cast<std::size_t>(j)]);
     }
-    kernels::Epilogue epilogue;
-    epilogue.out = &out(first, 0);
-    epilogue.out_stride = out.cols();
+    const kernels::Epilogue epilogue = kernels::store_to(&out(first, 0), out.cols(), DataType::f32);
     kernels::gemm({context.kernels, {1}}, {weights.data(), n}, count, columns_of_b, epilogue);
   });
   return out;
@@ -124,9 +122,10 @@ inline Matrix gradient_of_rows(const kernels::Context& context, const ConstMatri
 }  // namespace detail
 
 /// The same loss from unit rows, images [n, d] and texts [n, d], pair i in both rows i; logits = scale * cosine.
-/// Computed in blocks: memory grows with n, not with n x n.  A bias would cancel.
-inline double contrastive_loss(const Model& model, const ConstMatrixRef& images, const ConstMatrixRef& texts,
-                               float scale) {
+/// Computed in blocks: memory grows with n, not with n x n.  A bias would cancel.  scale: finite, at least 1e-30.
+/// Throws Error invalid_argument for another scale, another width, no pairs, or other numbers of pictures and texts.
+[[nodiscard]] inline double contrastive_loss(const Model& model, const ConstMatrixRef& images,
+                                             const ConstMatrixRef& texts, float scale) {
   const FloatingPointScope scope;
   detail::check_pairs(images, texts, scale);
   const kernels::Context& context = model.context();
@@ -136,8 +135,9 @@ inline double contrastive_loss(const Model& model, const ConstMatrixRef& images,
 }
 
 /// The loss and its derivatives by both matrices, as they stand (not through their normalisation), and by the scale.
-inline ContrastiveGradients contrastive_gradients(const Model& model, const ConstMatrixRef& images,
-                                                  const ConstMatrixRef& texts, float scale) {
+/// Throws as contrastive_loss does.
+[[nodiscard]] inline ContrastiveGradients contrastive_gradients(const Model& model, const ConstMatrixRef& images,
+                                                                const ConstMatrixRef& texts, float scale) {
   const FloatingPointScope scope;
   detail::check_pairs(images, texts, scale);
   const kernels::Context& context = model.context();

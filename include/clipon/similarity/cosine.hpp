@@ -30,7 +30,8 @@ inline bool is_finite_row(const ConstMatrixRef& rows, Eigen::Index i) {
 inline void check_finite_rows(const ConstMatrixRef& rows, const char* name) {
   for (Eigen::Index i = 0; i < rows.rows(); ++i) {
     if (!is_finite_row(rows, i)) {
-      throw Error(ErrorCode::not_finite, name + (" " + std::to_string(i)) + ": expected finite numbers");
+      throw Error(ErrorCode::not_finite,
+                  name + (" " + std::to_string(i)) + ": expected finite numbers, found NaN or infinity");
     }
   }
 }
@@ -56,8 +57,8 @@ inline kernels::PackedMatrix pack_columns(const kernels::Context& context, const
 }
 
 /// body(first, count, products) for blocks of rows of a [n, d]: products [count, w.rows()] of a's rows first .. and
-/// W's, with 3 floats more to read past their end. No [n, w.rows()] matrix exists, so n may be large; blocks run on the
-/// context's threads, in no particular order.
+/// W's, with 3 floats more to read past their end.  No [n, w.rows()] matrix exists, so n may be large; blocks run on
+/// the context's threads, in no particular order.
 template <class Body>
 void for_each_product_block(const kernels::Context& context, const ConstMatrixRef& a, const kernels::PackedMatrix& w,
                             const Body& body) {
@@ -74,9 +75,7 @@ void for_each_product_block(const kernels::Context& context, const ConstMatrixRe
   // A task a thread rather than a block: the system would map and clear such a buffer anew for each block.
   parallel::parallel_for(context.threads, team, [&](index_t) {
     AlignedBuffer<float> products(static_cast<std::size_t>(height * w.rows() + 3));
-    kernels::Epilogue epilogue;
-    epilogue.out = products.data();
-    epilogue.out_stride = w.rows();
+    const kernels::Epilogue epilogue = kernels::store_to(products.data(), w.rows(), DataType::f32);
     for (index_t block = next++; block < blocks; block = next++) {
       const index_t first = block * height;
       const index_t count = std::min(height, a.rows() - first);
@@ -90,7 +89,7 @@ void for_each_product_block(const kernels::Context& context, const ConstMatrixRe
 
 /// The cosine of two embeddings of unit length.  Throws Error invalid_argument for two widths.
 template <std::same_as<Vector> V>
-float similarity(const V& a, const V& b) {
+[[nodiscard]] float similarity(const V& a, const V& b) {
   detail::check_same_width(Eigen::Map<const Matrix>(a.data(), 1, a.size()),
                            Eigen::Map<const Matrix>(b.data(), 1, b.size()));
   double sum = 0.0;
@@ -102,21 +101,21 @@ Matrix similarity(const Model& model, const V& a, const V& b) = delete;
 template <std::same_as<Vector> V>
 Matrix logits(const Model& model, const V& a, const V& b) = delete;
 
-/// Cosines of unit rows: images [n, d], texts [m, d] -> [n, m], in -1..1 up to rounding.
-inline Matrix similarity(const Model& model, const ConstMatrixRef& images, const ConstMatrixRef& texts) {
+/// Cosines of unit rows: images [n, d], texts [m, d] -> [n, m], in -1..1 up to rounding.  Throws Error
+/// invalid_argument for two widths.
+[[nodiscard]] inline Matrix similarity(const Model& model, const ConstMatrixRef& images, const ConstMatrixRef& texts) {
   detail::check_same_width(images, texts);
   Matrix out(images.rows(), texts.rows());
   if (out.size() == 0) return out;
   const kernels::PackedMatrix packed = detail::pack_rows(model.context(), texts);
-  kernels::Epilogue epilogue;
-  epilogue.out = out.data();
-  epilogue.out_stride = out.cols();
+  const kernels::Epilogue epilogue = kernels::store_to(out.data(), out.cols(), DataType::f32);
   kernels::gemm(model.context(), {images.data(), images.outerStride()}, images.rows(), packed, epilogue);
   return out;
 }
 
-/// logits_per_image [n, m] = scale * cosine + bias; logits_per_text is its transpose.
-inline Matrix logits(const Model& model, const ConstMatrixRef& images, const ConstMatrixRef& texts) {
+/// logits_per_image [n, m] = scale * cosine + bias; logits_per_text is its transpose.  Throws as similarity
+/// does.
+[[nodiscard]] inline Matrix logits(const Model& model, const ConstMatrixRef& images, const ConstMatrixRef& texts) {
   const FloatingPointScope scope;
   Matrix out = similarity(model, images, texts);
   for (float* x = out.data(); x != out.data() + out.size(); ++x) *x = *x * model.logit_scale() + model.logit_bias();

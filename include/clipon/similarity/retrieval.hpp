@@ -57,16 +57,19 @@ inline std::vector<double> shares_within(const std::vector<std::size_t>& ranks, 
 }  // namespace detail
 
 /// Unit rows images [n, d] and texts [m, d]; image_of_text [m] says which picture each text describes (several texts a
-/// picture are usual).  Computed in blocks.  Throws Error invalid_argument for an index outside 0..n-1.
-inline Recall recall_at(const Model& model, const ConstMatrixRef& images, const ConstMatrixRef& texts,
-                        std::span<const std::size_t> image_of_text, std::span<const std::size_t> ks) {
+/// picture are usual).  Computed in blocks.  Throws Error invalid_argument for an index outside 0..n-1,
+/// another number of them, another width.
+[[nodiscard]] inline Recall recall_at(const Model& model, const ConstMatrixRef& images, const ConstMatrixRef& texts,
+                                      std::span<const std::size_t> image_of_text, std::span<const std::size_t> ks) {
   detail::check_same_width(images, texts);
   bool good = image_of_text.size() == static_cast<std::size_t>(texts.rows());
   for (const std::size_t image : image_of_text) good = good && image < static_cast<std::size_t>(images.rows());
   if (!good) {
-    throw Error(ErrorCode::invalid_argument, "image_of_text: expected the index of one of " +
-                                                 std::to_string(images.rows()) + " pictures for each of " +
-                                                 std::to_string(texts.rows()) + " texts");
+    throw Error(ErrorCode::invalid_argument,
+                "image_of_text: expected the index of one of " + std::to_string(images.rows()) +
+                    " pictures for each of " + std::to_string(texts.rows()) + " texts, found " +
+                    std::to_string(image_of_text.size()) +
+                    (image_of_text.size() == static_cast<std::size_t>(texts.rows()) ? ", one of them too large" : ""));
   }
   const auto describes = [&](index_t text, index_t image) {
     return image_of_text[static_cast<std::size_t>(text)] == static_cast<std::size_t>(image);

@@ -1,5 +1,5 @@
-// Unicode normalisation form C (Unicode Standard Annex 15), ftfy's last step.  Layer 3; unicodedata.normalize("NFC",
-// s).
+// Unicode normalisation form C (Unicode Standard Annex 15), ftfy's last step.  Layer 3.  Python's
+// unicodedata.normalize("NFC", s).
 #pragma once
 
 #include <algorithm>

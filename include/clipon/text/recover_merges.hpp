@@ -12,7 +12,7 @@
 namespace clipon::inline CLIPON_ABI::text {
 
 /// "left right" for each token after the single characters, in the order of the vocabulary, which is that of the
-/// merges. Tokens that no two earlier ones make up (the special ones) have none.
+/// merges.  Tokens that no two earlier ones make up (the special ones) have none.
 inline std::vector<std::string> recover_merges(const std::vector<std::string>& tokens) {
   TokenIds ids(tokens);
   for (std::size_t i = 0; i < tokens.size(); ++i) (void)ids.add(i);

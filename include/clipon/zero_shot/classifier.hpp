@@ -3,6 +3,7 @@
 
 #include "clipon/core/finish_row.hpp"
 #include "clipon/zero_shot.hpp"
+#include "clipon/zero_shot/accuracy.hpp"
 
 namespace clipon::inline CLIPON_ABI {
 
@@ -139,6 +140,13 @@ CLIPON_BODY Ranking Classifier::rank(const ConstMatrixRef& embeddings, std::size
   job.scale = model_.logit_scale() / options_.temperature;  // a bias would cancel in the softmax
   job.multi_label = options_.multi_label;
   return detail::rank_rows(model_.context(), embeddings, *packed_, job);
+}
+
+CLIPON_BODY double Classifier::accuracy(const ConstMatrixRef& embeddings, std::span<const std::size_t> classes) const {
+  const Ranking ranking = rank(embeddings, 1);
+  return detail::share_right(embeddings.rows(), classes, [&](std::size_t i) {
+    return is_finite(double{ranking.cosine[i]}) ? static_cast<std::size_t>(ranking.index[i]) : detail::kNoAnswer;
+  });
 }
 
 CLIPON_BODY bool Classifier::accepts(const Ranking& ranking, std::size_t row) const {

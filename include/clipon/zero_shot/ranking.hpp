@@ -107,8 +107,11 @@ class BestOfRow {
       return;
     }
     for (std::size_t i = 0; i < n_; ++i) order_[i] = static_cast<std::int32_t>(i);
-    std::partial_sort(order_.begin(), order_.begin() + selected, order_.end(),
-                      [&](std::int32_t a, std::int32_t b) { return row[a] != row[b] ? row[a] > row[b] : a < b; });
+    // a row of NaN stays in its order: NaN is neither above nor below, which no sort may be given
+    if (is_finite({row, n_})) {
+      std::partial_sort(order_.begin(), order_.begin() + selected, order_.end(),
+                        [&](std::int32_t a, std::int32_t b) { return row[a] != row[b] ? row[a] > row[b] : a < b; });
+    }
     for (std::size_t k = 0; k < values_.size(); ++k) values_[k] = row[indices_[k] = order_[k]];
   }
 
@@ -196,7 +199,7 @@ class PackedPrototypes {
   [[nodiscard]] index_t rows() const { return rows_; }
   [[nodiscard]] bool are_few() const { return rows_ <= kFewPrototypes; }
   [[nodiscard]] const kernels::PackedMatrix& panels() const { return panels_; }
-  /// The part of a product that tells of the prototypes, where they are few.
+  /// A product with the fields that describe the prototypes filled in, where they are few.
   [[nodiscard]] kernels::RowDots dots() const {
     kernels::RowDots dots;
     dots.w = few_.data();

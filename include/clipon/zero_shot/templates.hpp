@@ -17,7 +17,7 @@ struct Label {
   std::vector<std::string> synonyms;
 };
 
-inline std::vector<Label> to_labels(const std::vector<std::string>& names) {
+[[nodiscard]] inline std::vector<Label> to_labels(const std::vector<std::string>& names) {
   std::vector<Label> labels;
   labels.reserve(names.size());
   for (const std::string& name : names) labels.push_back({name, {}});
@@ -37,7 +37,7 @@ inline std::string fill_template(const std::string& text, const std::string& lab
 
 /// The built-in sets: "none" is the label alone, "plain" the paper's first sentence, "ensemble" eight of our own for
 /// photographs and drawings alike.  Throws Error invalid_argument for another name.
-inline std::vector<std::string> template_set(const std::string& name) {
+[[nodiscard]] inline std::vector<std::string> template_set(const std::string& name) {
   if (name == "none") return {"{}"};
   if (name == "plain") return {"a photo of a {}."};
   if (name == "ensemble") {
@@ -54,7 +54,7 @@ inline std::vector<std::string> template_set(const std::string& name) {
 }
 
 /// What ClassifyOptions::background is when multi-label classification is asked for and nothing was said.
-inline std::vector<std::string> default_background() {
+[[nodiscard]] inline std::vector<std::string> default_background() {
   return {"a photo", "a picture", "an image", "a photo of something", "a drawing", "an object"};
 }
 
@@ -67,7 +67,7 @@ inline std::vector<std::string> read_prompt_lines(const std::string& path, const
 }  // namespace detail
 
 /// One template a line.  Throws Error io, or invalid_argument for a file without one and for a line without {}.
-inline std::vector<std::string> read_templates(const std::string& path) {
+[[nodiscard]] inline std::vector<std::string> read_templates(const std::string& path) {
   std::vector<std::string> lines = detail::read_prompt_lines(path, "templates");
   if (lines.empty()) throw Error(ErrorCode::invalid_argument, path + ": expected a template a line, found none");
   for (const std::string& line : lines) {
@@ -82,7 +82,7 @@ inline std::vector<std::string> read_templates(const std::string& path) {
 
 /// One label a line, its synonyms after it, separated by tabs; blanks around each are no part of it.  Throws Error io,
 /// or invalid_argument for none.
-inline std::vector<Label> read_labels(const std::string& path) {
+[[nodiscard]] inline std::vector<Label> read_labels(const std::string& path) {
   std::vector<Label> labels;
   for (const std::string& line : detail::read_prompt_lines(path, "labels")) {
     Label label;

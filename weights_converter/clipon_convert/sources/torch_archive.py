@@ -90,10 +90,6 @@ def _tensor(storage: Storage, offset: int, shape: tuple[int, ...], strides: tupl
     return TensorReference(storage, offset, tuple(shape), tuple(strides))
 
 
-def _parameter(data: object, *_: object) -> object:
-    return data
-
-
 def _first(value: object, *_: object) -> object:
     return value
 
@@ -122,7 +118,7 @@ def _check_key(target: object, key: object) -> None:
 _ALLOWED: dict[tuple[str, str], Callable[..., object]] = {
     ("collections", "OrderedDict"): _ordered_dict,
     ("torch._utils", "_rebuild_tensor_v2"): _tensor,
-    ("torch._utils", "_rebuild_parameter"): _parameter,
+    ("torch._utils", "_rebuild_parameter"): _first,
     ("torch.jit._pickle", "build_intlist"): _first,
     ("torch.jit._pickle", "build_boollist"): _first,
     ("torch.jit._pickle", "build_doublelist"): _first,

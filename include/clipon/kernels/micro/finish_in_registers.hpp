@@ -49,7 +49,7 @@ CLIPON_ALWAYS_INLINE void finish_in_registers(const typename Product::Sum (&sum)
 /// Asks for the residual that is added to the sums: it lies a row apart, where no prefetcher looks, and a tile of
 /// little depth would wait for it.  That of floats belongs to products of floats, which take twice as long.
 template <class Arch, int MR, int NV>
-CLIPON_ALWAYS_INLINE void ask_for_residual(const Epilogue& epilogue) {
+CLIPON_ALWAYS_INLINE void prefetch_residual(const Epilogue& epilogue) {
   constexpr index_t columns = NV * simd::F32<Arch>::width;
   if (epilogue.residual_bf16 == nullptr) return;
 #pragma GCC unroll 8

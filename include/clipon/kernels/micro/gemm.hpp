@@ -163,7 +163,7 @@ inline void gemm_tile(const TileInput& in, const Epilogue& epilogue) {
     }
   }
   const auto* next = static_cast<const unsigned char*>(in.next == nullptr ? in.panel : in.next);
-  ask_for_residual<Arch, MR, NV>(epilogue);
+  prefetch_residual<Arch, MR, NV>(epilogue);
   const auto multiply = [&](auto is_few) __attribute__((always_inline)) {
     for (index_t k = 0; k < steps; k += step, next += in.next_step) {
       __builtin_prefetch(next, 0, 2);  // into L2

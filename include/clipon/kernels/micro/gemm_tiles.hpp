@@ -131,7 +131,7 @@ inline void multiply_panels(const GemmBlock& block, Sums& sums) {
       }
       sums.add(row, pair.rows, column, columns, pair.steps);
       if (pair.lines > 0) pair.next += pair.steps * pair.lines * 64;
-      if (pair.next >= next_end) pair.lines = 0;  // all of it is asked for
+      if (pair.next >= next_end) pair.lines = 0;  // all of it is prefetched
     }
     pair.panel = next_panel;
   }

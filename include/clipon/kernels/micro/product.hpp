@@ -4,9 +4,8 @@
 // A step takes 32 bits of a row of A (in pairs 64): one float, two bf16 or four bytes.
 //   f32   one fused multiply-add; W may be bf16, which is widened
 //   bf16  VDPBF16PS; BFMMLA, in product_by_two_rows.hpp; without them f32
-//   i8    VPDPBUSD (bytes of A unsigned, of W signed); SDOT, in product_by_lanes.hpp; USMMLA, in
-//   product_by_two_rows.hpp;
-//         without them i16, in word_product.hpp
+//   i8    VPDPBUSD (bytes of A unsigned, of W signed); SDOT, in product_by_lanes.hpp;
+//         USMMLA, in product_by_two_rows.hpp; without them i16, in word_product.hpp
 #pragma once
 
 #include <cstring>

@@ -154,10 +154,10 @@ class StrassenProducts {
       : tiles_(block.pairs, gemm_rows<Arch>(Product::type)),
         steps_(block.half / k_step(Product::type)),
         difference_(block.scratch),
-        asked_(static_cast<const unsigned char*>(block.panels_after)) {
+        prefetched_(static_cast<const unsigned char*>(block.panels_after)) {
     const index_t all = 7 * tiles_.count * turns();
     const index_t wanted = 4 * steps_ * nr * (block.stored_bf16 ? 2 : 4);  // bytes
-    ask_step_ = asked_ == nullptr ? 0 : (wanted + all - 1) / all;
+    prefetch_step_ = prefetched_ == nullptr ? 0 : (wanted + all - 1) / all;
   }
 
   /// out = plus + A W for each of the rows.  out and plus (or null): quarters of C.  self_products: i16's, of A's rows.
@@ -169,7 +169,7 @@ class StrassenProducts {
     in.panel = w.w;
     in.minus = w.minus;
     in.difference = difference_;
-    in.next_step = ask_step_;
+    in.next_step = prefetch_step_;
     in.self_a_stride = 1;
     in.self_w = w.self_products;
     Epilogue to;
@@ -177,7 +177,7 @@ class StrassenProducts {
     for (index_t tile = 0, row = 0; tile < tiles_.count; ++tile) {
       in.a = a.from_row(row);
       in.self_a = self_products + row;
-      in.next = asked_;
+      in.next = prefetched_;
       to.out = out + row * stride;
       to.residual = plus == nullptr ? nullptr : plus + row * stride;
       if (in.minus != nullptr) {  // the first tile makes the difference for the others
@@ -187,7 +187,7 @@ class StrassenProducts {
       } else {
         gemm_any<Arch, Product>(tiles_.rows(tile), in, to);
       }
-      if (asked_ != nullptr) asked_ += ask_step_ * turns();
+      if (prefetched_ != nullptr) prefetched_ += prefetch_step_ * turns();
       row += tiles_.rows(tile);
     }
   }
@@ -197,9 +197,9 @@ class StrassenProducts {
 
   TileRows<Arch> tiles_;
   index_t steps_;
-  void* difference_;            // [half, NR]
-  const unsigned char* asked_;  // what the next pair of panels will be, asked for on the way
-  index_t ask_step_;            // bytes of it a turn of a tile's loop
+  void* difference_;                 // [half, NR]
+  const unsigned char* prefetched_;  // how far the next pair of panels has been prefetched
+  index_t prefetch_step_;            // bytes of it a turn of a tile's loop
 };
 
 /// Pairs of rows against a pair of panels.

@@ -47,7 +47,7 @@ struct TilePair {
   const unsigned char* last = nullptr;   // the panel's tile for those, zeros at its end
   unsigned char* sums = nullptr;         // [rows, 32] of 32 bits, rows `sums_stride` bytes apart
   index_t sums_stride = kPanelStep;
-  const unsigned char* next = nullptr;  // from here on so many lines a step are asked for: the panel after this one
+  const unsigned char* next = nullptr;  // from here on so many lines a step are prefetched: the panel after this one
   index_t lines = 0;
 };
 
