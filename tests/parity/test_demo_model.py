@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,12 @@ import pytest
 
 from conftest import worst_row
 
-MODEL = Path(__file__).resolve().parents[2] / "models/clipon-demo.gguf"
+ROOT = Path(__file__).resolve().parents[2]
+MODEL = ROOT / "models/clipon-demo.gguf"
+sys.path.insert(0, str(ROOT / "models/demo"))
+
+import adaptation  # noqa: E402
+
 TEMPLATES = ("{}", "a picture of {}", "an emoji of {}")
 
 
@@ -78,3 +84,21 @@ def test_evaluate_gives_the_figures_of_pytorch(folder: Path, pytestconfig: pytes
     groups = {group["group"]: group["top1"] for group in found["groups"]}
     assert abs(groups["False"] - expected["ensemble of 3"]["top1_seen"]) < 0.002
     assert abs(groups["True"] - expected["ensemble of 3"]["top1_heldout"]) < 0.002
+
+
+def test_the_recipe_and_the_command_agree(
+    folder: Path, pytestconfig: pytest.Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Zero-shot and unknown pictures as models/demo/adaptation.py computes them, on a quarter of the pictures."""
+    rows = sorted(json.loads((folder / "openmoji.json").read_text()), key=lambda row: row["file"])[::4]
+    for row in rows:
+        row["path"] = str(folder / row["file"])
+    clipon = adaptation.Clipon(Path(pytestconfig.getoption("clipon")).resolve(), tmp_path)
+    torch_side = adaptation.PyTorch(folder / "demo.safetensors", clipon)
+    pictures = [Path(row["path"]) for row in rows]
+    vectors = dict(zip([row["path"] for row in rows], torch_side.images(pictures), strict=True))
+    table = adaptation.Table()
+    adaptation.zero_shot(table, clipon, torch_side, pictures, [row["label"] for row in rows])
+    adaptation.unknown(table, clipon, torch_side, rows, vectors)
+    assert capsys.readouterr().out.count("\n") == 2 + 2 + 6  # the head; templates; two AUROCs of each rule
+    assert table.worst <= adaptation.LIMIT
