@@ -20,6 +20,7 @@ struct Winograd {
   std::vector<kernels::PackedMatrix> positions;  // (m + 2)^2 of [out, in]: the elements of G g G^T
   std::vector<float> bias;                       // [out]
 
+  [[nodiscard]] index_t position_count() const { return static_cast<index_t>(positions.size()); }
   [[nodiscard]] index_t inputs() const { return positions.front().columns(); }
   [[nodiscard]] index_t outputs() const { return positions.front().rows(); }
   [[nodiscard]] DataType type() const { return positions.front().type(); }  // of the products
@@ -108,7 +109,7 @@ inline WinogradBlock winograd_block(const Winograd& conv, MapSize size, index_t 
     const auto element = static_cast<index_t>(size_of(type));
     return (round_up(count * elements * element, kAlignment) / line | 1) * line / element;
   };
-  const index_t positions = (conv.m + 2) * (conv.m + 2);
+  const index_t positions = conv.position_count();
   WinogradBlock block;
   block.tiles = {conv.map_type(), conv.m, size.height, size.width, conv.inputs(), first, count};
   block.rows.rows = {nullptr, kernels::padded_depth(conv.type(), conv.inputs()), conv.type(), nullptr};
@@ -131,7 +132,7 @@ inline WinogradBlock winograd_block(const Winograd& conv, MapSize size, index_t 
 // which a product only waits for its weights.
 inline index_t winograd_block_tiles(const Context& context, const Winograd& conv) {
   constexpr index_t least = 24;
-  const index_t positions = (conv.m + 2) * (conv.m + 2);
+  const index_t positions = conv.position_count();
   const index_t bytes = positions * (conv.inputs() * static_cast<index_t>(size_of(conv.type())) + conv.outputs() * 4);
   return std::max(context.kernels->winograd_bytes / bytes, least);
 }
@@ -155,7 +156,7 @@ inline void forward(const Context& context, const Winograd& conv, const void* in
     const WinogradBlock block =
         winograd_block(conv, size, first, (b + 1) * tiles / blocks - first, scratch + thread * bytes_a_thread);
     const index_t count = block.tiles.count;
-    const auto rows_made = static_cast<double>(count * static_cast<index_t>(conv.positions.size()));
+    const auto rows_made = static_cast<double>(count * conv.position_count());
     {
       const auto span = alone.timed({"winograd_input", conv.type(), conv.inputs(), 0, 0, rows_made});
       context.kernels->winograd_input(block.tiles, in, block.rows);

@@ -7,6 +7,8 @@
 
 namespace clipon::inline CLIPON_ABI::simd {
 
+constexpr float kLog2E = 1.44269504f;  // e^x = 2^(kLog2E x)
+
 /// c0 x^n + c1 x^(n-1) + ... + cn, by Horner's scheme.
 template <class Arch, class... Rest>
 CLIPON_ALWAYS_INLINE typename F32<Arch>::Batch polynomial(typename F32<Arch>::Batch x, float first, Rest... rest) {
@@ -29,7 +31,7 @@ template <class Arch>
 CLIPON_ALWAYS_INLINE typename F32<Arch>::Batch exp(typename F32<Arch>::Batch x) {
   using V = F32<Arch>;
   x = clamped<Arch>(x, -87.0f, 88.0f);
-  const auto n = V::round(x * V::set(1.44269504f));
+  const auto n = V::round(x * V::set(kLog2E));
   auto r = V::fma(n, V::set(-0.693359375f), x);  // ln 2 in two parts: the first has 9 bits, so n times it is exact
   r = V::fma(n, V::set(2.12194440e-4f), r);
   const auto p = polynomial<Arch>(r, 1.0f / 5040, 1.0f / 720, 1.0f / 120, 1.0f / 24, 1.0f / 6, 0.5f, 1.0f, 1.0f);

@@ -14,8 +14,7 @@ template <class Arch, class T>
 CLIPON_ALWAYS_INLINE typename simd::F32<Arch>::Batch times_sigmoid(typename simd::F32<Arch>::Batch x,
                                                                    typename simd::F32<Arch>::Batch u, float slope) {
   using V = simd::F32<Arch>;
-  constexpr float log2_e = 1.44269504f;
-  const auto exponent = u * V::set(-slope * log2_e);
+  const auto exponent = u * V::set(-slope * simd::kLog2E);
   if constexpr (std::is_same_v<T, float>) {
     return V::quotient(x, V::set(1.0f) + simd::exp2<Arch>(exponent));
   } else {

@@ -53,8 +53,7 @@ inline void softmax_rows(const AttentionHead& head, index_t row, index_t rows, i
                          const float* scores, T* weights, float* inverse) {
   using V = simd::F32<Arch>;
   constexpr index_t few = GemmTile<Arch>::rows;
-  constexpr float log2_e = 1.44269504f;
-  const float factor = head.scale * log2_e;
+  const float factor = head.scale * simd::kLog2E;
   for (index_t first = 0; first < rows; first += few) {
     const index_t end = std::min(rows, first + few);
     float most[few];
