@@ -6,7 +6,7 @@
 // and what is taken away belongs to the row or the column alone: its products with itself, summed once, are what its
 // sums begin with.  Two additions stand for a multiplication and an addition, which more of a CPU's ports can do: on
 // Zen 3 a tile of 4 x 16 reached 84 GMAC/s a core where VPMADDWD of widened bytes reached 63 to 77, f32
-// multiply-adds 49.5. Whole numbers, so every ISA's sums are the same.
+// multiply-adds 49.5.  Whole numbers, so every ISA's sums are the same.
 #pragma once
 
 #include "clipon/kernels/micro/gemm_tile_size.hpp"
