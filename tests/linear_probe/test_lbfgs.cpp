@@ -58,6 +58,18 @@ TEST_CASE("a minimum near the start or far from it is found, and a start that is
   }
 }
 
+TEST_CASE("the last iteration that is allowed may be the one that converges") {
+  const auto parabola = [](const std::vector<double>& x, std::vector<double>& gradient) {
+    gradient[0] = 2.0 * (x[0] - 1.0);
+    return (x[0] - 1.0) * (x[0] - 1.0);
+  };
+  LbfgsOptions options;
+  options.max_iterations = 1;
+  std::vector<double> x = {0.0};  // the first step has unit length
+  CHECK(minimise_lbfgs(parabola, x, options).converged);
+  CHECK(x[0] == 1.0);
+}
+
 TEST_CASE("what has no value has not converged") {
   const auto nothing = [](const std::vector<double>&, std::vector<double>& gradient) {
     gradient[0] = std::nan("");

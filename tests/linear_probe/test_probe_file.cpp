@@ -14,12 +14,12 @@ TEST_CASE("a probe's file without labels, or of more than it should hold, is ref
   const std::string path =
       (std::filesystem::temp_directory_path() / ("clipon-probe-parts-" + std::to_string(::getpid()))).string();
   const std::vector<std::string> two = {"cat", "dog"};
-  const auto load = [&](const std::vector<std::string>& labels, bool more) {
+  const auto load = [&](const std::vector<std::string>& labels, bool more, double c = 1.0) {
     format::GgufWriter writer("clipon.linear_probe");
     writer.u32("clipon.model_fingerprint", model.info().fingerprint);
     writer.string("clipon.model_name", model.info().name);
     writer.strings("clipon.labels", labels);
-    writer.f64("clipon.c", 1.0);
+    writer.f64("clipon.c", c);
     const auto width = static_cast<std::uint64_t>(model.embed_dim());
     const std::vector<float> numbers(labels.size() * width, 0.5f);
     if (!labels.empty()) writer.tensor("weight", {labels.size(), width}, numbers);
@@ -34,5 +34,6 @@ TEST_CASE("a probe's file without labels, or of more than it should hold, is ref
   CHECK(support::code_of([&] { (void)probe.accuracy(probe.weights(), one_class); }) == ErrorCode::invalid_argument);
   CHECK(support::code_of([&] { (void)load(two, true); }) == ErrorCode::bad_value);
   CHECK(support::code_of([&] { (void)load({}, false); }) == ErrorCode::bad_value);
+  CHECK(support::code_of([&] { (void)load(two, false, -1.0); }) == ErrorCode::bad_value);
   std::remove(path.c_str());
 }

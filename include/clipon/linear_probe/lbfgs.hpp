@@ -160,6 +160,7 @@ LbfgsResult minimise_lbfgs(const Function& function, std::vector<double>& x, con
     result.value = search.value;
   }
   result.greatest_gradient = detail::greatest_magnitude(gradient);
+  result.converged = is_finite(result.value) && result.greatest_gradient <= options.gradient_tolerance;
   return result;
 }
 

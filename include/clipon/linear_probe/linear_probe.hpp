@@ -181,6 +181,7 @@ CLIPON_BODY LinearProbe LinearProbe::load(const Model& model, const std::string&
     LinearProbe probe(model);
     probe.labels_ = file.metadata().strings("clipon.labels");
     probe.c_ = file.get<double>("clipon.c");
+    detail::check_saved([&] { detail::check_c(probe.c_); });
     if (probe.labels_.empty()) throw Error(ErrorCode::bad_value, "labels: expected at least one, found none");
     const auto rows = static_cast<index_t>(probe.labels_.size());
     const std::vector<float> values = weights.get_vector("weight", {rows, model.embed_dim()});

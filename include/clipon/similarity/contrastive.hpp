@@ -14,6 +14,7 @@ namespace clipon::inline CLIPON_ABI {
 /// (mean_i -log softmax_row(i)[i] + mean_i -log softmax_column(i)[i]) / 2.  Throws Error invalid_argument if not
 /// square.
 [[nodiscard]] inline double contrastive_loss(const ConstMatrixRef& logits_per_image) {
+  const FloatingPointScope scope;
   const Eigen::Index n = logits_per_image.rows();
   if (n == 0 || logits_per_image.cols() != n) {
     throw Error(ErrorCode::invalid_argument, "logits: expected a square matrix, found [" + std::to_string(n) + ", " +

@@ -48,11 +48,7 @@ CLIPON_BODY Classifier Classifier::load(const Model& model, const std::string& p
     out.options_.multi_label = file.get<bool>("clipon.multi_label");
     out.options_.multi_label_threshold = number("clipon.multi_label_threshold");
     out.options_.tokenize.truncate = file.get<bool>("clipon.truncate");
-    try {
-      out.check_options();
-    } catch (const Error& error) {  // an argument elsewhere, here a value of the file
-      throw Error(ErrorCode::bad_value, error.what());
-    }
+    detail::check_saved([&] { out.check_options(); });
 
     std::vector<Label> labels = to_labels(file.metadata().strings("clipon.labels"));
     const auto synonyms = file.metadata().strings("clipon.synonyms");

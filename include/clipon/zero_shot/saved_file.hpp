@@ -19,6 +19,16 @@ inline void write_model_keys(format::GgufWriter& writer, const Model& model) {
   writer.string("clipon.model_name", model.info().name);
 }
 
+/// check() of what is an argument elsewhere, and here a value of the file.
+template <class Check>
+void check_saved(const Check& check) {
+  try {
+    check();
+  } catch (const Error& error) {
+    throw Error(ErrorCode::bad_value, error.what());
+  }
+}
+
 /// body(file, weights) for the strict GGUF file at `path`, of this architecture, made with this model.  Throws Error of
 /// every code that a model file can give, bad_value for another kind of file or another model's; each names the path.
 template <class Body>
