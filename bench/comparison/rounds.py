@@ -118,13 +118,13 @@ def measure(
         calls[name] = max(1, math.ceil(1e3 * pace.seconds / warm))
     ours = next(iter(contestants.values()))
     turns = list(contestants.items())
-    for start in range(pace.rounds):
+    for _ in range(pace.rounds):
         result.peaks.append(float(ours.ask("peak")))
-        first = start % len(turns)
-        for name, contestant in turns[first:] + turns[:first]:
+        for name, contestant in turns:
             rate, others = undisturbed_run(contestant, row, calls[name], pace)
             result.rates[name].append(rate)
             result.other_load = max(result.other_load, others)
+        turns = turns[1:] + turns[:1]
     return result
 
 

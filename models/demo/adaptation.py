@@ -106,15 +106,15 @@ class Table:
         print(f"| {what} | {100 * found:.2f} % | {100 * expected:.2f} % |", flush=True)
 
 
-def zero_shot(table: Table, clipon: Clipon, torch_side: PyTorch, pictures: list[Path], labels: list[str]) -> None:
-    """All labels, one template and the ensemble."""
-    images = torch_side.images(pictures)
+def zero_shot(
+    table: Table, clipon: Clipon, torch_side: PyTorch, vectors: dict[str, np.ndarray], labels: list[str]
+) -> None:
+    """All labels, one template and the ensemble.  labels: of each of the pictures that `vectors` names."""
+    images = np.stack(list(vectors.values()))
     names = clipon.write_lines("labels.txt", labels)
     for what, templates in (("zero-shot, {}", TEMPLATES[:1]), ("zero-shot, ensemble of three", TEMPLATES)):
         flags = [part for text in templates for part in ("--template", text)]
-        results = clipon.json("--truncate", "classify", *pictures, "--labels-file", names, *flags, "--top", 1)[
-            "results"
-        ]
+        results = clipon.json("--truncate", "classify", *vectors, "--labels-file", names, *flags, "--top", 1)["results"]
         found = [r["predictions"][0]["label"] == label for r, label in zip(results, labels, strict=True)]
         best = (images @ torch_side.prototypes(labels, templates).T).argmax(1)
         expected = [labels[i] == label for i, label in zip(best, labels, strict=True)]
@@ -253,7 +253,7 @@ def main() -> int:
         vectors = dict(zip([row["path"] for row in rows], torch_side.images(pictures), strict=True))
         classes = {row["path"]: row["group"] for row in rows}
         table = Table()
-        zero_shot(table, clipon, torch_side, pictures, [row["label"] for row in rows])
+        zero_shot(table, clipon, torch_side, vectors, [row["label"] for row in rows])
         few_shot(table, clipon, torch_side, clipon.write_csv("groups.csv", list(classes.items())), vectors, classes)
         linear_probe(table, clipon, vectors, classes)
         unknown(table, clipon, torch_side, rows, vectors)

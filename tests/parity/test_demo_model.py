@@ -98,7 +98,7 @@ def test_the_recipe_and_the_command_agree(
     pictures = [Path(row["path"]) for row in rows]
     vectors = dict(zip([row["path"] for row in rows], torch_side.images(pictures), strict=True))
     table = adaptation.Table()
-    adaptation.zero_shot(table, clipon, torch_side, pictures, [row["label"] for row in rows])
+    adaptation.zero_shot(table, clipon, torch_side, vectors, [row["label"] for row in rows])
     adaptation.unknown(table, clipon, torch_side, rows, vectors)
     assert capsys.readouterr().out.count("\n") == 2 + 2 + 6  # the head; templates; two AUROCs of each rule
     assert table.worst <= adaptation.LIMIT

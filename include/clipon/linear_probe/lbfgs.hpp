@@ -123,13 +123,11 @@ LbfgsResult minimise_lbfgs(const Function& function, std::vector<double>& x, con
   result.value = function(x, gradient);
   detail::LbfgsMemory memory;
   detail::LineSearch<Function> search{function, Point(x.size()), Point(x.size())};
-  for (; result.iterations < options.max_iterations; ++result.iterations) {
+  for (;; ++result.iterations) {
     result.greatest_gradient = detail::greatest_magnitude(gradient);
     if (!is_finite(result.value)) return result;  // nothing shows where to go
-    if (result.greatest_gradient <= options.gradient_tolerance) {
-      result.converged = true;
-      return result;
-    }
+    result.converged = result.greatest_gradient <= options.gradient_tolerance;
+    if (result.converged || result.iterations >= options.max_iterations) return result;
     Point direction = memory.direction(gradient);
     double slope = detail::dot(direction, gradient);
     if (!(slope < 0.0)) {  // rounding has spoilt the memory
@@ -159,9 +157,6 @@ LbfgsResult minimise_lbfgs(const Function& function, std::vector<double>& x, con
     gradient.swap(search.gradient);
     result.value = search.value;
   }
-  result.greatest_gradient = detail::greatest_magnitude(gradient);
-  result.converged = is_finite(result.value) && result.greatest_gradient <= options.gradient_tolerance;
-  return result;
 }
 
 }  // namespace clipon::inline CLIPON_ABI

@@ -129,13 +129,7 @@ CLIPON_BODY LinearProbe LinearProbe::train(const Model& model, const ConstMatrix
 }
 
 CLIPON_BODY Matrix LinearProbe::logits(const ConstMatrixRef& embeddings) const {
-  detail::check_same_width(embeddings, weights_);
-  Matrix out(embeddings.rows(), weights_.rows());
-  const kernels::PackedMatrix packed = detail::pack_rows(model_.context(), weights_);
-  kernels::Epilogue epilogue = kernels::store_to(out.data(), out.cols(), DataType::f32);
-  epilogue.bias = bias_.data();
-  kernels::gemm(model_.context(), {embeddings.data(), embeddings.outerStride()}, embeddings.rows(), packed, epilogue);
-  return out;
+  return detail::product_of_rows(model_.context(), embeddings, weights_, bias_.data());
 }
 
 CLIPON_BODY std::vector<std::vector<Prediction>> LinearProbe::classify_embeddings(const ConstMatrixRef& embeddings,

@@ -47,6 +47,19 @@ inline kernels::PackedMatrix pack_rows(const kernels::Context& context, const Co
   return {context, kernels::StoredMatrix{rows.data(), nullptr, DataType::f32, m.rows(), m.cols()}};
 }
 
+/// a [n, d] and b [m, d] -> a b^T + bias [n, m]; bias: [m], or null for none.  Throws Error invalid_argument for two
+/// widths.
+inline Matrix product_of_rows(const kernels::Context& context, const ConstMatrixRef& a, const ConstMatrixRef& b,
+                              const float* bias = nullptr) {
+  check_same_width(a, b);
+  Matrix out(a.rows(), b.rows());
+  if (out.size() == 0) return out;
+  kernels::Epilogue epilogue = kernels::store_to(out.data(), out.cols(), DataType::f32);
+  epilogue.bias = bias;
+  kernels::gemm(context, {a.data(), a.outerStride()}, a.rows(), pack_rows(context, b), epilogue);
+  return out;
+}
+
 /// The columns of m [n, d], packed as the right side of a product: a row of it stands for a column of m.
 inline kernels::PackedMatrix pack_columns(const kernels::Context& context, const ConstMatrixRef& m) {
   std::vector<float> columns(static_cast<std::size_t>(m.size()));
@@ -104,13 +117,7 @@ Matrix logits(const Model& model, const V& a, const V& b) = delete;
 /// Cosines of unit rows: images [n, d], texts [m, d] -> [n, m], in -1..1 up to rounding.  Throws Error
 /// invalid_argument for two widths.
 [[nodiscard]] inline Matrix similarity(const Model& model, const ConstMatrixRef& images, const ConstMatrixRef& texts) {
-  detail::check_same_width(images, texts);
-  Matrix out(images.rows(), texts.rows());
-  if (out.size() == 0) return out;
-  const kernels::PackedMatrix packed = detail::pack_rows(model.context(), texts);
-  const kernels::Epilogue epilogue = kernels::store_to(out.data(), out.cols(), DataType::f32);
-  kernels::gemm(model.context(), {images.data(), images.outerStride()}, images.rows(), packed, epilogue);
-  return out;
+  return detail::product_of_rows(model.context(), images, texts);
 }
 
 /// logits_per_image [n, m] = scale * cosine + bias; logits_per_text is its transpose.  Throws as similarity
