@@ -13,10 +13,12 @@ whether it is met; writes compare.md, compare.json and compare.svg.
 from __future__ import annotations
 
 import argparse
+import datetime
 import importlib.metadata
-import math
 import os
+import platform
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -41,7 +43,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--full", action="store_true", help="every row, more rounds")
     parser.add_argument("--rows", default="", help="only rows whose name matches this regular expression")
     parser.add_argument("--prepare", action="store_true", help="only make models and inputs")
-    parser.add_argument("--rounds", type=int, default=0, help="0: 3, or 5 with --full")
+    parser.add_argument("--rounds", type=int, default=None, help="of each row: 3, with --full 5")
     parser.add_argument("--build", type=Path, default=ROOT / "build/bench", help="where clipon and bench/ were built")
     parser.add_argument("--work", type=Path, default=ROOT / "build/compare", help="venv, models and results")
     parser.add_argument("--out", type=Path, default=None, help="where the results go; --work when absent")
@@ -50,6 +52,13 @@ def parse() -> argparse.Namespace:
         re.compile(options.rows)
     except re.error as error:
         parser.error(f"--rows: expected a regular expression, found '{options.rows}': {error}")
+    if options.rounds is not None and options.rounds < 1:
+        parser.error(f"--rounds: expected 1 or more, found {options.rounds}")
+    for option, folder in (("--work", options.work), ("--out", options.out or options.work)):
+        try:  # before minutes of measuring
+            (folder / "logs").mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            parser.error(f"{option}: expected a folder to write to, found '{folder}': {error.strerror}")
     missing = [str(path) for path in tools_in(options.build) if not path.is_file()]
     if missing:  # told now, not after minutes of installing peers
         parser.error(f"not built: {', '.join(missing)} (cmake --preset bench && cmake --build build/bench)")
@@ -66,17 +75,18 @@ def enter_venv(folder: Path) -> None:
     python = folder / "bin/python"
     if Path(sys.prefix).resolve() == folder.resolve():
         return
-    if not (folder / "complete").is_file():
+    complete, wanted = folder / "complete", "\n".join(" ".join(packages) for packages in PEERS)
+    if not complete.is_file() or complete.read_text() != wanted:
         print(f"installing the peers in {folder}", file=sys.stderr)
-        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
         for packages in PEERS:
             subprocess.run([python, "-m", "pip", "install", "--quiet", *packages], check=True)
-        (folder / "complete").touch()
+        complete.write_text(wanted)
     os.execv(python, [str(python), *sys.argv])
 
 
 def machine(clipon: Path) -> dict[str, object]:
-    """What the figures hold for."""
+    """What the figures hold for, and when."""
     cpu = {key.strip(): value.strip() for key, _, value in
            (line.partition(":") for line in Path("/proc/cpuinfo").read_text().splitlines())}  # fmt: skip
     version = subprocess.run([clipon, "--version"], check=True, capture_output=True, text=True).stdout.strip()
@@ -84,6 +94,8 @@ def machine(clipon: Path) -> dict[str, object]:
         "clipon": version,
         "cpu": f"{cpu.get('model name')} (family {cpu.get('cpu family')}, model {cpu.get('model')})",
         "cores": len(os.sched_getaffinity(0)),
+        "system": platform.platform(),
+        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "versions": {name: importlib.metadata.version(name) for name in VERSIONS},
     }
 
@@ -111,96 +123,17 @@ def chosen_work(options: argparse.Namespace, kind: str) -> tuple[list, dict]:
     return chosen, others
 
 
-def start_all(row, prepared, tools) -> dict:  # noqa: ANN001
-    from comparison.contestants import start_clipon, start_peer
-
-    started = [start_clipon(prepared, row.precision, row.threads, row.isa, tools)]
-    for spec in row.peers:
-        if spec.startswith("clipon:"):
-            _, precision, threads = spec.split(":")
-            started.append(start_clipon(prepared, precision, int(threads), row.isa, tools))
-        else:
-            started.append(start_peer(spec, prepared, row.tower, row.threads, dict(row.peer_environment), tools))
-    return {contestant.name: contestant for contestant in started}
-
-
-class Group:
-    """The contestants of the last row, kept for the next one where it wants the same."""
-
-    def __init__(self) -> None:
-        self.key: object = None
-        self.contestants: dict = {}
-
-    def of(self, row, prepared, tools) -> dict:  # noqa: ANN001
-        key = (row.arch, row.tower, row.precision, row.isa, row.peers, row.peer_environment)
-        if key != self.key:
-            self.close()
-            self.key, self.contestants = key, start_all(row, prepared, tools)
-        return self.contestants
-
-    def close(self) -> None:
-        for contestant in self.contestants.values():
-            contestant.close()
-        self.key, self.contestants = None, {}
-
-
-def nominal_gflop(clipon: Path, arch: str, tower: str) -> float:
-    """What `clipon bench` counts."""
-    line = [clipon, "bench", "--arch", arch, "--tower", "text", "--batch", "1", "--seconds", "0"]
-    head = subprocess.run(line, check=True, capture_output=True, text=True).stdout.splitlines()[0]
-    picture, text = (float(x) for x in re.findall(r"([\d.]+) GFLOP a picture, ([\d.]+) a text", head)[0])
-    return picture if tower == "image" else text
-
-
-def measure_rows(options: argparse.Namespace, tools, chosen: list) -> Iterator:  # noqa: ANN001
-    from comparison.prepare import Prepared
-    from comparison.rounds import Pace, measure
-
-    if options.full:
-        pace = Pace(options.rounds or 5, seconds=1.0, repeats=math.inf)
-    else:
-        pace = Pace(options.rounds or 3, seconds=0.3, repeats=30)
-    group, gflop, prepared = Group(), {}, {}
-    try:
-        for row in chosen:
-            ready = prepared.setdefault(row.arch, Prepared(row.arch, tools.folder, tools.clipon))
-            key = (row.arch, row.tower)
-            gflop.setdefault(key, None)
-            gflop[key] = gflop[key] or nominal_gflop(tools.clipon, *key)
-            contestants = group.of(row, ready, tools)
-            reference = ready.reference(row.tower)[: row.batch]
-            yield measure(row, contestants, gflop[key], pace, reference, tools.folder / "embeddings.f32")
-    finally:
-        group.close()
-
-
-def prepare_all(tools, chosen: list, others: dict) -> None:  # noqa: ANN001
-    """Everything that rows and other work need, before anything is timed."""
-    from comparison.other_work import pillow_simd
-    from comparison.prepare import Prepared
-
-    if "resize" in others:
-        pillow_simd(tools)
-    for row in chosen:
-        ready = Prepared(row.arch, tools.folder, tools.clipon)
-        _ = ready.gguf, ready.pixels_file, ready.inputs_file, ready.reference(row.tower)
-        for spec in row.peers:
-            runtime, precision, *_ = spec.split(":")
-            if runtime == "onnxruntime":
-                ready.onnx(row.tower, precision)
-            elif runtime == "openvino":
-                ready.openvino(row.tower, precision)
-
-
 def main() -> None:
     options = parse()
     enter_venv(options.work / "venv")
     sys.path.insert(0, str(HERE))
     from comparison import report
-    from comparison.contestants import ContestantError, Tools
+    from comparison.contestants import Tools
     from comparison.marks import machine_kind
     from comparison.results import Results
+    from comparison.work import measure_others, measure_rows, pace_of, prepare_all
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # what is measured is written then, too
     out: Path = options.out or options.work
     tools = Tools(*tools_in(options.build), options.work.resolve(), out.resolve() / "logs")
     kind = machine_kind()
@@ -211,24 +144,23 @@ def main() -> None:
     if options.prepare:
         return
     start = time.monotonic()
-    tools.logs.mkdir(parents=True, exist_ok=True)  # and the folder of the results, before minutes of measuring
-    found = Results(kind, machine(tools.clipon) | {"kind": kind})
+    pace = pace_of(options.full, options.rounds)
+    rounds = {"rounds": pace.rounds, "seconds_of_a_round": pace.seconds}
+    found = Results(kind, machine(tools.clipon) | {"kind": kind} | rounds)
     about = found.about
     print(
         f"{about['cpu']}, {about['cores']} cores, machine kind {kind}; {about['versions']}\n\n{report.HEAD}", flush=True
     )
     try:
-        for result in measure_rows(options, tools, chosen):
-            found.add(result)
-        for work in others.values():
-            found.show(work(tools, options.full))
+        measure_rows(tools, chosen, pace, found)
+        measure_others(tools, others, options.full, found)
         kinds = {"A": "A (AVX-512 without AMX)", "B": "B (AMX)", "C": "C (AVX2 without AVX-512)"}
         missing = ", ".join(text for name, text in kinds.items() if name != kind)
         print(f"\nRows of machine kinds {missing} are open: this is not one. {time.monotonic() - start:.0f} s")
-    except ContestantError as error:
-        sys.exit(f"compare.py: {error}")
     finally:  # whatever ends it: rows before that took minutes each
         found.write(out)
+    if found.failed:
+        sys.exit(f"compare.py: not measured: {', '.join(found.failed)}")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@
 #include <atomic>
 #include <clipon/clipon.hpp>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <memory>
@@ -18,6 +17,7 @@
 #include <thread>
 #include <vector>
 
+#include "arguments.hpp"
 #include "stopwatch.hpp"
 
 namespace {
@@ -98,12 +98,12 @@ double cost_of_checks(const std::string& path, const clipon::LoadOptions& option
 
 int main(int argc, char** argv) try {
   if (argc < 3) return std::fprintf(stderr, "bench_load MODEL PICTURE [ROUNDS [PRECISION]]\n"), 2;
-  const int rounds = argc > 3 ? std::max(std::atoi(argv[3]), 1) : 5;
-  const std::string precision = argc > 4 ? argv[4] : "f32";
+  const int rounds = argc > 3 ? bench::count_named(argv[3]) : 5;
   clipon::LoadOptions options;
-  if (precision == "bf16") options.precision = clipon::Precision::bf16;
-  if (precision == "int8") options.precision = clipon::Precision::int8;
-  const std::size_t element = precision == "f32" ? 4 : precision == "bf16" ? 2 : 1;
+  if (argc > 4) options.precision = bench::precision_named(argv[4]);
+  const std::size_t element = options.precision == clipon::Precision::f32    ? 4
+                              : options.precision == clipon::Precision::bf16 ? 2
+                                                                             : 1;
   const auto picture = clipon::Image::read(argv[2]);
   const std::size_t packed =
       element * clipon::Model::load(argv[1], options).info().parameters;  // and in the page cache

@@ -2,9 +2,9 @@
 // round; the pixels go to OUT.  Run by resize.py.
 #include <clipon/clipon.hpp>
 #include <cstdio>
-#include <cstdlib>
 #include <fstream>
 
+#include "arguments.hpp"
 #include "stopwatch.hpp"
 
 int main(int argc, char** argv) try {
@@ -14,7 +14,8 @@ int main(int argc, char** argv) try {
   config.size = 224;
   const auto& kernels = clipon::kernels::select_table(clipon::LoadOptions{}.isa);
   std::vector<std::uint8_t> out(std::size_t{224} * 224 * 3);
-  for (int round = 0; round < std::atoi(argv[2]); ++round) {
+  const int rounds = bench::count_named(argv[2]);
+  for (int round = 0; round < rounds; ++round) {
     const bench::Stopwatch watch;
     clipon::image::preprocess(kernels, picture.pixels(), config, out.data());
     std::printf("%.4f\n", watch.milliseconds());

@@ -3,18 +3,18 @@
 #include <algorithm>
 #include <clipon/clipon.hpp>
 #include <cstdio>
-#include <cstdlib>
 #include <random>
 
+#include "arguments.hpp"
 #include "read_memory.hpp"
 #include "stopwatch.hpp"
 
 using clipon::index_t;
 
 int main(int argc, char** argv) try {
-  const index_t rows = argc > 1 ? std::max(std::atoi(argv[1]), 1) : 1000000;
-  const index_t width = argc > 2 ? std::max(std::atoi(argv[2]), 1) : 512;
-  const int rounds = argc > 3 ? std::max(std::atoi(argv[3]), 1) : 9;
+  const index_t rows = argc > 1 ? bench::count_named(argv[1]) : 1000000;
+  const index_t width = argc > 2 ? bench::count_named(argv[2]) : 512;
+  const int rounds = argc > 3 ? bench::count_named(argv[3]) : 9;
   const int threads = clipon::parallel::available_threads();
   std::printf("top 10 of %td x %td, %d threads, %s\n", rows, width, threads,
               clipon::to_string(clipon::cpu_report().picked));

@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""clipon's exact search against FAISS's flat indexes, top 10 of 1,000,000 x 512, interleaved, the same threads.
+"""clipon's exact search against FAISS's flat indexes, top 10 of 1,000,000 x 512, interleaved.
+
+clipon searches on all threads; FAISS answers one query on one, whatever it is given.
 
 Usage: bench/search.py build/release/bench/bench_search      (needs pip install faiss-cpu numpy)
 """

@@ -1,7 +1,7 @@
 // bench_server MODEL.gguf PRECISION THREADS ISA: a loaded model that does what it is told, a line at a time, so that
 // compare.py can run it in turn with its peers.  Answers are one line each; a failure is a line that starts with
-// "error".
-//   pixels FILE N          float32 [N, 3, S, S] to embed from now on
+// "error".  A path is the rest of its line, blanks and all.
+//   pixels N FILE          float32 [N, 3, S, S] to embed from now on
 //   texts FILE             a text a line
 //   files FOLDER           pictures to read, decode and embed
 //   run KIND N CALLS       milliseconds of each call of the first N items; KIND: image, text,
@@ -11,11 +11,11 @@
 //   memory                 MB of anonymous memory now, and the highest resident size
 #include <clipon/clipon.hpp>
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <iostream>
 #include <sstream>
 
+#include "arguments.hpp"
 #include "measure.hpp"
 #include "peak.hpp"
 
@@ -37,7 +37,7 @@ class Server {
     if (command == "files") return list_files(words);
     if (command == "peak") {
       const auto type = clipon::kernels::product_type(model_.precision());
-      return std::to_string(bench::peak_rate(model_.context(), type) * 1e-9);
+      return std::to_string(bench::peak_rate(model_.context(), type, 5.0, kPeakTries) * 1e-9);
     }
     if (command == "memory") {
       return std::to_string(bench::status_megabytes("RssAnon")) + " " +
@@ -57,8 +57,7 @@ class Server {
       return milliseconds;
     }
     if (command == "embed") {
-      std::string out;
-      words >> out;
+      const std::string out = rest_of(words);
       const bench::Stopwatch watch;
       const Matrix rows = embed(kind, n);
       const std::string milliseconds = std::to_string(watch.milliseconds());
@@ -70,10 +69,17 @@ class Server {
   }
 
  private:
-  std::string read_pixels(std::istream& words) {
+  static constexpr int kPeakTries = 15;  // threads of a contestant before may still spin on these cores
+
+  static std::string rest_of(std::istream& words) {
     std::string path;
+    std::getline(words >> std::ws, path);
+    return path;
+  }
+  std::string read_pixels(std::istream& words) {
     std::size_t n = 0;
-    words >> path >> n;
+    words >> n;
+    const std::string path = rest_of(words);
     pixels_.resize(n * picture_floats());
     std::ifstream file(path, std::ios::binary);
     file.read(reinterpret_cast<char*>(pixels_.data()), static_cast<std::streamsize>(pixels_.size() * sizeof(float)));
@@ -81,18 +87,17 @@ class Server {
     return "ok";
   }
   std::string read_texts(std::istream& words) {
-    std::string path;
-    words >> path;
+    const std::string path = rest_of(words);
     std::ifstream file(path);
+    if (!file) throw std::runtime_error(path + ": cannot be read");
     texts_.clear();
     for (std::string text; std::getline(file, text);) texts_.push_back(text);
     return std::to_string(texts_.size());
   }
   std::string list_files(std::istream& words) {
-    std::string folder;
-    words >> folder;
     files_.clear();
-    for (const auto& entry : std::filesystem::directory_iterator(folder)) files_.push_back(entry.path().string());
+    for (const auto& entry : std::filesystem::directory_iterator(rest_of(words)))
+      files_.push_back(entry.path().string());
     return std::to_string(files_.size());
   }
 
@@ -135,12 +140,9 @@ class Server {
 
 int main(int argc, char** argv) try {
   if (argc != 5) return std::fprintf(stderr, "bench_server MODEL.gguf PRECISION THREADS ISA\n"), 2;
-  const std::string precision = argv[2];
   clipon::LoadOptions options;
-  options.precision = precision == "int8"   ? clipon::Precision::int8
-                      : precision == "bf16" ? clipon::Precision::bf16
-                                            : clipon::Precision::f32;
-  options.threads = std::atoi(argv[3]);
+  options.precision = bench::precision_named(argv[2]);
+  options.threads = bench::count_named(argv[3]);
   options.isa = clipon::kernels::parse_isa(argv[4]);
   Server server(argv[1], options);
   std::cout << "ready" << std::endl;

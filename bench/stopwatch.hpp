@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <numeric>
 #include <vector>
 
 namespace bench {
@@ -18,9 +19,10 @@ class Stopwatch {
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
+/// Of two in the middle, what lies between them.
 inline double median(std::vector<double> x) {
-  std::nth_element(x.begin(), x.begin() + static_cast<std::ptrdiff_t>(x.size() / 2), x.end());
-  return x[x.size() / 2];
+  std::sort(x.begin(), x.end());
+  return std::midpoint(x[(x.size() - 1) / 2], x[x.size() / 2]);
 }
 
 }  // namespace bench

@@ -5,10 +5,10 @@
 #include <clipon/clipon.hpp>
 #include <clipon/core/finish_row.hpp>
 #include <cstdio>
-#include <cstdlib>
 #include <random>
 #include <vector>
 
+#include "arguments.hpp"
 #include "peak.hpp"
 #include "read_memory.hpp"
 #include "stopwatch.hpp"
@@ -46,8 +46,8 @@ double seconds_to_rank(const clipon::kernels::Context& context, const clipon::Ma
 }  // namespace
 
 int main(int argc, char** argv) {
-  const int threads = argc > 1 ? std::atoi(argv[1]) : 0;
-  const int rounds = argc > 2 ? std::max(std::atoi(argv[2]), 1) : 5;
+  const int threads = argc > 1 ? bench::count_named(argv[1]) : 0;
+  const int rounds = argc > 2 ? bench::count_named(argv[2]) : 5;
   const clipon::kernels::Context context{&clipon::kernels::select_table(clipon::Isa::best),
                                          {threads > 0 ? threads : clipon::parallel::available_threads()}};
   std::printf("%s, %d threads\n", clipon::to_string(context.kernels->isa), context.threads.count);

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import select
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from comparison.prepare import Prepared
 PINS = ("NVPL_BLAS_DEBUG_CPU_TYPE", "OPENBLAS_CORETYPE", "CLIPON_ISA", "ONEDNN_MAX_CPU_ISA", "OMP_WAIT_POLICY")
 TICKS = os.sysconf("SC_CLK_TCK")
 TAIL = 10  # lines of a log that an error quotes
+ANSWER_SECONDS = 900.0  # to compile ViT-L/14 takes PyTorch minutes; who takes longer hangs
+END_SECONDS = 30.0  # to end when told to
 
 
 @dataclass(frozen=True)
@@ -45,28 +48,38 @@ class Contestant:
                 [str(part) for part in line], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
                 text=True, env=env,
             )  # fmt: skip
-        answer = self.read()
-        if answer != "ready":
-            raise self.error(f"{' '.join(map(str, line))}: expected 'ready'", answer)
+        command = " ".join(map(str, line))
+        try:
+            answer = self.read(command)
+            if answer != "ready":
+                raise self.error(f"{command}: expected 'ready'", f"'{answer}'")
+        except ContestantError:
+            self.close()
+            raise
 
-    def error(self, what: str, answer: str) -> ContestantError:
+    def error(self, what: str, found: str) -> ContestantError:
         """With the last lines that it wrote, which say more than that it ended."""
-        found = f"'{answer}'" if answer else "that it ended"
         tail = "".join(f"\n    {line}" for line in self.log.read_text(errors="replace").splitlines()[-TAIL:])
         return ContestantError(f"{self.name}: {what}, found {found}; {self.log}:{tail or ' empty'}")
 
-    def read(self) -> str:
+    def read(self, asked: str) -> str:
         assert self.process.stdout is not None
-        return self.process.stdout.readline().strip()
+        if not select.select([self.process.stdout], [], [], ANSWER_SECONDS)[0]:
+            self.process.kill()
+            raise self.error(f"{asked}: expected an answer", f"none in {ANSWER_SECONDS:g} s")
+        answer = self.process.stdout.readline().strip()
+        if not answer:
+            raise self.error(f"{asked}: expected an answer", "that it ended")
+        return answer
 
     def ask(self, line: str) -> str:
         assert self.process.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # it has ended: reading tells
             self.process.stdin.write(line + "\n")
             self.process.stdin.flush()
-        answer = self.read()
-        if not answer or answer.startswith("error"):
-            raise self.error(f"{line}: expected an answer", answer)
+        answer = self.read(line)
+        if answer.startswith("error"):
+            raise self.error(f"{line}: expected an answer", f"'{answer}'")
         return answer
 
     def run(self, kind: str, n: int, calls: int) -> list[float]:
@@ -85,7 +98,11 @@ class Contestant:
         assert self.process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             self.process.stdin.close()
-        self.process.wait()
+        try:
+            self.process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
 
 
 def start_clipon(prepared: Prepared, precision: str, threads: int, isa: str, tools: Tools) -> Contestant:
@@ -93,7 +110,7 @@ def start_clipon(prepared: Prepared, precision: str, threads: int, isa: str, too
         f"clipon {precision}" + ("" if threads == 2 else f", {threads} thread") + ("" if isa == "best" else f", {isa}")
     )
     contestant = Contestant(name, [tools.server, prepared.gguf, precision, threads, isa], {}, tools.logs)
-    contestant.ask(f"pixels {prepared.pixels_file} {len(prepared.inputs('image'))}")
+    contestant.ask(f"pixels {len(prepared.inputs('image'))} {prepared.pixels_file}")
     contestant.ask(f"texts {prepared.texts_file}")
     return contestant
 

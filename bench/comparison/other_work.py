@@ -7,10 +7,13 @@ import importlib.util
 import json
 import os
 import re
+import resource
 import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +22,10 @@ from PIL import Image
 from comparison.contestants import Tools, start_clipon
 from comparison.prepare import GOLDEN, Prepared, made
 from comparison.report import Line
+from comparison.rounds import CORES, DISTURBED, machine_busy
 
 ARCH = "ViT-B/32"
+Work = Callable[[Tools, bool], list[Line]]
 
 
 def prepared(tools: Tools) -> Prepared:
@@ -183,7 +188,24 @@ def clip_cpp(tools: Tools, full: bool) -> list[Line]:
     return [Line("64 labels, f32, over clip.cpp", "", "", None, 3.5, "x", why=why)]
 
 
-OTHER_WORK: dict[str, Callable[[Tools, bool], list[Line]]] = {
+def measured_alone(work: Work, tools: Tools, full: bool) -> list[Line]:
+    """With what others used of the cores meanwhile, where that is much."""
+
+    def own_seconds() -> float:
+        uses = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        return sum(use.ru_utime + use.ru_stime for use in uses)
+
+    start, busy, own = time.perf_counter(), machine_busy(), own_seconds()
+    lines = work(tools, full)
+    others = (machine_busy() - busy) - (own_seconds() - own)
+    share = others / (time.perf_counter() - start) / len(CORES)
+    if share <= DISTURBED:
+        return lines
+    used = f"others used {share:.0%} of the CPU"
+    return [replace(line, why=f"{line.why}; {used}" if line.why else used) for line in lines]
+
+
+OTHER_WORK: dict[str, Work] = {
     "clip.cpp": clip_cpp,
     "prefixes": prefixes,
     "resize": resize,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import importlib.metadata
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +52,30 @@ def made(path: Path, make: Callable[[Path], None]) -> Path:
     return path
 
 
+@cache
+def made_from() -> str:
+    """What the files depend on: where it changes, they are made anew."""
+    here = Path(__file__)
+    digest = hashlib.sha256()
+    for source in (here, here.with_name("torch_model.py"), GOLDEN / "make_checkpoint.py"):
+        digest.update(source.read_bytes())
+    versions = (f"{name} {importlib.metadata.version(name)}" for name in ("torch", "onnxruntime", "openvino", "nncf"))
+    return "\n".join([digest.hexdigest(), *versions])
+
+
+def forget_what_others_made(folder: Path, stamp: str) -> None:
+    """Leaves in `folder` only what was made from what `stamp` says; nothing of a folder that has none is removed."""
+    file = folder / "made_from"
+    if file.is_file():
+        if file.read_text() == stamp:
+            return
+        shutil.rmtree(folder)
+        folder.mkdir()
+    elif any(folder.iterdir()):
+        raise FileExistsError(f"{folder}: expected a folder that compare.py has made, found others' files")
+    file.write_text(stamp)
+
+
 class Prepared:
     """The files of one architecture; each is made when it is first asked for."""
 
@@ -56,6 +83,7 @@ class Prepared:
         self.arch, self.clipon = arch, clipon
         self.folder = folder / arch.replace("/", "-").replace("@", "-")
         self.folder.mkdir(parents=True, exist_ok=True)
+        forget_what_others_made(self.folder, made_from())
 
     def path(self, name: str) -> Path:
         return self.folder / name

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import math
 import statistics
 from dataclasses import dataclass
 from pathlib import Path
 
-from comparison.rounds import DISTURBED, Result, runtime_and_precision
+from comparison.rounds import CORES, DISTURBED, Result, runtime_and_precision
 
 
 @dataclass
@@ -40,6 +41,7 @@ class Line:
         return f"| {self.name} | {self.ours} | {self.best} | {found} | {mark} | {verdict} |"
 
 
+STEADY = 0.95  # of the highest peak: where a round's was lower, both are told
 HEAD = "| work | clipon | best peer | measured | mark | |\n| --- | --- | --- | --- | --- | --- |"
 
 
@@ -49,7 +51,9 @@ def lines_of(result: Result, kind: str) -> list[Line]:
     medians = {name: statistics.median(rates) for name, rates in result.rates.items()}
     best = max(result.peers, key=lambda name: medians[name], default=None)
     ours = f"{medians[result.ours]:.1f}/s"
-    disturbed = f"others used up to {result.other_load:.0%} of the CPU" if result.other_load > DISTURBED else ""
+    crowded = f"{row.threads} threads on {len(CORES)} core" if row.threads > len(CORES) else ""
+    busy = f"others used up to {result.other_load:.0%} of the CPU" if result.other_load > DISTURBED else ""
+    disturbed = "; ".join(part for part in (crowded, busy) if part)
     wrong = [f"{name}: cosine {c[0]:.5f}" for name, c in result.cosines.items() if not result.agrees(name)]
     others = f"NOT COMPARABLE, the embeddings are others: {', '.join(wrong)}" if wrong else ""
     why = "; ".join(part for part in (row.note, disturbed, others) if part)
@@ -57,37 +61,42 @@ def lines_of(result: Result, kind: str) -> list[Line]:
     lines = [Line(row.name, ours, peer, result.ratio, row.ratio.get(kind), "x", why=why)]
     if kind in row.peak:
         share = result.share(result.ours)
-        peak = f"{max(result.peaks):.0f} GFLOP/s"
+        least, most = min(result.peaks), max(result.peaks)
+        peak = f"{most:.0f} GFLOP/s" + (f" (from {least:.0f})" if least < STEADY * most else "")
         lines.append(Line(f"{row.name}, share of peak", ours, peak, share, row.peak[kind], "of peak", why=disturbed))
     return lines
 
 
 def details(results: list[Result]) -> str:
-    """Every contestant's rate, share of the peak of clipon's precision, and agreement with PyTorch."""
+    """Every contestant's rate, share of the peak where there is one, and agreement with PyTorch."""
     text = [
         "| work | runtime | items/s, median (least - most round) | of peak | worst cosine | mean-centred |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
     for result in results:
         for name, rates in result.rates.items():
-            worst = result.cosines.get(name)
-            agreement = f"{worst[0]:.5f} | {worst[1]:.4f}" if worst else " | "
+            worst, centred = result.cosines[name]
             spread = f"{statistics.median(rates):.1f} ({min(rates):.1f} - {max(rates):.1f})"
-            share = f"{result.share(name):.3f}" if runtime_and_precision(name)[1] == result.row.precision else ""
-            text.append(f"| {result.row.name} | {name} | {spread} | {share} | {agreement} |")
+            share = result.share(name)
+            cells = (result.row.name, name, spread, "" if share is None else f"{share:.3f}", f"{worst:.5f}")
+            text.append(f"| {' | '.join(cells)} | {'' if math.isnan(centred) else f'{centred:.4f}'} |")
     return "\n".join(text)
 
 
 def to_json(results: list[Result], lines: list[Line], machine: dict[str, object]) -> str:
+    def number(x: float) -> float | None:
+        return None if math.isnan(x) else x
+
     of_row = ("name", "arch", "tower", "precision", "batch", "isa", "threads")
     rows = [
         {key: getattr(r.row, key) for key in of_row}
-        | {"rates": r.rates, "ratio": r.ratio, "cosines": r.cosines, "other_load": r.other_load}
+        | {"rates": r.rates, "ratio": r.ratio, "other_load": r.other_load}
+        | {"cosines": {name: [number(x) for x in both] for name, both in r.cosines.items()}}
         | {"peak_gflops": r.peaks, "gflop_an_item": r.gflop, "share_of_peak": r.share(r.ours)}
         for r in results
     ]
     marks = [line.__dict__ | {"verdict": line.verdict} for line in lines]
-    return json.dumps({"machine": machine, "results": rows, "marks": marks}, indent=1)
+    return json.dumps({"machine": machine, "results": rows, "marks": marks}, indent=1, allow_nan=False)
 
 
 NAMES = {

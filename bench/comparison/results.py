@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,10 +17,17 @@ class Results:
     about: dict[str, object]
     results: list[Result] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
 
     def add(self, result: Result) -> None:
         self.results.append(result)
         self.show(report.lines_of(result, self.kind))
+
+    def fail(self, name: str, mark: float | None, why: str) -> None:
+        """What could not be measured; the others go on."""
+        self.failed.append(name)
+        print(f"{name}: {why}", file=sys.stderr, flush=True)
+        self.show([Line(name, "", "", None, mark, "x", why="FAILED: " + why.splitlines()[0])])
 
     def show(self, lines: list[Line]) -> None:
         for line in lines:

@@ -5,6 +5,7 @@ Speaks bench_server's language on its standard input and output: "run KIND N CAL
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -78,11 +79,11 @@ def main() -> None:
     prepared = Prepared(arch, Path(folder), Path(clipon))
     inputs = prepared.inputs(tower)
     runners: dict[int, Run] = {}
-    answers = sys.stdout
-    sys.stdout = sys.stderr  # what libraries print must not look like an answer
+    answers = os.fdopen(os.dup(1), "w")  # what libraries print, in C++ too, must not look like an answer
+    os.dup2(2, 1)
     print("ready", file=answers, flush=True)
     for line in sys.stdin:
-        command, _, count, *rest = line.split()
+        command, _, count, *rest = line.rstrip("\n").split(maxsplit=3)
         n = int(count)
         try:
             if n not in runners:

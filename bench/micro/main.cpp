@@ -80,7 +80,7 @@ void measure(const Options& options, const bench::Shape& shape, clipon::DataType
   std::vector<double> peaks;
   std::vector<double> rates[kContenders];
   for (int round = -1; round < options.rounds; ++round) {  // the first, to warm up, does not count
-    const double peak = bench::peak_rate(context, type, 3.0, 1);
+    const double peak = bench::peak_rate(context, type);
     if (round >= 0) peaks.push_back(peak);
     for (std::size_t c = 0; c < kContenders; ++c) {
       if (!contenders[c]) continue;
@@ -116,6 +116,12 @@ void measure(const Options& options, const bench::Shape& shape, clipon::DataType
   std::fflush(stdout);
 }
 
+std::vector<std::string> arch_names() {
+  std::vector<std::string> names = {"all"};
+  for (const bench::Architecture& a : bench::kArchitectures) names.emplace_back(a.name);
+  return names;
+}
+
 // OPENBLAS_CORETYPE and its like pin other kernels than the CPU's own, and are read before main.
 void forget_pinned_kernels(char** argv) {
   bool found = false;
@@ -134,17 +140,25 @@ int main(int argc, char** argv) try {
   CLI::App app{"Matrix products of a model: clipon, oneDNN, OpenBLAS, Eigen"};
   app.add_option("--arch", options.arch, "Whose shapes; 'all' for every architecture")
       ->delimiter(',')
+      ->check(CLI::IsMember(arch_names()))
       ->capture_default_str();
   app.add_option("--types", options.types, "f32, bf16, int8")
       ->delimiter(',')
       ->check(CLI::IsMember({"f32", "bf16", "int8"}))
       ->capture_default_str();
-  app.add_option("--threads", options.threads, "Threads")->delimiter(',')->capture_default_str();
+  app.add_option("--threads", options.threads, "Threads")
+      ->delimiter(',')
+      ->check(CLI::Range(1, clipon::kMaxThreads))
+      ->capture_default_str();
   app.add_option("--m", options.m, "Only shapes of these numbers of rows")->delimiter(',');
   app.add_option("--isa", options.isa, "Pin clipon's instruction set")->capture_default_str();
   app.add_flag("--alone", options.alone, "clipon without the others");
-  app.add_option("--rounds", options.rounds, "Rounds, of which the median counts")->capture_default_str();
-  app.add_option("--milliseconds", options.milliseconds, "Of each contender in each round")->capture_default_str();
+  app.add_option("--rounds", options.rounds, "Rounds, of which the median counts")
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
+  app.add_option("--milliseconds", options.milliseconds, "Of each contender in each round")
+      ->check(CLI::Range(0.0, 1e6))
+      ->capture_default_str();
   CLI11_PARSE(app, argc, argv);
 
   const auto& table = clipon::kernels::select_table(clipon::kernels::parse_isa(options.isa));

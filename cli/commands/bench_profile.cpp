@@ -7,7 +7,8 @@
 namespace cli {
 
 nlohmann::ordered_json describe_profile(const clipon::Profile& profile, double calls, double wall_seconds,
-                                        const clipon::kernels::Context& context, double peak) {
+                                        const clipon::kernels::Context& context,
+                                        const std::function<double(clipon::DataType)>& peak_of) {
   auto rows = nlohmann::ordered_json::array();
   auto times = profile.times();
   std::sort(times.begin(), times.end(),
@@ -26,7 +27,7 @@ nlohmann::ordered_json describe_profile(const clipon::Profile& profile, double c
                                   {"share_of_time", time.thread_seconds / all}};
     if (time.operations > 0.0) {
       row["gflops"] = time.operations / time.thread_seconds * 1e-9 * context.threads.count;
-      row["share_of_peak"] = time.operations / time.thread_seconds * context.threads.count / peak;
+      row["share_of_peak"] = time.operations / time.thread_seconds * context.threads.count / peak_of(time.type);
     }
     rows.push_back(row);
   }

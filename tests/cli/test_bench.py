@@ -32,8 +32,16 @@ def test_results_and_profile(clipon: Command) -> None:
         whole = sum(row["milliseconds"] for row in r["profile"])
         for row in r["profile"]:
             assert row["share_of_time"] == pytest.approx(row["milliseconds"] / whole)
+        peaks: dict[str, list[float]] = {}
+        for row in r["profile"]:
             if "gflops" in row:
-                assert row["share_of_peak"] == pytest.approx(row["gflops"] / r["peak_gflops"])
+                peaks.setdefault(row["type"], []).append(row["gflops"] / row["share_of_peak"])
+        assert all(peak == pytest.approx(of_type[0]) for of_type in peaks.values() for peak in of_type)
+        assert peaks[r["precision"]][0] == pytest.approx(r["peak_gflops"])
+        others = [of_type[0] for kind, of_type in peaks.items() if kind != r["precision"]]
+        assert bool(others) == (r["precision"] == "int8")  # its attention and last products
+        assert all(peak != r["peak_gflops"] for peak in others)  # measured on their own
+        for row in r["profile"]:
             if row["operator"] == "gemm" and r["tower"] == "text":  # the image's patches are no plain product
                 operations = 2e-9 * row["rows_a_call"] * row["calls"] * row["outputs"] * row["inputs"]
                 assert row["gflops"] * row["milliseconds"] * 1e-3 == pytest.approx(operations)
