@@ -2,7 +2,9 @@
 // but for the checksums, which are zeros.  Called by random_model.cpp.
 #pragma once
 
+#include <clipon/core/aligned.hpp>
 #include <clipon/core/types.hpp>
+#include <clipon/format/gguf_numbers.hpp>
 #include <clipon/parallel/parallel_for.hpp>
 #include <cmath>
 #include <cstddef>
@@ -16,24 +18,30 @@
 namespace bench {
 
 using clipon::index_t;
+using clipon::format::TensorType;
+using clipon::format::ValueType;
 using TensorShape = std::vector<index_t>;  // slowest dimension first
 
 class GgufWriter {
  public:
-  void number(const std::string& key, index_t value) { key_of(key, 4).raw(static_cast<std::uint32_t>(value)); }
-  void real(const std::string& key, float value) { key_of(key, 6).raw(value); }
-  void truth(const std::string& key, bool value) { key_of(key, 7).raw(static_cast<std::uint8_t>(value)); }
-  void text(const std::string& key, const std::string& value) { key_of(key, 8).string(value); }
+  void number(const std::string& key, index_t value) {
+    key_of(key, ValueType::u32).raw(static_cast<std::uint32_t>(value));
+  }
+  void real(const std::string& key, float value) { key_of(key, ValueType::f32).raw(value); }
+  void truth(const std::string& key, bool value) {
+    key_of(key, ValueType::boolean).raw(static_cast<std::uint8_t>(value));
+  }
+  void text(const std::string& key, const std::string& value) { key_of(key, ValueType::string).string(value); }
   void numbers(const std::string& key, const std::vector<std::uint32_t>& values) {
-    array(key, 4, values.size());
+    array(key, ValueType::u32, values.size());
     for (const std::uint32_t value : values) raw(value);
   }
   void reals(const std::string& key, std::initializer_list<float> values) {
-    array(key, 6, values.size());
+    array(key, ValueType::f32, values.size());
     for (const float value : values) raw(value);
   }
   void texts(const std::string& key, const std::vector<std::string>& values) {
-    array(key, 8, values.size());
+    array(key, ValueType::string, values.size());
     for (const std::string& value : values) string(value);
   }
 
@@ -50,13 +58,13 @@ class GgufWriter {
     numbers("clipon.crc32c", std::vector<std::uint32_t>(tensors_.size()));  // zeros: nobody checks them
     std::vector<std::byte> metadata = std::move(bytes_);
     bytes_.clear();
-    raw(std::uint32_t{0x46554747}).raw(std::uint32_t{3}).raw(std::uint64_t{tensors_.size()}).raw(keys_);
+    raw(clipon::format::kGgufMagic).raw(clipon::format::kGgufVersion).raw(std::uint64_t{tensors_.size()}).raw(keys_);
     bytes_.insert(bytes_.end(), metadata.begin(), metadata.end());
     std::size_t size = 0;
     for (Tensor& tensor : tensors_) {
       string(tensor.name).raw(static_cast<std::uint32_t>(tensor.shape.size()));
       for (std::size_t d = tensor.shape.size(); d-- > 0;) raw(static_cast<std::uint64_t>(tensor.shape[d]));
-      raw(std::uint32_t{tensor.matrix ? 30u : 0u}).raw(std::uint64_t{size});  // GGUF's bf16 and f32
+      raw(tensor.matrix ? TensorType::bf16 : TensorType::f32).raw(std::uint64_t{size});
       tensor.offset = size;
       size += padded(tensor.elements() * (tensor.matrix ? 2 : 4));
     }
@@ -85,7 +93,7 @@ class GgufWriter {
     }
   };
 
-  static std::size_t padded(std::size_t n) { return (n + 31) / 32 * 32; }
+  static std::size_t padded(std::size_t n) { return clipon::round_up(n, clipon::format::kStrictAlignment); }
 
   template <class T>
   GgufWriter& raw(const T& value) {
@@ -99,12 +107,12 @@ class GgufWriter {
     bytes_.insert(bytes_.end(), start, start + value.size());
     return *this;
   }
-  GgufWriter& key_of(const std::string& key, std::uint32_t type) {
+  GgufWriter& key_of(const std::string& key, ValueType type) {
     ++keys_;
     return string(key).raw(type);
   }
-  void array(const std::string& key, std::uint32_t type, std::size_t n) {
-    key_of(key, 9).raw(type).raw(std::uint64_t{n});
+  void array(const std::string& key, ValueType type, std::size_t n) {
+    key_of(key, ValueType::array).raw(type).raw(std::uint64_t{n});
   }
 
   // Uniform numbers by splitmix64 (Steele et al. 2014), the same for each seed on every machine.

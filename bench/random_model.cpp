@@ -134,7 +134,7 @@ std::vector<std::byte> random_model(const Architecture& a, const clipon::text::T
   file.text("general.architecture", "clip");
   file.text("general.name", std::string(a.name) + " (random weights)");
   file.number("general.file_type", 32);  // bf16
-  file.number("clipon.format_version", 1);
+  file.number("clipon.format_version", clipon::format::kFormatVersion);
   file.truth("clip.has_text_encoder", true);
   file.truth("clip.has_vision_encoder", true);
   file.truth("clip.use_gelu", false);

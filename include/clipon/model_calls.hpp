@@ -72,7 +72,7 @@ CLIPON_BODY Model Model::load_from_memory(std::span<const std::byte> bytes, cons
   const FloatingPointScope scope;
   const int threads = kernels::thread_count(options.threads);
   AlignedBuffer<std::byte> aligned;  // tensors are read in place, as the numbers that they hold
-  if (!bytes.empty() && reinterpret_cast<std::uintptr_t>(bytes.data()) % format::kTensorAlignment != 0) {
+  if (!bytes.empty() && reinterpret_cast<std::uintptr_t>(bytes.data()) % format::kLeastAlignment != 0) {
     aligned = AlignedBuffer<std::byte>(bytes.size());
     std::memcpy(aligned.data(), bytes.data(), bytes.size());
     bytes = {aligned.data(), aligned.size()};

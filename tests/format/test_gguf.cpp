@@ -39,7 +39,7 @@ TEST_CASE("a strict file gives its keys and tensors back") {
   CHECK(file.get<std::string_view>("general.architecture") == "clip");
   CHECK(file.number("number", 0, 10) == 7);
   format::Weights weights(file, {});
-  const format::TensorView a = weights.get("a", {2, 3});
+  const kernels::StoredMatrix a = weights.get("a", {2, 3});
   CHECK(static_cast<const float*>(a.data)[5] == 6.0f);
   CHECK(weights.get_vector("b", {5}) == std::vector<float>{1, 2, 3, 4, 5});
   weights.finish();

@@ -26,7 +26,7 @@ LAYERS = {
     "models": 4, "image.hpp": 4,
     "model.hpp": 5, "model_calls.hpp": 5, "demo_model.hpp": 5, "batch.hpp": 5, "cpu_report.hpp": 5,
     "similarity.hpp": 6, "zero_shot.hpp": 6, "linear_probe.hpp": 6, "search.hpp": 6,
-    "similarity": 6, "zero_shot": 6, "linear_probe": 6,
+    "similarity": 6, "zero_shot": 6, "linear_probe": 6, "search": 6,
     "clipon.hpp": 7,
 }  # fmt: skip
 STRANGERS = {"nn", "image", "text", "format"}  # the same layer, but they never include each other

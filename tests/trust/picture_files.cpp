@@ -149,7 +149,7 @@ std::vector<std::size_t> jpeg_segments(const std::string& file, int marker) {
 
 void mend_checksums(std::string& file) {
   for (std::size_t at = 8; at + 12 <= file.size();) {
-    const std::size_t n = clipon::image::big_endian_32(reinterpret_cast<const std::byte*>(file.data() + at));
+    const std::size_t n = clipon::image::big_endian(std::as_bytes(std::span(file)), at, 4);
     if (n > file.size() - at - 12) return;
     const std::string whole = png_chunk(file.substr(at + 4, 4), file.substr(at + 8, n));
     file.replace(at, n + 12, whole);

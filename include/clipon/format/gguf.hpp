@@ -6,7 +6,9 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
+#include <iterator>
 #include <span>
 #include <string>
 #include <string_view>
@@ -16,18 +18,11 @@
 #include "clipon/core/types.hpp"
 #include "clipon/error.hpp"
 #include "clipon/format/cursor.hpp"
+#include "clipon/format/gguf_numbers.hpp"
 #include "clipon/format/metadata.hpp"
 #include "clipon/options.hpp"
 
 namespace clipon::inline CLIPON_ABI::format {
-
-/// How GGUF spells the types of tensor data that clipon reads.
-enum class TensorType : std::uint32_t { f32 = 0, f16 = 1, q8_0 = 8, i8 = 24, bf16 = 30 };
-
-constexpr std::size_t kQ8BlockValues = 32;
-constexpr std::size_t kQ8BlockBytes = 34;  // an f16 scale, then the values as signed bytes
-
-constexpr std::size_t kTensorAlignment = 8;  // the least of data within a file: enough for each of these types
 
 struct TensorInfo {
   std::string_view name;
@@ -81,7 +76,10 @@ class Gguf {
     }
     (void)cursor_.take(4);
     const auto version = cursor_.read<std::uint32_t>();
-    if (version != 3) fail(ErrorCode::bad_version, "expected GGUF version 3, found " + std::to_string(version));
+    if (version != kGgufVersion) {
+      fail(ErrorCode::bad_version,
+           "expected GGUF version " + std::to_string(kGgufVersion) + ", found " + std::to_string(version));
+    }
     tensor_count_ = cursor_.read<std::uint64_t>();
     key_count_ = cursor_.read<std::uint64_t>();
     if (tensor_count_ > options.max_tensors) {
@@ -99,9 +97,10 @@ class Gguf {
     if (tensor_count_ > cursor_.left() / least) fail(ErrorCode::truncated, "its tensor directory runs past its end");
     tensors_.reserve(static_cast<std::size_t>(tensor_count_));
     for (std::uint64_t i = 0; i < tensor_count_; ++i) tensors_.push_back(read_tensor_info());
-    const std::uint64_t alignment = has("general.alignment") ? get<std::uint64_t>("general.alignment") : 32;
-    if (alignment < kTensorAlignment || alignment > 65536 || (alignment & (alignment - 1)) != 0 ||
-        (strict() && alignment != 32)) {
+    const std::uint64_t alignment =
+        has("general.alignment") ? get<std::uint64_t>("general.alignment") : kStrictAlignment;
+    if (alignment < kLeastAlignment || alignment > kMostAlignment || !std::has_single_bit(alignment) ||
+        (strict() && alignment != kStrictAlignment)) {
       fail(ErrorCode::bad_value,
            "metadata key 'general.alignment': expected a power of two from 8 to 65536 (32 in a clipon file), found " +
                std::to_string(alignment));
@@ -133,13 +132,16 @@ class Gguf {
       tensor.shape.insert(tensor.shape.begin(), static_cast<index_t>(extent));
     }
     const auto type = cursor_.read<std::uint32_t>();
-    if (type != 0 && type != 1 && type != 8 && type != 24 && type != 30) {
+    tensor.type = static_cast<TensorType>(type);
+    constexpr TensorType read[] = {TensorType::f32, TensorType::f16, TensorType::q8_0, TensorType::i8,
+                                   TensorType::bf16};
+    if (std::find(std::begin(read), std::end(read), tensor.type) == std::end(read)) {
       fail(ErrorCode::bad_type,
            "tensor '" + name + "': expected f32, f16, bf16, int8 or q8_0, found GGUF type " + std::to_string(type));
     }
-    tensor.type = static_cast<TensorType>(type);
-    if (strict() && tensor.type == TensorType::q8_0)
+    if (strict() && tensor.type == TensorType::q8_0) {
       fail(ErrorCode::bad_type, "tensor '" + name + "': q8_0 in a clipon file");
+    }
     tensor.offset = cursor_.read<std::uint64_t>();
     return tensor;
   }

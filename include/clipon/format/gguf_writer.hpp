@@ -9,6 +9,7 @@
 #include "clipon/core/aligned.hpp"
 #include "clipon/error.hpp"
 #include "clipon/format/crc32c.hpp"
+#include "clipon/format/gguf_numbers.hpp"
 #include "clipon/format/write_file.hpp"
 #include "clipon/options.hpp"
 
@@ -19,19 +20,21 @@ class GgufWriter {
  public:
   explicit GgufWriter(const std::string& architecture) {
     string("general.architecture", architecture);
-    u32("clipon.format_version", 1);
+    u32("clipon.format_version", kFormatVersion);
   }
 
-  void u32(const std::string& name, std::uint32_t value) { key(name, 4), raw(value); }
-  void f64(const std::string& name, double value) { key(name, 12), raw(value); }
-  void boolean(const std::string& name, bool value) { key(name, 7), raw(static_cast<std::uint8_t>(value ? 1 : 0)); }
-  void string(const std::string& name, const std::string& value) { key(name, 8), text(value); }
+  void u32(const std::string& name, std::uint32_t value) { key(name, ValueType::u32), raw(value); }
+  void f64(const std::string& name, double value) { key(name, ValueType::f64), raw(value); }
+  void boolean(const std::string& name, bool value) {
+    key(name, ValueType::boolean), raw(static_cast<std::uint8_t>(value ? 1 : 0));
+  }
+  void string(const std::string& name, const std::string& value) { key(name, ValueType::string), text(value); }
   void strings(const std::string& name, std::span<const std::string> values) {
-    array(name, 8, values.size());
+    array(name, ValueType::string, values.size());
     for (const std::string& value : values) text(value);
   }
   void numbers(const std::string& name, std::span<const std::uint32_t> values) {
-    array(name, 4, values.size());
+    array(name, ValueType::u32, values.size());
     for (const std::uint32_t value : values) raw(value);
   }
   /// shape: slowest dimension first; all above 0.  The values must live until write().
@@ -72,18 +75,18 @@ class GgufWriter {
     const auto* bytes = reinterpret_cast<const std::byte*>(value.data());
     body_.insert(body_.end(), bytes, bytes + value.size());
   }
-  void key(const std::string& name, std::uint32_t type) {
+  void key(const std::string& name, ValueType type) {
     ++keys_;
     text(name);
     raw(type);
   }
-  void array(const std::string& name, std::uint32_t type, std::size_t length) {
+  void array(const std::string& name, ValueType type, std::size_t length) {
     check("elements of an array", length, limits_.max_array_length);
-    key(name, 9);
+    key(name, ValueType::array);
     raw(type);
     raw(std::uint64_t{length});
   }
-  void pad() { body_.resize(round_up(body_.size(), 32)); }
+  void pad() { body_.resize(round_up(body_.size(), kStrictAlignment)); }
 
   [[nodiscard]] std::vector<std::byte> build() {
     std::vector<std::uint32_t> checksums;
@@ -91,8 +94,8 @@ class GgufWriter {
     numbers("clipon.crc32c", checksums);
     std::vector<std::byte> metadata = std::move(body_);
     body_.clear();
-    raw(std::uint32_t{0x46554747});  // "GGUF"
-    raw(std::uint32_t{3});
+    raw(kGgufMagic);
+    raw(kGgufVersion);
     raw(std::uint64_t{tensors_.size()});
     raw(keys_);
     body_.insert(body_.end(), metadata.begin(), metadata.end());
@@ -101,9 +104,9 @@ class GgufWriter {
       text(tensor.name);
       raw(static_cast<std::uint32_t>(tensor.shape.size()));
       for (std::size_t d = tensor.shape.size(); d-- > 0;) raw(tensor.shape[d]);  // the file's order is reversed
-      raw(std::uint32_t{0});                                                     // f32
+      raw(TensorType::f32);
       raw(offset);
-      offset += round_up(tensor.bytes.size(), 32);
+      offset += round_up(tensor.bytes.size(), kStrictAlignment);
     }
     pad();
     for (const Tensor& tensor : tensors_) {

@@ -15,11 +15,10 @@
 #include "clipon/core/checked.hpp"
 #include "clipon/core/types.hpp"
 #include "clipon/format/cursor.hpp"
+#include "clipon/format/gguf_numbers.hpp"
 #include "clipon/options.hpp"
 
 namespace clipon::inline CLIPON_ABI::format {
-
-enum class ValueType : std::uint32_t { u8, i8, u16, i16, u32, i32, f32, boolean, string, array, u64, i64, f64 };
 
 /// The bytes of a number of this type; nothing for strings, arrays and types that GGUF does not have.
 constexpr std::optional<std::size_t> size_of(ValueType type) {

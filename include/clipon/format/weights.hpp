@@ -11,6 +11,7 @@
 #include "clipon/core/aligned.hpp"
 #include "clipon/format/check_tensor.hpp"
 #include "clipon/format/gguf.hpp"
+#include "clipon/kernels/types.hpp"
 
 namespace clipon::inline CLIPON_ABI::format {
 
@@ -22,20 +23,11 @@ inline std::string to_string(const TensorShape& shape) {
   return text + "]";
 }
 
-/// A tensor's data in one of the types that kernels widen; q8_0 has become f32.
-struct TensorView {
-  DataType type = DataType::f32;
-  const void* data = nullptr;
-  const float* scale = nullptr;  // [rows], int8 only
-  index_t rows = 0;              // the slowest dimension
-  index_t columns = 0;           // all others
-};
-
 /// A tensor whose bytes nobody has looked at yet.
 struct UncheckedTensor {
   std::size_t index = 0;             // of the file's tensors
   std::span<const std::byte> bytes;  // as stored
-  TensorView view;
+  kernels::StoredMatrix view;        // [slowest dimension, all others]; q8_0 has become f32
 };
 
 class Weights {
@@ -59,7 +51,7 @@ class Weights {
 
   /// The tensor `name` of exactly this shape.  Throws missing_key, bad_shape, bad_type, checksum_mismatch or
   /// not_finite.
-  TensorView get(const std::string& name, const TensorShape& shape) {
+  kernels::StoredMatrix get(const std::string& name, const TensorShape& shape) {
     const UncheckedTensor tensor = get_unchecked(name, shape);
     check(tensor.index);
     return tensor.view;
@@ -95,7 +87,7 @@ class Weights {
 
   /// A bias, gain or small table as floats.
   std::vector<float> get_vector(const std::string& name, const TensorShape& shape) {
-    const TensorView view = get(name, shape);
+    const kernels::StoredMatrix view = get(name, shape);
     std::vector<float> values(static_cast<std::size_t>(view.rows * view.columns));
     for (std::size_t i = 0; i < values.size(); ++i) values[i] = element(view, i);
     return values;
@@ -117,9 +109,9 @@ class Weights {
     if (!only_shapes()) accept(index, check_tensor(file_.tensors()[index], asked_, threads_));
   }
 
-  TensorView view_of(const TensorInfo& tensor, const std::string& name) {
+  kernels::StoredMatrix view_of(const TensorInfo& tensor, const std::string& name) {
     const TensorShape& shape = tensor.shape;
-    TensorView view;
+    kernels::StoredMatrix view;
     view.data = tensor.bytes.data();
     view.rows = shape[0];
     view.columns = 1;
@@ -204,7 +196,7 @@ class Weights {
     return wide.data();
   }
 
-  static float element(const TensorView& view, std::size_t i) {
+  static float element(const kernels::StoredMatrix& view, std::size_t i) {
     switch (view.type) {
       case DataType::f32:
         return static_cast<const float*>(view.data)[i];

@@ -10,19 +10,20 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <iterator>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "clipon/core/aligned.hpp"
 #include "clipon/error.hpp"
+#include "clipon/image/bmp.hpp"
+#include "clipon/image/bytes.hpp"
 #include "clipon/image/decode.hpp"
 #include "clipon/image/jpeg.hpp"
 #include "clipon/image/orientation.hpp"
-#include "clipon/image/palette.hpp"
 #include "clipon/image/png.hpp"
 #include "clipon/image/stb.hpp"
 #if defined(CLIPON_WITH_TURBOJPEG)
@@ -30,10 +31,6 @@
 #endif
 
 namespace clipon::inline CLIPON_ABI::image {
-
-inline bool starts_with(std::span<const std::byte> file, std::string_view magic, std::size_t at = 0) {
-  return file.size() >= at + magic.size() && std::memcmp(file.data() + at, magic.data(), magic.size()) == 0;
-}
 
 /// The name of a picture format that clipon does not read, or null.
 inline const char* name_of_other_format(std::span<const std::byte> file) {
@@ -209,59 +206,15 @@ inline Pixels decode_jpeg(std::span<const std::byte> file, const DecodeOptions& 
 
 /// Uncompressed bitmaps: 24 or 32 bits a pixel, or a palette.
 inline Pixels decode_bmp(std::span<const std::byte> file, const DecodeOptions& options) {
-  const auto number = [&](std::size_t at, std::size_t bytes) {
-    std::uint32_t value = 0;
-    for (std::size_t i = bytes; i-- > 0;) value = (value << 8) | std::to_integer<std::uint32_t>(file[at + i]);
-    return value;
-  };
-  constexpr std::uint32_t headers[] = {40, 52, 56, 64, 108, 124};     // bytes; older ones have other fields
-  const std::uint32_t header = file.size() < 18 ? 0 : number(14, 4);  // 0: perhaps a text, whose first letters are BM
-  if (std::find(std::begin(headers), std::end(headers), header) == std::end(headers)) {
-    throw Error(ErrorCode::image_unsupported,
-                "BMP: expected a header of Windows 3 or later, found one of " + std::to_string(header) + " bytes");
-  }
-  if (file.size() < 54) throw Error(ErrorCode::image_corrupt, "BMP: it ends within its header");
-  const std::uint32_t width = number(18, 4);
-  const auto signed_height = static_cast<std::int32_t>(number(22, 4));  // negative: rows from the top
-  const std::uint32_t height =
-      signed_height < 0 ? 0u - static_cast<std::uint32_t>(signed_height) : static_cast<std::uint32_t>(signed_height);
-  const std::uint32_t bits = number(28, 2);
-  check_limits("BMP", width, height, options);
-  if (number(30, 4) != 0 || (bits != 1 && bits != 4 && bits != 8 && bits != 24 && bits != 32)) {
-    throw Error(ErrorCode::image_unsupported, "BMP: expected uncompressed 1, 4, 8, 24 or 32 bits a pixel, found " +
-                                                  std::to_string(bits) + " bits, compression " +
-                                                  std::to_string(number(30, 4)));
-  }
-  const std::uint64_t row = (std::uint64_t{width} * bits + 31) / 32 * 4;
-  const std::uint64_t palette = 14 + std::uint64_t{number(14, 4)};
-  const std::uint64_t colours = number(46, 4) != 0 ? number(46, 4) : std::uint64_t{1} << bits;
-  std::uint64_t start = number(10, 4);
-  if (start == 0) start = palette;
-  if (start == palette && bits <= 8) start += 4 * colours;  // so Pillow corrects a header that forgot the palette
-  const std::uint64_t row_padding = row - (std::uint64_t{width} * bits + 7) / 8;  // which the last row may lack
-  if (start > file.size() || row * height - row_padding > file.size() - start) {
-    throw Error(ErrorCode::image_corrupt, "BMP: it ends before its last row");
-  }
-  if (start < palette) throw Error(ErrorCode::image_corrupt, "BMP: its pixels begin within its header");
-  // A palette that is its own index makes Pillow's mode "L", which is interpolated; one of two colours never does.
-  bool gray_ramp = bits == 8 && colours != 2;
-  for (std::uint64_t i = 0; gray_ramp && i < colours; ++i) {
-    const std::uint64_t at = palette + 4 * i;
-    gray_ramp = at + 4 <= file.size() && number(static_cast<std::size_t>(at), 3) == i * 0x010101;
-  }
-  const std::uint64_t pixels = std::uint64_t{width} * height;
-  const bool nearest = bits <= 8 && !gray_ramp;
+  const BmpHeader header = read_bmp_header(file);
+  check_limits("BMP", header.width, header.height, options);
+  check_bmp_rows(header, file.size());
+  const bool gray = is_gray_ramp(header, file);
+  const bool nearest = header.bits <= 8 && !gray;
+  const std::uint64_t pixels = std::uint64_t{header.width} * header.height;
   const std::uint64_t budget = decoder_budget(pixels, file.size(), options);
-  const std::uint64_t named = bits <= 8 ? std::uint64_t{1} << bits : 0;
-  const std::uint64_t there = std::min({colours, named, (file.size() - palette) / 4});
-  const bool is_plain = there == named && palette == 54 && number(10, 4) == palette + 4 * named && number(26, 2) == 1 &&
-                        row * height <= file.size() - start;
-  if (!is_plain) {
-    const BmpLayout layout{static_cast<std::size_t>(palette), static_cast<std::size_t>(4 * there),
-                           static_cast<std::size_t>(start), static_cast<std::size_t>(named), gray_ramp};
-    return decode_with_stb("BMP", with_plain_bmp_layout(file, layout), Layout::rgb, nearest, budget);
-  }
-  return decode_with_stb("BMP", file, Layout::rgb, nearest, budget);
+  const std::vector<std::byte> plain = plain_bmp(file, header, gray);
+  return decode_with_stb("BMP", plain.empty() ? file : plain, Layout::rgb, nearest, budget);
 }
 
 CLIPON_BODY Pixels decode(std::span<const std::byte> file, const DecodeOptions& options) {

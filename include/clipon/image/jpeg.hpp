@@ -9,6 +9,7 @@
 #include <string>
 
 #include "clipon/error.hpp"
+#include "clipon/image/bytes.hpp"
 
 namespace clipon::inline CLIPON_ABI::image {
 
@@ -24,22 +25,17 @@ struct JpegHeader {
 constexpr int kMaxJpegScans = 100;  // a progressive encoder writes about 10; each costs a pass over the whole picture
 
 inline bool is_exif(std::span<const std::byte> segment) {
-  return segment.size() >= 6 && std::memcmp(segment.data(), "Exif\0", 6) == 0;
+  return starts_with(segment, {"Exif\0", 6});
 }
 
 /// The orientation in an Exif segment, 1 where there is none or it is broken.
 inline int exif_orientation(std::span<const std::byte> segment) {
   constexpr std::size_t tiff = 6;  // after "Exif\0\0"
   if (segment.size() < tiff + 8 || !is_exif(segment)) return 1;
-  const bool little = std::memcmp(segment.data() + tiff, "II*\0", 4) == 0;
-  if (!little && std::memcmp(segment.data() + tiff, "MM\0*", 4) != 0) return 1;
-  const auto number = [&](std::size_t at, std::size_t bytes) -> std::uint32_t {
-    std::uint32_t value = 0;
-    for (std::size_t i = 0; i < bytes; ++i) {
-      const std::size_t from = little ? bytes - 1 - i : i;
-      value = (value << 8) | std::to_integer<std::uint32_t>(segment[at + from]);
-    }
-    return value;
+  const bool little = starts_with(segment, {"II*\0", 4}, tiff);
+  if (!little && !starts_with(segment, {"MM\0*", 4}, tiff)) return 1;
+  const auto number = [&](std::size_t at, std::size_t n) {
+    return little ? little_endian(segment, at, n) : big_endian(segment, at, n);
   };
   const std::uint64_t directory = tiff + std::uint64_t{number(tiff + 4, 4)};
   if (directory + 2 > segment.size()) return 1;
@@ -92,19 +88,18 @@ inline std::size_t next_jpeg_marker(std::span<const std::byte> file, std::size_t
 /// that is none) or image_unsupported (12 bits, lossless, hierarchical).
 inline JpegHeader read_jpeg_header(std::span<const std::byte> file) {
   const auto fail = [](ErrorCode code, const std::string& why) { return Error(code, "JPEG: " + why); };
-  const auto byte_at = [&](std::size_t i) { return std::to_integer<unsigned>(file[i]); };
   JpegHeader header;
   bool has_exif = false;  // the first such segment counts
   std::size_t at = 2;     // after the start marker
   while (true) {
     at = next_jpeg_marker(file, at);
     if (at == file.size()) throw fail(ErrorCode::image_corrupt, "it ends before its end marker");
-    const unsigned marker = byte_at(at + 1);
+    const auto marker = std::to_integer<unsigned>(file[at + 1]);
     at += 2;
     if (marker == 0xd9) break;                       // EOI
     if (marker == 0xd8 || marker == 0x01) continue;  // SOI, TEM: no length
     if (file.size() - at < 2) throw fail(ErrorCode::image_corrupt, "it ends within a segment");
-    const std::size_t length = byte_at(at) * 256 + byte_at(at + 1);
+    const std::size_t length = big_endian(file, at, 2);
     if (length < 2 || length > file.size() - at) throw fail(ErrorCode::image_corrupt, "a segment leaves the file");
     const auto segment = file.subspan(at + 2, length - 2);
     const bool frame = marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc;
@@ -113,14 +108,15 @@ inline JpegHeader read_jpeg_header(std::span<const std::byte> file) {
         throw fail(ErrorCode::image_unsupported, "expected baseline or progressive Huffman coding, found frame type " +
                                                      std::to_string(marker - 0xc0));
       }
-      if (segment.size() < 6 || header.components != 0)
+      if (segment.size() < 6 || header.components != 0) {
         throw fail(ErrorCode::image_corrupt, "expected one frame header");
+      }
       const int bits = std::to_integer<int>(segment[0]);
       if (bits != 8) {
         throw fail(ErrorCode::image_unsupported, "expected 8 bits a sample, found " + std::to_string(bits));
       }
-      header.height = std::to_integer<std::uint32_t>(segment[1]) * 256 + std::to_integer<std::uint32_t>(segment[2]);
-      header.width = std::to_integer<std::uint32_t>(segment[3]) * 256 + std::to_integer<std::uint32_t>(segment[4]);
+      header.height = big_endian(segment, 1, 2);
+      header.width = big_endian(segment, 3, 2);
       header.components = std::to_integer<int>(segment[5]);
       header.progressive = marker == 0xc2;
     } else if (marker == 0xda) {

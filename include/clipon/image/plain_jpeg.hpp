@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <charconv>
 #include <cstddef>
-#include <cstring>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -29,12 +28,9 @@ inline std::size_t bytes_before_end(std::string_view warning) {
 /// A segment's numbers as the decoder takes them anyway: JFIF's version, Adobe's colour transform, the coefficients of
 /// a sequential scan.
 inline void make_plain(unsigned marker, std::span<std::byte> segment, const JpegHeader& header) {
-  const auto starts_with = [&](std::string_view name) {
-    return segment.size() >= name.size() && std::memcmp(segment.data(), name.data(), name.size()) == 0;
-  };
   using namespace std::string_view_literals;
-  if (marker == 0xe0 && starts_with("JFIF\0"sv) && segment.size() > 5) segment[5] = std::byte{1};
-  if (marker == 0xee && starts_with("Adobe"sv) && segment.size() > 11 && segment[11] != std::byte{0}) {
+  if (marker == 0xe0 && starts_with(segment, "JFIF\0"sv) && segment.size() > 5) segment[5] = std::byte{1};
+  if (marker == 0xee && starts_with(segment, "Adobe"sv) && segment.size() > 11 && segment[11] != std::byte{0}) {
     segment[11] = header.components == 4 ? std::byte{2} : std::byte{1};  // YCCK, YCbCr
   }
   if (marker == 0xda && !header.progressive && segment.size() >= 3) {
@@ -68,8 +64,7 @@ inline std::vector<std::byte> plain_jpeg(std::span<const std::byte> file, const 
     at = next + 2;
     in_scan = marker == 0xda;
     if (marker == 0xd8 || marker == 0x01) continue;  // no length
-    const std::size_t length =
-        std::to_integer<std::size_t>(file[at]) * 256 + std::to_integer<std::size_t>(file[at + 1]);
+    const std::size_t length = big_endian(file, at, 2);
     append(at, at + length);
     make_plain(marker, std::span(plain).last(length - 2), header);
     at += length;

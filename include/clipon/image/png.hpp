@@ -12,6 +12,7 @@
 
 #include "clipon/core/crc.hpp"
 #include "clipon/error.hpp"
+#include "clipon/image/bytes.hpp"
 
 namespace clipon::inline CLIPON_ABI::image {
 
@@ -27,11 +28,6 @@ struct PngHeader {
 };
 
 constexpr std::array<unsigned char, 8> kPngSignature = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
-
-inline std::uint32_t big_endian_32(const std::byte* p) {
-  return (std::to_integer<std::uint32_t>(p[0]) << 24) | (std::to_integer<std::uint32_t>(p[1]) << 16) |
-         (std::to_integer<std::uint32_t>(p[2]) << 8) | std::to_integer<std::uint32_t>(p[3]);
-}
 
 inline std::uint32_t crc32(std::span<const std::byte> bytes) {
   constexpr std::uint32_t ieee_802_3 = 0xedb88320u;  // reflected
@@ -51,7 +47,7 @@ inline PngHeader read_png_header(std::span<const std::byte> file) {
   PngHeader header;
   for (std::size_t at = kPngSignature.size(); true;) {
     if (file.size() - at < 12) throw corrupt("it ends before its IEND chunk");
-    const std::uint64_t length = big_endian_32(file.data() + at);
+    const std::uint64_t length = big_endian(file, at, 4);
     if (length > file.size() - at - 12) throw corrupt("a chunk is longer than what is left of the file");
     const auto n = static_cast<std::size_t>(length);
     const std::string type(reinterpret_cast<const char*>(file.data() + at + 4), 4);
@@ -63,14 +59,14 @@ inline PngHeader read_png_header(std::span<const std::byte> file) {
       throw Error(ErrorCode::image_unsupported, "PNG: expected the critical chunks of PNG, found " + type);
     }
     if (known || type == "tRNS") {
-      if (crc32(file.subspan(at + 4, n + 4)) != big_endian_32(file.data() + at + 8 + n)) {
+      if (crc32(file.subspan(at + 4, n + 4)) != big_endian(file, at + 8 + n, 4)) {
         throw corrupt("chunk " + type + " has a wrong checksum");
       }
     }
     if (first) {
       if (n != 13) throw corrupt("expected an IHDR chunk of 13 bytes, found " + std::to_string(n));
-      header.width = big_endian_32(file.data() + at + 8);
-      header.height = big_endian_32(file.data() + at + 12);
+      header.width = big_endian(file, at + 8, 4);
+      header.height = big_endian(file, at + 12, 4);
       header.bit_depth = std::to_integer<int>(file[at + 16]);
       header.colour_type = std::to_integer<int>(file[at + 17]);
     }
@@ -96,7 +92,7 @@ inline std::vector<std::byte> without_empty_idats(std::span<const std::byte> fil
   std::vector<std::byte> rest(file.begin(), file.begin() + kPngSignature.size());
   rest.reserve(file.size());
   for (std::size_t at = kPngSignature.size(); at < file.size();) {
-    const std::size_t n = big_endian_32(file.data() + at);
+    const std::size_t n = big_endian(file, at, 4);
     const auto chunk = file.subspan(at, n + 12);
     const std::string type(reinterpret_cast<const char*>(chunk.data() + 4), 4);
     if (n != 0 || type != "IDAT") rest.insert(rest.end(), chunk.begin(), chunk.end());
@@ -104,6 +100,23 @@ inline std::vector<std::byte> without_empty_idats(std::span<const std::byte> fil
     if (type == "IEND") break;
   }
   return rest;
+}
+
+// In Pillow a pixel that names a colour which the palette lacks is black; stb_image takes one from memory that nothing
+// was written to.
+/// A PNG whose PLTE chunk at `chunk`, of `bytes`, has 2^bits colours.  Its checksum is not mended: stb_image reads
+/// none.
+inline std::vector<std::byte> with_whole_png_palette(std::span<const std::byte> file, std::size_t chunk,
+                                                     std::size_t bytes, int bits) {
+  const std::size_t needed = std::size_t{3} << bits;
+  const auto end = file.begin() + static_cast<std::ptrdiff_t>(chunk + 8 + bytes);  // of the colours that are there
+  std::vector<std::byte> whole;
+  whole.reserve(file.size() + needed - bytes);
+  whole.assign(file.begin(), end);
+  whole.resize(chunk + 8 + needed);
+  whole.insert(whole.end(), end, file.end());
+  for (std::size_t i = 0; i < 4; ++i) whole[chunk + i] = static_cast<std::byte>(needed >> (8 * (3 - i)));
+  return whole;
 }
 
 /// Throws Error image_corrupt for a header whose picture could not come out of so few bytes: known before any memory is

@@ -60,7 +60,7 @@ struct Builder {
 
   /// NAME.weight as floats, [rows, columns].
   AlignedBuffer<float> widened(const std::string& name, const format::TensorShape& shape) {
-    const kernels::StoredMatrix w = stored(weights.get(name + ".weight", shape));
+    const kernels::StoredMatrix w = weights.get(name + ".weight", shape);
     AlignedBuffer<float> wide(static_cast<std::size_t>(w.rows * w.columns), Pages::huge);
     parallel::parallel_for(context.threads, w.rows,
                            [&](index_t r) { context.kernels->widen(w, r, 0, w.columns, wide.data() + r * w.columns); });
@@ -83,7 +83,7 @@ struct Builder {
       AlignedBuffer<float> row(static_cast<std::size_t>(columns));
       AlignedBuffer<float> lines(static_cast<std::size_t>(rows * columns));
       for (index_t r = 0; r < rows; ++r) {
-        table.widen(stored(tensor.view), first + r, 0, columns, row.data());
+        table.widen(tensor.view, first + r, 0, columns, row.data());
         nn::channels_last(row.data(), in, kernel, kernel * in, lines.data() + r * columns);
       }
       const kernels::StoredMatrix turned{lines.data(), nullptr, DataType::f32, rows, columns};
@@ -114,11 +114,11 @@ struct Builder {
     (void)weights.get_vector(name + "k.bias", {width});  // softmax does not see it: nn/single_query_attention.hpp
     nn::take_heads(context, attention, heads, weights.get_vector(name + "v.bias", {width}), compute);
     packing.add({key}, width / heads, [key, &table = *context.kernels, packed = attention.head_key](index_t h) mutable {
-      nn::pack_head_key(table, stored(key.view), h, packed[static_cast<std::size_t>(h)]);
+      nn::pack_head_key(table, key.view, h, packed[static_cast<std::size_t>(h)]);
     });
     packing.add({value}, width / heads,
                 [value, &table = *context.kernels, packed = attention.head_value](index_t h) mutable {
-                  nn::pack_head_value(table, stored(value.view), h, packed[static_cast<std::size_t>(h)].weight);
+                  nn::pack_head_value(table, value.view, h, packed[static_cast<std::size_t>(h)].weight);
                 });
     return attention;
   }

@@ -14,10 +14,6 @@
 
 namespace clipon::inline CLIPON_ABI::models {
 
-inline kernels::StoredMatrix stored(const format::TensorView& view) {
-  return {view.data, view.scale, view.type, view.rows, view.columns};
-}
-
 class Packing {
  public:
   using Tensors = std::vector<format::UncheckedTensor>;
@@ -39,7 +35,7 @@ class Packing {
                                    kernels::Rows a) {
     std::vector<kernels::StoredMatrix> parts;
     parts.reserve(tensors.size());
-    for (const format::UncheckedTensor& tensor : tensors) parts.push_back(stored(tensor.view));
+    for (const format::UncheckedTensor& tensor : tensors) parts.push_back(tensor.view);
     kernels::PackedMatrix matrix(context, rows_of(tensors), columns, type, a);
     add(std::move(tensors), matrix.first_row(1),
         [&kernels = *context.kernels, matrix, parts = std::move(parts)](index_t group) mutable {

@@ -151,7 +151,7 @@ inline Parts build_parts(const format::Gguf& file, const LoadOptions& options, c
                          DataType type, std::uint64_t file_bytes) {
   const std::string kind(file.get<std::string_view>("general.architecture"));
   if (kind != "clip") reject(ErrorCode::bad_value, "general.architecture", "expected clip, found '" + kind + "'");
-  if (file.strict()) (void)file.number("clipon.format_version", 1, 1);
+  if (file.strict()) (void)file.number("clipon.format_version", format::kFormatVersion, format::kFormatVersion);
   for (const char* tower : {"clip.has_text_encoder", "clip.has_vision_encoder"}) {
     if (!file.get<bool>(tower)) reject(ErrorCode::unsupported, tower, "expected both towers, found one");
   }

@@ -113,7 +113,7 @@ class TextTransformer {
   }
 
   void copy_token_embedding(const format::UncheckedTensor& tensor, Packing& packing) {
-    const kernels::StoredMatrix table = stored(tensor.view);
+    const kernels::StoredMatrix table = tensor.view;
     const index_t row_bytes = table.columns * static_cast<index_t>(size_of(table.type));
     weights_.token_bytes = AlignedBuffer<std::byte>(static_cast<std::size_t>(table.rows * row_bytes), Pages::huge);
     static constexpr index_t height = 64;  // rows, 64 KB of f16, that are still in L2 when they are copied

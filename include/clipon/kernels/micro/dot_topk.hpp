@@ -1,5 +1,5 @@
-// Exact search: the product of each stored row with a query, and the k greatest of them.  Called by search.hpp through
-// the table.  Per ISA.
+// Exact search: the product of each stored row with a query, and the k greatest of them.  Called by search/top_k.hpp
+// through the table.  Per ISA.
 //
 // What it costs is reading the rows once; widening and multiplying hide behind that (prefetching by hand gained
 // nothing).  A row's product is summed in an order that its length alone fixes, so it does not depend on how the rows
