@@ -46,11 +46,8 @@ Subject make_subject(const BenchOptions& options, const Settings& settings) {
     subject.path = settings.model;
     if (subject.path.empty()) throw UsageError("bench: expected --arch NAME or --model FILE");
     const clipon::format::MappedFile file(subject.path, true);
-    try {
-      subject.nominal = bench::nominal_operations(clipon::format::Gguf(file.bytes(), {}));
-    } catch (const clipon::Error& error) {
-      throw clipon::Error(error.code(), subject.path + ": " + error.what());
-    }
+    subject.nominal = clipon::detail::naming(
+        subject.path, [&] { return bench::nominal_operations(clipon::format::Gguf(file.bytes(), {})); });
     return subject;
   }
   if (!settings.model.empty()) throw UsageError("bench: expected --arch NAME or --model FILE, found both");

@@ -140,4 +140,18 @@ class Error : public std::runtime_error {
   ErrorCode code_;
 };
 
+namespace detail {
+
+/// body(); an Error that leaves it begins with `thing`, a file mostly.
+template <class Body>
+auto naming(const std::string& thing, const Body& body) {
+  try {
+    return body();
+  } catch (const Error& error) {
+    throw Error(error.code(), thing + ": " + error.what());
+  }
+}
+
+}  // namespace detail
+
 }  // namespace clipon::inline CLIPON_ABI

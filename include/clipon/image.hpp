@@ -28,11 +28,7 @@ class Image {
   [[nodiscard]] static Image read(const std::string& path, const DecodeOptions& options = {}) {
     const std::vector<std::byte> bytes =
         format::read_file(path, options.max_file_bytes, "picture", ErrorCode::image_too_large);
-    try {
-      return decode(bytes, options);
-    } catch (const Error& error) {
-      throw Error(error.code(), path + ": " + error.what());
-    }
+    return detail::naming(path, [&] { return decode(bytes, options); });
   }
 
   /// Decodes the bytes of a JPEG, PNG or BMP file, of a std::string say std::as_bytes(std::span(body)).  Throws as read

@@ -67,13 +67,9 @@ class Model {
   /// Throws Error, naming the file and what in it is wrong.
   [[nodiscard]] static Model load(const std::string& path, const LoadOptions& options = {}) {
     const format::MappedFile file(path, options.memory_map, "model file", options.max_file_bytes);
-    try {
-      Model model = load_from_memory(file.bytes(), options);
-      file.drop_pages(model.context().threads);
-      return model;
-    } catch (const Error& error) {
-      throw Error(error.code(), path + ": " + error.what());
-    }
+    Model model = detail::naming(path, [&] { return load_from_memory(file.bytes(), options); });
+    file.drop_pages(model.context().threads);
+    return model;
   }
   /// A model file that is in memory already; the bytes are not needed afterwards.
   [[nodiscard]] static Model load_from_memory(std::span<const std::byte> bytes, const LoadOptions& options = {});
@@ -107,8 +103,13 @@ class Model {
   [[nodiscard]] Matrix embed_images(std::initializer_list<Image> images, const BatchOptions& options = {}) const {
     return embed_images(std::span(images.begin(), images.size()), options);
   }
-  /// The same for picture files, decoded on the threads that embed them.
-  [[nodiscard]] Matrix embed_image_files(std::span<const std::string> paths, const BatchOptions& options = {}) const;
+  /// The same two for picture files, decoded on the threads that embed them.
+  [[nodiscard]] Matrix embed_image_files(std::span<const std::string> paths, const BatchOptions& options = {}) const {
+    Matrix out(static_cast<Eigen::Index>(paths.size()), embed_dim());
+    embed_image_files(paths, out, options);
+    return out;
+  }
+  void embed_image_files(std::span<const std::string> paths, MatrixRef out, const BatchOptions& options = {}) const;
   [[nodiscard]] Matrix embed_image_files(std::initializer_list<std::string> paths,
                                          const BatchOptions& options = {}) const {
     return embed_image_files(std::span(paths.begin(), paths.size()), options);
@@ -131,6 +132,8 @@ class Model {
   /// number of floats, not_finite.
   [[nodiscard]] Matrix embed_pixels(std::span<const float> pixels, std::size_t n,
                                     const BatchOptions& options = {}) const;
+  void embed_pixels(std::span<const float> pixels, std::size_t n, MatrixRef out,
+                    const BatchOptions& options = {}) const;
 
   /// What the image tower sees: RGB bytes [image_size, image_size, 3].  openai/CLIP clip/clip.py, _transform.
   [[nodiscard]] std::vector<std::uint8_t> preprocess(const Image& image) const;

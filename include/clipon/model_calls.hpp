@@ -35,6 +35,18 @@ class BatchReport {
       return false;
     }
   }
+  /// check() of item i; then its features, the `row` [n], become an embedding.  NaN where either fails.
+  template <class Check>
+  void finish(std::size_t i, float* row, index_t n, const Check& check) {
+    const auto embedding = [&] {
+      check();
+      finish_row(row, n, options_.normalize);
+    };
+    if (!attempt(i, embedding)) std::fill_n(row, n, kNan);
+  }
+  void finish(std::size_t i, float* row, index_t n) {
+    finish(i, row, n, [] {});
+  }
   void advance(index_t items) {
     if (!options_.progress || items == 0) return;
     const std::lock_guard lock(mutex_);
@@ -57,13 +69,17 @@ inline void check_output(const MatrixRef& out, std::size_t n, Eigen::Index embed
   }
 }
 
+inline void check_pixel_count(std::size_t floats, std::size_t n, index_t size) {
+  const auto picture = static_cast<std::size_t>(size * size * 3);
+  if (floats % picture == 0 && floats / picture == n) return;
+  throw Error(ErrorCode::invalid_argument, "pixels: expected n x 3 x " + std::to_string(size) + " x " +
+                                               std::to_string(size) + " floats, found " + std::to_string(floats) +
+                                               " for n = " + std::to_string(n));
+}
+
 /// Throws Error not_finite.  Integer products would launder a NaN into an embedding that looks sound.
 inline void check_pixels(std::span<const float> pixels) {
   if (!is_finite(pixels)) throw Error(ErrorCode::not_finite, "pixels: expected finite numbers, found NaN or infinity");
-}
-
-inline void fill_nan(float* row, index_t n) {
-  for (index_t i = 0; i < n; ++i) row[i] = kNan;
 }
 
 }  // namespace detail
@@ -117,8 +133,11 @@ void Model::embed_bytes(std::size_t n, MatrixRef out, const BatchOptions& option
     for (index_t i = 0; i < pass.count(); ++i) {
       float* row = rows.data() + i * embed_dim();
       const auto item = static_cast<std::size_t>(pass.first + i);
-      const auto finish = [&] { detail::finish_row(row, embed_dim(), options.normalize); };
-      if (good[static_cast<std::size_t>(i)] == 0 || !report.attempt(item, finish)) detail::fill_nan(row, embed_dim());
+      if (good[static_cast<std::size_t>(i)] != 0) {
+        report.finish(item, row, embed_dim());
+      } else {
+        std::fill_n(row, embed_dim(), kNan);
+      }
       std::copy_n(row, embed_dim(), &out(pass.first + i, 0));
     }
     report.advance(pass.count());
@@ -129,10 +148,9 @@ CLIPON_BODY void Model::embed_images(std::span<const Image> images, MatrixRef ou
   embed_bytes(images.size(), out, options, [&](std::size_t i) { return images[i]; });
 }
 
-CLIPON_BODY Matrix Model::embed_image_files(std::span<const std::string> paths, const BatchOptions& options) const {
-  Matrix out(static_cast<Eigen::Index>(paths.size()), embed_dim());
+CLIPON_BODY void Model::embed_image_files(std::span<const std::string> paths, MatrixRef out,
+                                          const BatchOptions& options) const {
   embed_bytes(paths.size(), out, options, [&](std::size_t i) { return Image::read(paths[i], options.decode); });
-  return out;
 }
 
 CLIPON_BODY std::vector<std::uint8_t> Model::preprocess(const Image& image) const {
@@ -144,35 +162,34 @@ CLIPON_BODY std::vector<std::uint8_t> Model::preprocess(const Image& image) cons
 
 CLIPON_BODY Matrix Model::embed_pixels(std::span<const float> pixels, std::size_t n,
                                        const BatchOptions& options) const {
-  const index_t picture = image_size() * image_size() * 3;
-  if (pixels.size() % static_cast<std::size_t>(picture) != 0 ||
-      pixels.size() / static_cast<std::size_t>(picture) != n) {
-    throw Error(ErrorCode::invalid_argument, "pixels: expected n x 3 x " + std::to_string(image_size()) + " x " +
-                                                 std::to_string(image_size()) + " floats, found " +
-                                                 std::to_string(pixels.size()) + " for n = " + std::to_string(n));
-  }
-  const FloatingPointScope scope;
+  detail::check_pixel_count(pixels.size(), n, image_size());  // before memory is taken for them
   Matrix out(static_cast<Eigen::Index>(n), embed_dim());
+  embed_pixels(pixels, n, out, options);
+  return out;
+}
+
+CLIPON_BODY void Model::embed_pixels(std::span<const float> pixels, std::size_t n, MatrixRef out,
+                                     const BatchOptions& options) const {
+  detail::check_pixel_count(pixels.size(), n, image_size());
+  const FloatingPointScope scope;
+  detail::check_output(out, n, embed_dim());
   detail::BatchReport report(n, options);
   const auto& tower = shared_->parts.image;
+  const index_t picture = image_size() * image_size() * 3;
   const auto passes = models::divide_pictures(context(), tower, n);
   models::for_each_pass(shared_->context, passes, [&](const kernels::Context& context, const models::Pass& pass) {
     const models::ImageInput input{nullptr, pixels.data() + pass.first * picture, image_size(), nullptr};
-    float* rows = out.data() + pass.first * embed_dim();
-    models::forward_images(context, tower, input, pass.count(), rows, shared_->scratch);
+    Matrix rows(pass.count(), embed_dim());
+    models::forward_images(context, tower, input, pass.count(), rows.data(), shared_->scratch);
     for (index_t i = 0; i < pass.count(); ++i) {
-      float* row = rows + i * embed_dim();
+      float* row = rows.data() + i * embed_dim();
       const auto item = static_cast<std::size_t>(pass.first + i);
-      const auto finish = [&] {
-        detail::check_pixels(
-            pixels.subspan(item * static_cast<std::size_t>(picture), static_cast<std::size_t>(picture)));
-        detail::finish_row(row, embed_dim(), options.normalize);
-      };
-      if (!report.attempt(item, finish)) detail::fill_nan(row, embed_dim());
+      const auto floats = static_cast<std::size_t>(picture);
+      report.finish(item, row, embed_dim(), [&] { detail::check_pixels(pixels.subspan(item * floats, floats)); });
+      std::copy_n(row, embed_dim(), &out(pass.first + i, 0));
     }
     report.advance(pass.count());
   });
-  return out;
 }
 
 CLIPON_BODY void Model::embed_texts(std::span<const std::string> texts, MatrixRef out,
@@ -193,7 +210,7 @@ CLIPON_BODY void Model::embed_texts(std::span<const std::string> texts, MatrixRe
   std::vector<std::size_t> items;  // the texts that could be tokenized, sorted so that neighbours begin alike
   for (std::size_t i = 0; i < ids.size(); ++i) {
     if (ids[i].empty()) {
-      detail::fill_nan(&out(static_cast<Eigen::Index>(i), 0), embed_dim());
+      std::fill_n(&out(static_cast<Eigen::Index>(i), 0), embed_dim(), kNan);
     } else {
       items.push_back(i);
     }
@@ -213,8 +230,7 @@ CLIPON_BODY void Model::embed_texts(std::span<const std::string> texts, MatrixRe
     for (index_t i = 0; i < pass.count(); ++i) {
       const std::size_t item = items[static_cast<std::size_t>(pass.first + i)];
       float* row = rows.data() + i * embed_dim();
-      const auto finish = [&] { detail::finish_row(row, embed_dim(), options.normalize); };
-      if (!report.attempt(item, finish)) detail::fill_nan(row, embed_dim());
+      report.finish(item, row, embed_dim());
       std::copy_n(row, embed_dim(), &out(static_cast<Eigen::Index>(item), 0));
     }
     report.advance(pass.count());

@@ -136,16 +136,24 @@ TEST_CASE("the caller's matrix must have a row for each item and the model's wid
   const std::vector<std::string> texts = {"a", "b"};
   const std::vector<std::uint8_t> bytes(8 * 8 * 3, 200);
   const std::vector<Image> images(2, Image::from_rgb(bytes.data(), 8, 8));
+  const std::vector<std::string> paths(2, support::golden_path("pictures/rgb.png"));
+  const std::vector<float> pixels = random_pixels(model, 2);
   for (const auto& [rows, columns] : {std::pair{1, 8}, {3, 8}, {2, 7}, {2, 9}}) {
     Matrix out(rows, columns);
     CHECK(support::code_of([&] { model.embed_texts(texts, out); }) == ErrorCode::invalid_argument);
     CHECK(support::code_of([&] { model.embed_images(images, out); }) == ErrorCode::invalid_argument);
+    CHECK(support::code_of([&] { model.embed_image_files(paths, out); }) == ErrorCode::invalid_argument);
+    CHECK(support::code_of([&] { model.embed_pixels(pixels, 2, out); }) == ErrorCode::invalid_argument);
   }
   Matrix wide = Matrix::Zero(2, 11);
   model.embed_texts(texts, wide.leftCols(8));
   CHECK(wide.leftCols(8) == model.embed_texts(texts));
   model.embed_images(images, wide.leftCols(8));
   CHECK(wide.leftCols(8) == model.embed_images(images));
+  model.embed_image_files(paths, wide.leftCols(8));
+  CHECK(wide.leftCols(8) == model.embed_image_files(paths));
+  model.embed_pixels(pixels, 2, wide.leftCols(8));
+  CHECK(wide.leftCols(8) == model.embed_pixels(pixels, 2));
   CHECK(wide.rightCols(3) == Matrix::Zero(2, 3));
 }
 

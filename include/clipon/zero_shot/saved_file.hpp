@@ -34,7 +34,7 @@ void check_saved(const Check& check) {
 template <class Body>
 auto read_saved_file(const Model& model, const std::string& path, const char* architecture, const Body& body) {
   const std::vector<std::byte> bytes = format::read_file(path, kMaxSavedBytes, architecture);
-  try {
+  return naming(path, [&] {
     const format::Gguf file(bytes, LoadOptions{});
     const auto found = std::string(file.get<std::string_view>("general.architecture"));
     if (!file.strict() || found != architecture) {
@@ -49,9 +49,7 @@ auto read_saved_file(const Model& model, const std::string& path, const char* ar
     }
     format::Weights weights(file, LoadOptions{});
     return body(file, weights);
-  } catch (const Error& error) {
-    throw Error(error.code(), path + ": " + error.what());
-  }
+  });
 }
 
 }  // namespace clipon::inline CLIPON_ABI::detail
