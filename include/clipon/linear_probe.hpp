@@ -90,7 +90,7 @@ struct SweepStep {
 [[nodiscard]] double choose_c(const Model& model, const ConstMatrixRef& embeddings,
                               std::span<const std::size_t> classes, const ConstMatrixRef& validation,
                               std::span<const std::size_t> validation_classes, const std::vector<std::string>& labels,
-                              const ProbeOptions& options, std::vector<SweepStep>* tried = nullptr);
+                              const ProbeOptions& options = {}, std::vector<SweepStep>* tried = nullptr);
 
 }  // namespace clipon::inline CLIPON_ABI
 

@@ -3,6 +3,7 @@
 #include <clipon/clipon.hpp>
 #include <cstring>
 #include <functional>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -47,6 +48,29 @@ Bits probabilities(const LinearProbe& probe, const Matrix& rows) {
   return all;
 }
 
+Bits ranked(const Classifier& classifier, const Matrix& rows) {
+  const Ranking ranking = classifier.rank(rows);
+  Bits all(ranking.probability.begin(), ranking.probability.end());
+  all.insert(all.end(), ranking.margin.begin(), ranking.margin.end());
+  return all;
+}
+
+Bits thresholds(Classifier classifier, const Matrix& rows, const std::vector<std::size_t>& classes) {
+  Bits all;
+  for (const RuleReport& report : classifier.calibrate(rows, classes, 0.5)) {
+    all.insert(all.end(), {double{report.threshold}, report.precision, report.coverage, report.auroc_right});
+  }
+  return all;
+}
+
+Bits found(const Matrix& rows) {
+  StoredVectors stored(DataType::f32, rows.cols());
+  stored.append(rows);
+  Bits all;
+  for (const Match& match : search(stored.view(), rows.row(1).transpose())) all.push_back(double{match.score});
+  return all;
+}
+
 }  // namespace
 
 TEST_CASE("cosines, losses, gradients, stored rows and probabilities are the same whatever the caller's rounding") {
@@ -58,8 +82,23 @@ TEST_CASE("cosines, losses, gradients, stored rows and probabilities are the sam
   const Matrix wide = support::unit_rows(random, 12, model.embed_dim());
   const std::vector<std::size_t> classes = {0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2};
   const std::vector<std::string> names = {"a", "b", "c"};
+  std::vector<std::size_t> own(40);
+  std::iota(own.begin(), own.end(), std::size_t{0});
+  const std::vector<std::size_t> ranks = {1, 5};
   const LinearProbe probe = LinearProbe::train(model, wide, classes, names, {});
+  ClassifyOptions with_background;
+  with_background.background = {"something else"};
+  with_background.temperature = 0.7f;
+  const Classifier classifier(model, {{"pizza"}, {"guitar"}, {"house"}}, with_background);
+  const TipAdapter adapter(classifier, wide, classes);
   const std::pair<std::string, std::function<Bits()>> calls[] = {
+      {"cosine", [&] { return Bits{double{similarity(Vector(images.row(0)), Vector(texts.row(0)))}}; }},
+      {"search", [&] { return found(images); }},
+      {"rank", [&] { return ranked(classifier, wide); }},
+      {"calibrate", [&] { return thresholds(classifier, wide, classes); }},
+      {"accuracy", [&] { return Bits{classifier.accuracy(wide, classes)}; }},
+      {"recall", [&] { return recall_at(model, images, texts, own, ranks).image_to_text; }},
+      {"Tip-Adapter", [&] { return bits_of(adapter.logits(wide)); }},
       {"similarity", [&] { return bits_of(similarity(model, images, texts)); }},
       {"logits", [&] { return bits_of(logits(model, images, texts)); }},
       {"softmax",

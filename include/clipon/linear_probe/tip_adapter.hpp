@@ -47,20 +47,11 @@ class TipAdapter {
   /// [n, labels]: scale * cosine + alpha * sum over the label's shots of exp(-beta (1 - cosine with the shot)).
   /// Throws Error invalid_argument for another width.
   [[nodiscard]] Matrix logits(const ConstMatrixRef& embeddings) const {
+    const FloatingPointScope scope;
     const Model& model = classifier_.model();
     const kernels::Context& context = model.context();
-    const auto labels = static_cast<Eigen::Index>(classifier_.labels().size());
-    const ConstMatrixRef prototypes(classifier_.prototypes());
-    Matrix out(embeddings.rows(), labels);
-    const kernels::PackedMatrix packed = detail::pack_rows(context, prototypes);
-    detail::check_same_width(embeddings, prototypes);
-    detail::for_each_product_block(context, embeddings, packed,
-                                   [&](index_t first, index_t count, const float* cosines) {
-                                     for (index_t i = 0; i < count; ++i) {
-                                       for (index_t j = 0; j < labels; ++j)
-                                         out(first + i, j) = model.logit_scale() * cosines[i * packed.rows() + j];
-                                     }
-                                   });
+    Matrix out = detail::product_of_rows(context, embeddings, classifier_.prototypes());
+    out *= model.logit_scale();
     detail::for_each_product_block(
         context, embeddings, shots_, [&](index_t first, index_t count, const float* nearness) {
           std::vector<float> votes(classes_.size());

@@ -45,8 +45,10 @@ struct ModifiedResNetConfig {
   index_t image_size = 0;
   index_t embed_dim = 0;
   [[nodiscard]] index_t bottlenecks() const { return std::accumulate(blocks.begin(), blocks.end(), index_t{0}); }
-  [[nodiscard]] index_t features() const { return 32 * width; }   // channels of the last map
-  [[nodiscard]] index_t grid() const { return image_size / 32; }  // its height and width
+  static constexpr index_t kStride = 32;        // the stem halves a side twice, the last three stages once each
+  static constexpr index_t kChannelsGrow = 32;  // stages double them three times, a bottleneck ends with 4 times more
+  [[nodiscard]] index_t features() const { return kChannelsGrow * width; }  // channels of the last map
+  [[nodiscard]] index_t grid() const { return image_size / kStride; }       // its height and width
 };
 
 // Upper bounds of what a file may ask for: far above every published CLIP, far below what would exhaust memory.
@@ -166,9 +168,9 @@ inline ModifiedResNetConfig read_modified_resnet_config(const format::Gguf& file
              "expected 1 to " + std::to_string(kMaxLayers) + " a stage, found " + std::to_string(blocks[s]));
     config.blocks[s] = static_cast<index_t>(blocks[s]);
   }
-  config.width = file.number("clipon.vision.resnet.width", 2, kMaxWidth / 32);
+  config.width = file.number("clipon.vision.resnet.width", 2, kMaxWidth / ModifiedResNetConfig::kChannelsGrow);
   config.heads = file.number("clip.vision.attention.head_count", 1, kMaxHeads);
-  config.image_size = file.number("clip.vision.image_size", 32, kMaxImageSize);
+  config.image_size = file.number("clip.vision.image_size", ModifiedResNetConfig::kStride, kMaxImageSize);
   config.embed_dim = file.number("clip.vision.projection_dim", 1, kMaxWidth);
   expect_text(file, "clipon.vision.activation", "relu");
   expect_text(file, "clipon.vision.pooling", "attention_pool");
@@ -178,9 +180,11 @@ inline ModifiedResNetConfig read_modified_resnet_config(const format::Gguf& file
   if (config.features() % config.heads != 0)
     reject(ErrorCode::bad_value, "clip.vision.attention.head_count",
            "expected a divisor of " + std::to_string(config.features()) + ", found " + std::to_string(config.heads));
-  if (config.image_size % 32 != 0)
+  if (config.image_size % ModifiedResNetConfig::kStride != 0) {
     reject(ErrorCode::bad_value, "clip.vision.image_size",
-           "expected a multiple of 32, found " + std::to_string(config.image_size));
+           "expected a multiple of " + std::to_string(ModifiedResNetConfig::kStride) + ", found " +
+               std::to_string(config.image_size));
+  }
   return config;
 }
 

@@ -33,7 +33,7 @@ namespace clipon::inline CLIPON_ABI {
     loss += loss_of(i, [&](Eigen::Index j) { return logits_per_image(i, j); });
     loss += loss_of(i, [&](Eigen::Index j) { return logits_per_image(j, i); });
   }
-  return loss / (2.0 * static_cast<double>(n));
+  return computed(loss / (2.0 * static_cast<double>(n)));
 }
 
 struct ContrastiveGradients {
@@ -88,7 +88,7 @@ inline RowSoftmax row_softmax(const kernels::Context& context, const ConstMatrix
 inline double mean_loss(const RowSoftmax& by_image, const RowSoftmax& by_text) {
   double sum = 0.0;
   for (std::size_t i = 0; i < by_image.losses.size(); ++i) sum += by_image.losses[i] + by_text.losses[i];
-  return sum / (2.0 * static_cast<double>(by_image.losses.size()));
+  return computed(sum / (2.0 * static_cast<double>(by_image.losses.size())));
 }
 
 /// d loss / d a_i = scale / 2n sum_j (softmax over row i + softmax over column j - 2 [i = j]) b_j.
@@ -156,6 +156,7 @@ inline Matrix gradient_of_rows(const kernels::Context& context, const ConstMatri
       out.logit_scale += double{images(i, k)} * double{out.images(i, k)} / double{scale};
     }
   }
+  out.logit_scale = computed(out.logit_scale);
   return out;
 }
 

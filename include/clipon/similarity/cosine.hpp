@@ -105,9 +105,10 @@ template <std::same_as<Vector> V>
 [[nodiscard]] float similarity(const V& a, const V& b) {
   detail::check_same_width(Eigen::Map<const Matrix>(a.data(), 1, a.size()),
                            Eigen::Map<const Matrix>(b.data(), 1, b.size()));
+  const FloatingPointScope scope;
   double sum = 0.0;
   for (Eigen::Index i = 0; i < a.size(); ++i) sum += double{a.data()[i]} * double{b.data()[i]};
-  return static_cast<float>(sum);
+  return computed(static_cast<float>(sum));
 }
 template <std::same_as<Vector> V>  // as columns of a matrix these would be many embeddings of one number each
 Matrix similarity(const Model& model, const V& a, const V& b) = delete;

@@ -75,6 +75,7 @@ inline std::vector<double> shares_within(const std::vector<std::size_t>& ranks, 
     return image_of_text[static_cast<std::size_t>(text)] == static_cast<std::size_t>(image);
   };
   const kernels::Context& context = model.context();
+  const FloatingPointScope scope;
   Recall recall;
   recall.image_to_text = detail::shares_within(
       detail::partner_ranks(context, images, texts, [&](index_t i, index_t j) { return describes(j, i); }), ks);

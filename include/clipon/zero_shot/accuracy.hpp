@@ -18,9 +18,10 @@ double share_right(Eigen::Index rows, std::span<const std::size_t> classes, cons
     throw Error(ErrorCode::invalid_argument, "classes: expected one for each of " + std::to_string(rows) +
                                                  " rows, found " + std::to_string(classes.size()));
   }
+  const FloatingPointScope scope;
   std::size_t right = 0;
   for (std::size_t i = 0; i < classes.size(); ++i) right += answer(i) == classes[i] ? 1 : 0;
-  return classes.empty() ? 0.0 : static_cast<double>(right) / static_cast<double>(classes.size());
+  return classes.empty() ? 0.0 : computed(static_cast<double>(right) / static_cast<double>(classes.size()));
 }
 
 constexpr std::size_t kNoAnswer = static_cast<std::size_t>(-1);  // of a row that is not finite: wrong

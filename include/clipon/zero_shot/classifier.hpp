@@ -133,6 +133,7 @@ CLIPON_BODY void Classifier::remove_labels(const std::vector<std::string>& names
 
 CLIPON_BODY Ranking Classifier::rank(const ConstMatrixRef& embeddings, std::size_t top) const {
   detail::check_same_width(embeddings, prototypes_);
+  const FloatingPointScope scope;
   if (top == 0) top = options_.top;
   detail::RankJob job;
   job.labels = labels_.size();
@@ -150,6 +151,7 @@ CLIPON_BODY double Classifier::accuracy(const ConstMatrixRef& embeddings, std::s
 }
 
 CLIPON_BODY bool Classifier::accepts(const Ranking& ranking, std::size_t row) const {
+  const FloatingPointScope scope;
   const std::size_t best = row * ranking.top;
   const RejectRules& rules = options_.reject;
   const bool above =
@@ -191,6 +193,7 @@ CLIPON_BODY std::vector<RuleReport> Classifier::calibrate(const ConstMatrixRef& 
   }
   if (!is_finite(precision) || precision <= 0.0 || precision > 1.0)
     fail("precision: expected a share above 0, at most 1, found " + shown(precision));
+  const FloatingPointScope scope;
   const Ranking ranking = rank(embeddings, 1);
   std::vector<float> cosine;
   std::vector<float> margin;
