@@ -25,7 +25,7 @@ enum class ErrorCode {
   bad_type,           ///< a key or tensor has another type than expected
   bad_value,          ///< a value outside its range
   bad_shape,          ///< a tensor or array has another shape than the architecture asks for
-  bad_offset,         ///< a tensor lies outside its file, overlaps another or leaves a hole
+  bad_offset,         ///< a tensor overlaps another, leaves a hole, is not aligned, or has no zeros as padding
   duplicate,          ///< a key or tensor stands twice
   not_finite,         ///< a weight or pixel is NaN or infinite, or an embedding has no direction
   checksum_mismatch,  ///< the bytes are not those that were written

@@ -40,7 +40,8 @@ class LinearProbe {
  public:
   /// embeddings [n, embed_dim] of unit length; classes [n]: each one's index in labels.
   /// Throws Error invalid_argument: nothing to learn from, another width, an index that is no label, a label without
-  /// examples (unless options.zero_shot), C not above 0; not_finite.
+  /// examples (unless options.zero_shot), a zero-shot classifier of other labels or another model, an option outside
+  /// its range; not_finite.
   [[nodiscard]] static LinearProbe train(const Model& model, const ConstMatrixRef& embeddings,
                                          std::span<const std::size_t> classes, std::vector<std::string> labels,
                                          const ProbeOptions& options = {});

@@ -31,7 +31,7 @@ struct FileInfo {
   std::string source;                    // the file or folder that was converted
   std::string source_url;                // where that came from
   std::string training_data;             // what is known of it
-  std::string stored_type;               // f32, f16, bf16 or int8: the matrices in the file
+  std::string stored_type;               // of the matrices: f32, f16, bf16, int8 or mixed; empty where it is not said
   bool strict = false;                   // clipon's own format; else clip.cpp's
   std::vector<std::string> assumptions;  // what a lenient file leaves out, and what stands in
   std::uint64_t file_bytes = 0;

@@ -66,7 +66,8 @@ inline std::vector<std::string> read_prompt_lines(const std::string& path, const
 
 }  // namespace detail
 
-/// One template a line.  Throws Error io, or invalid_argument for a file without one and for a line without {}.
+/// One template a line.  Throws Error io; limit_exceeded above 64 MiB; invalid_argument for a file without one and for
+/// a line without {}.
 [[nodiscard]] inline std::vector<std::string> read_templates(const std::string& path) {
   std::vector<std::string> lines = detail::read_prompt_lines(path, "templates");
   if (lines.empty()) throw Error(ErrorCode::invalid_argument, path + ": expected a template a line, found none");
@@ -80,8 +81,8 @@ inline std::vector<std::string> read_prompt_lines(const std::string& path, const
   return lines;
 }
 
-/// One label a line, its synonyms after it, separated by tabs; blanks around each are no part of it.  Throws Error io,
-/// or invalid_argument for none.
+/// One label a line, its synonyms after it, separated by tabs; blanks around each are no part of it.  Throws Error io;
+/// limit_exceeded above 64 MiB; invalid_argument for none.
 [[nodiscard]] inline std::vector<Label> read_labels(const std::string& path) {
   std::vector<Label> labels;
   for (const std::string& line : detail::read_prompt_lines(path, "labels")) {
