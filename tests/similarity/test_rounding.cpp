@@ -89,7 +89,7 @@ TEST_CASE("cosines, losses, gradients, stored rows and probabilities are the sam
   ClassifyOptions with_background;
   with_background.background = {"something else"};
   with_background.temperature = 0.7f;
-  const Classifier classifier(model, {{"pizza"}, {"guitar"}, {"house"}}, with_background);
+  const Classifier classifier(model, {Label{"pizza"}, Label{"guitar"}, Label{"house"}}, with_background);
   const TipAdapter adapter(classifier, wide, classes);
   const std::pair<std::string, std::function<Bits()>> calls[] = {
       {"cosine", [&] { return Bits{double{similarity(Vector(images.row(0)), Vector(texts.row(0)))}}; }},

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "clipon/error.hpp"
 #include "clipon/image/bytes.hpp"
@@ -25,15 +26,17 @@ struct JpegHeader {
 constexpr int kMaxJpegScans = 100;  // a progressive encoder writes about 10; each costs a pass over the whole picture
 
 inline bool is_exif(std::span<const std::byte> segment) {
-  return starts_with(segment, {"Exif\0", 6});
+  using namespace std::string_view_literals;
+  return starts_with(segment, "Exif\0\0"sv);
 }
 
 /// The orientation in an Exif segment, 1 where there is none or it is broken.
 inline int exif_orientation(std::span<const std::byte> segment) {
+  using namespace std::string_view_literals;
   constexpr std::size_t tiff = 6;  // after "Exif\0\0"
   if (segment.size() < tiff + 8 || !is_exif(segment)) return 1;
-  const bool little = starts_with(segment, {"II*\0", 4}, tiff);
-  if (!little && !starts_with(segment, {"MM\0*", 4}, tiff)) return 1;
+  const bool little = starts_with(segment, "II*\0"sv, tiff);
+  if (!little && !starts_with(segment, "MM\0*"sv, tiff)) return 1;
   const auto number = [&](std::size_t at, std::size_t n) {
     return little ? little_endian(segment, at, n) : big_endian(segment, at, n);
   };

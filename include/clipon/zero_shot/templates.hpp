@@ -14,7 +14,7 @@ namespace clipon::inline CLIPON_ABI {
 /// A class by name; its synonyms are averaged into its prototype as further texts.
 struct Label {
   std::string name;
-  std::vector<std::string> synonyms;
+  std::vector<std::string> synonyms = {};
 };
 
 [[nodiscard]] inline std::vector<Label> to_labels(const std::vector<std::string>& names) {
