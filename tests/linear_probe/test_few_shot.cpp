@@ -47,7 +47,9 @@ TEST_CASE("Tip-Adapter: zero-shot logits plus the shots' votes, by the paper's f
   ClassifyOptions with_background;
   with_background.background = {"something"};
   const Classifier against(model, kProbeLabels, with_background);
-  CHECK(TipAdapter(against, shots.rows, shots.classes, options).logits(queries.rows) == found);
+  const Matrix beside = TipAdapter(against, shots.rows, shots.classes, options).logits(queries.rows);
+  REQUIRE(beside.cols() == 3);  // the background has no logit
+  CHECK((beside == found));
   for (const Classifier* one : {&classifier, &against}) {
     CHECK(support::code_of([&] {
             const std::vector<std::size_t> wrong(6, 3);

@@ -50,7 +50,8 @@ class TipAdapter {
     const FloatingPointScope scope;
     const Model& model = classifier_.model();
     const kernels::Context& context = model.context();
-    Matrix out = detail::product_of_rows(context, embeddings, classifier_.prototypes());
+    const auto labels = static_cast<Eigen::Index>(classifier_.labels().size());  // the background follows them
+    Matrix out = detail::product_of_rows(context, embeddings, classifier_.prototypes().topRows(labels));
     out *= model.logit_scale();
     detail::for_each_product_block(
         context, embeddings, shots_, [&](index_t first, index_t count, const float* nearness) {

@@ -9,6 +9,7 @@
 
 #include <bit>
 
+#include "clipon/core/floating_point.hpp"
 #include "clipon/simd/vector.hpp"
 
 namespace clipon::inline CLIPON_ABI::simd {
@@ -26,10 +27,12 @@ struct RangeOf {  // by floats: the integers of these ISAs have no maximum
   typename V::Batch least = V::set(0.0f);
   typename V::Batch greatest = V::set(0.0f);
   typename V::Batch not_finite = V::set(0.0f);  // becomes NaN when any value is NaN or infinite
+  // Told that there is no NaN, a compiler would take x * 0 for 0.
+  typename V::Batch zero = kFiniteMathOnly ? computed(V::set(0.0f)) : V::set(0.0f);
   CLIPON_ALWAYS_INLINE void add(typename V::Batch x) {
     least = V::min(least, x);
     greatest = V::max(greatest, x);
-    not_finite = V::fma(x, V::set(0.0f), not_finite);
+    not_finite = V::fma(x, zero, not_finite);
   }
   CLIPON_ALWAYS_INLINE void add_bf16(const std::uint16_t* bf16) { add(V::from_bf16(bf16)); }
   [[nodiscard]] CLIPON_ALWAYS_INLINE ValueRange of_floats() const {

@@ -15,6 +15,7 @@
 
 #include "clipon/core/types.hpp"
 #include "clipon/simd/arch.hpp"
+#include "clipon/simd/nan_max.hpp"
 #include "clipon/simd/vector_neon.hpp"
 #include "clipon/simd/vector_part.hpp"
 
@@ -40,8 +41,15 @@ struct F32<Arch, 32> {  // portable: a vector of one
   static CLIPON_ALWAYS_INLINE Batch set(float x) { return x; }
   static CLIPON_ALWAYS_INLINE Batch fma(Batch a, Batch b, Batch c) { return a * b + c; }
   static CLIPON_ALWAYS_INLINE Batch fnma(Batch a, Batch b, Batch c) { return c - a * b; }
-  static CLIPON_ALWAYS_INLINE Batch max(Batch a, Batch b) { return a > b ? a : b; }
-  static CLIPON_ALWAYS_INLINE Batch min(Batch a, Batch b) { return a < b ? a : b; }
+  // of NaN the second operand, in all of these
+  static CLIPON_ALWAYS_INLINE Batch max(Batch a, Batch b) {
+    if constexpr (kFiniteMathOnly) return nan_max(a, b);
+    return a > b ? a : b;
+  }
+  static CLIPON_ALWAYS_INLINE Batch min(Batch a, Batch b) {
+    if constexpr (kFiniteMathOnly) return nan_min(a, b);
+    return a < b ? a : b;
+  }
   // x in the lanes where a > b, else y
   static CLIPON_ALWAYS_INLINE Batch where_greater(Batch a, Batch b, Batch x, Batch y) { return a > b ? x : y; }
   static CLIPON_ALWAYS_INLINE float sum(Batch v) { return v; }
@@ -80,8 +88,14 @@ struct F32<Arch, 128> : PartThroughMemory<Arch, xsimd::batch<float, xsimd::sse2>
   static CLIPON_ALWAYS_INLINE Batch set(float x) { return _mm_set1_ps(x); }
   static CLIPON_ALWAYS_INLINE Batch fma(Batch a, Batch b, Batch c) { return a * b + c; }  // SSE2 has none
   static CLIPON_ALWAYS_INLINE Batch fnma(Batch a, Batch b, Batch c) { return c - a * b; }
-  static CLIPON_ALWAYS_INLINE Batch max(Batch a, Batch b) { return _mm_max_ps(a, b); }
-  static CLIPON_ALWAYS_INLINE Batch min(Batch a, Batch b) { return _mm_min_ps(a, b); }
+  static CLIPON_ALWAYS_INLINE Batch max(Batch a, Batch b) {
+    if constexpr (kFiniteMathOnly) return nan_max(a.data, b.data);
+    return _mm_max_ps(a, b);
+  }
+  static CLIPON_ALWAYS_INLINE Batch min(Batch a, Batch b) {
+    if constexpr (kFiniteMathOnly) return nan_min(a.data, b.data);
+    return _mm_min_ps(a, b);
+  }
   static CLIPON_ALWAYS_INLINE Batch where_greater(Batch a, Batch b, Batch x, Batch y) {
     const __m128 chosen = _mm_cmpgt_ps(a, b);
     return _mm_or_ps(_mm_and_ps(chosen, x), _mm_andnot_ps(chosen, y));
@@ -133,7 +147,8 @@ struct F32<Arch, 128> : PartThroughMemory<Arch, xsimd::batch<float, xsimd::sse2>
     const __m128i bits = _mm_castps_si128(v);
     const __m128i odd = _mm_and_si128(_mm_srli_epi32(bits, 16), _mm_set1_epi32(1));
     const __m128i rounded = _mm_add_epi32(bits, _mm_add_epi32(odd, _mm_set1_epi32(0x7fff)));
-    const __m128i nan = _mm_castps_si128(_mm_cmpunord_ps(v, v));  // rounding could carry it past its exponent
+    // NaN, which rounding could carry past its exponent; by its bits, as compilers may be told that there is none
+    const __m128i nan = _mm_cmpgt_epi32(_mm_and_si128(bits, _mm_set1_epi32(0x7fffffff)), _mm_set1_epi32(0x7f800000));
     const __m128i quiet = _mm_or_si128(bits, _mm_set1_epi32(0x400000));
     const __m128i kept = _mm_or_si128(_mm_and_si128(nan, quiet), _mm_andnot_si128(nan, rounded));
     const __m128i upper = _mm_srai_epi32(kept, 16);
@@ -163,8 +178,14 @@ struct F32<Arch, 256> {
   static CLIPON_ALWAYS_INLINE Batch set(float x) { return _mm256_set1_ps(x); }
   static CLIPON_ALWAYS_INLINE Batch fma(Batch a, Batch b, Batch c) { return _mm256_fmadd_ps(a, b, c); }
   static CLIPON_ALWAYS_INLINE Batch fnma(Batch a, Batch b, Batch c) { return _mm256_fnmadd_ps(a, b, c); }
-  static CLIPON_ALWAYS_INLINE Batch max(Batch a, Batch b) { return _mm256_max_ps(a, b); }
-  static CLIPON_ALWAYS_INLINE Batch min(Batch a, Batch b) { return _mm256_min_ps(a, b); }
+  static CLIPON_ALWAYS_INLINE Batch max(Batch a, Batch b) {
+    if constexpr (kFiniteMathOnly) return nan_max(a.data, b.data);
+    return _mm256_max_ps(a, b);
+  }
+  static CLIPON_ALWAYS_INLINE Batch min(Batch a, Batch b) {
+    if constexpr (kFiniteMathOnly) return nan_min(a.data, b.data);
+    return _mm256_min_ps(a, b);
+  }
   static CLIPON_ALWAYS_INLINE Batch where_greater(Batch a, Batch b, Batch x, Batch y) {
     return _mm256_blendv_ps(y, x, _mm256_cmp_ps(a, b, _CMP_GT_OQ));
   }
@@ -224,7 +245,8 @@ struct F32<Arch, 256> {
     const __m256i bits = _mm256_castps_si256(v);
     const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
     const __m256i rounded = _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff)));
-    const __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(v, v, _CMP_UNORD_Q));  // as in SSE2
+    const __m256i magnitude = _mm256_and_si256(bits, _mm256_set1_epi32(0x7fffffff));
+    const __m256i nan = _mm256_cmpgt_epi32(magnitude, _mm256_set1_epi32(0x7f800000));  // as in SSE2
     const __m256i quiet = _mm256_or_si256(bits, _mm256_set1_epi32(0x400000));
     const __m256i upper = _mm256_srai_epi32(_mm256_blendv_epi8(rounded, quiet, nan), 16);
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
@@ -257,8 +279,14 @@ struct F32<Arch, 512> {
   static CLIPON_ALWAYS_INLINE Batch set(float x) { return _mm512_set1_ps(x); }
   static CLIPON_ALWAYS_INLINE Batch fma(Batch a, Batch b, Batch c) { return _mm512_fmadd_ps(a, b, c); }
   static CLIPON_ALWAYS_INLINE Batch fnma(Batch a, Batch b, Batch c) { return _mm512_fnmadd_ps(a, b, c); }
-  static CLIPON_ALWAYS_INLINE Batch max(Batch a, Batch b) { return _mm512_maskz_max_ps(kAll, a, b); }
-  static CLIPON_ALWAYS_INLINE Batch min(Batch a, Batch b) { return _mm512_maskz_min_ps(kAll, a, b); }
+  static CLIPON_ALWAYS_INLINE Batch max(Batch a, Batch b) {
+    if constexpr (kFiniteMathOnly) return nan_max(a.data, b.data);
+    return _mm512_maskz_max_ps(kAll, a, b);
+  }
+  static CLIPON_ALWAYS_INLINE Batch min(Batch a, Batch b) {
+    if constexpr (kFiniteMathOnly) return nan_min(a.data, b.data);
+    return _mm512_maskz_min_ps(kAll, a, b);
+  }
   static CLIPON_ALWAYS_INLINE Batch where_greater(Batch a, Batch b, Batch x, Batch y) {
     return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_GT_OQ), y, x);
   }
@@ -328,7 +356,8 @@ struct F32<Arch, 512> {
     const __m512i bits = _mm512_castps_si512(v);
     const __m512i odd = _mm512_and_si512(_mm512_maskz_srli_epi32(kAll, bits, 16), _mm512_set1_epi32(1));
     const __m512i rounded = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
-    const __mmask16 nan = _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q);  // as in SSE2
+    const __m512i magnitude = _mm512_and_si512(bits, _mm512_set1_epi32(0x7fffffff));
+    const __mmask16 nan = _mm512_cmpgt_epi32_mask(magnitude, _mm512_set1_epi32(0x7f800000));  // as in SSE2
     const __m512i kept = _mm512_mask_or_epi32(rounded, nan, bits, _mm512_set1_epi32(0x400000));
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
                         _mm512_maskz_cvtepi32_epi16(kAll, _mm512_maskz_srli_epi32(kAll, kept, 16)));
