@@ -67,7 +67,7 @@ class FloatingPointScope {
 /// `value` as it is now, for a number that is returned out of a FloatingPointScope: compilers take rounding for a
 /// constant, and may put off what is in registers until after the scope.
 template <class T>
-T computed(T value) {
+CLIPON_ALWAYS_INLINE T computed(T value) {
   __asm__ volatile("" : "+m"(value));
   return value;
 }
