@@ -54,9 +54,9 @@ def parse() -> argparse.Namespace:
         parser.error(f"--rows: expected a regular expression, found '{options.rows}': {error}")
     if options.rounds is not None and options.rounds < 1:
         parser.error(f"--rounds: expected 1 or more, found {options.rounds}")
-    for option, folder in (("--work", options.work), ("--out", options.out or options.work)):
+    for option, folder in (("--work", options.work), ("--out", (options.out or options.work) / "logs")):
         try:  # before minutes of measuring
-            (folder / "logs").mkdir(parents=True, exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             parser.error(f"{option}: expected a folder to write to, found '{folder}': {error.strerror}")
     missing = [str(path) for path in tools_in(options.build) if not path.is_file()]

@@ -11,7 +11,6 @@ import resource
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -21,8 +20,8 @@ from PIL import Image
 
 from comparison.contestants import Tools, start_clipon
 from comparison.prepare import GOLDEN, Prepared, made
-from comparison.report import Line
-from comparison.rounds import CORES, DISTURBED, machine_busy
+from comparison.report import Line, reasons
+from comparison.rounds import DISTURBED, OtherLoad
 
 ARCH = "ViT-B/32"
 Work = Callable[[Tools, bool], list[Line]]
@@ -195,14 +194,12 @@ def measured_alone(work: Work, tools: Tools, full: bool) -> list[Line]:
         uses = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
         return sum(use.ru_utime + use.ru_stime for use in uses)
 
-    start, busy, own = time.perf_counter(), machine_busy(), own_seconds()
+    others = OtherLoad(own_seconds)
     lines = work(tools, full)
-    others = (machine_busy() - busy) - (own_seconds() - own)
-    share = others / (time.perf_counter() - start) / len(CORES)
+    share = others.share()
     if share <= DISTURBED:
         return lines
-    used = f"others used {share:.0%} of the CPU"
-    return [replace(line, why=f"{line.why}; {used}" if line.why else used) for line in lines]
+    return [replace(line, why=reasons(line.why, f"others used {share:.0%} of the CPU")) for line in lines]
 
 
 OTHER_WORK: dict[str, Work] = {

@@ -45,6 +45,11 @@ STEADY = 0.95  # of the highest peak: where a round's was lower, both are told
 HEAD = "| work | clipon | best peer | measured | mark | |\n| --- | --- | --- | --- | --- | --- |"
 
 
+def reasons(*parts: str) -> str:
+    """What is to be said beside a verdict."""
+    return "; ".join(part for part in parts if part)
+
+
 def lines_of(result: Result, kind: str) -> list[Line]:
     """One line for the ratio, one for the share of the peak where there is a mark for it."""
     row = result.row
@@ -53,10 +58,10 @@ def lines_of(result: Result, kind: str) -> list[Line]:
     ours = f"{medians[result.ours]:.1f}/s"
     crowded = f"{row.threads} threads on {len(CORES)} core" if row.threads > len(CORES) else ""
     busy = f"others used up to {result.other_load:.0%} of the CPU" if result.other_load > DISTURBED else ""
-    disturbed = "; ".join(part for part in (crowded, busy) if part)
+    disturbed = reasons(crowded, busy)
     wrong = [f"{name}: cosine {c[0]:.5f}" for name, c in result.cosines.items() if not result.agrees(name)]
     others = f"NOT COMPARABLE, the embeddings are others: {', '.join(wrong)}" if wrong else ""
-    why = "; ".join(part for part in (row.note, disturbed, others) if part)
+    why = reasons(row.note, disturbed, others)
     peer = f"{best} {medians[best]:.1f}/s" if best else ""
     lines = [Line(row.name, ours, peer, result.ratio, row.ratio.get(kind), "x", why=why)]
     if kind in row.peak:

@@ -7,6 +7,7 @@ import math
 import os
 import statistics
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -87,14 +88,26 @@ def machine_busy() -> float:
     return total / TICKS
 
 
+class OtherLoad:
+    """How much of these cores others use from now on, where own_seconds() tells what we have used."""
+
+    def __init__(self, own_seconds: Callable[[], float]) -> None:
+        self.own_seconds = own_seconds
+        self.start, self.busy, self.own = time.perf_counter(), machine_busy(), own_seconds()
+
+    def share(self) -> float:
+        elapsed = time.perf_counter() - self.start
+        others = (machine_busy() - self.busy) - (self.own_seconds() - self.own)
+        return max(others, 0.0) / elapsed / len(CORES)
+
+
 def timed_run(contestant: Contestant, row: Row, calls: int) -> tuple[float, float]:
     """Items a second by the median call, and the share of the machine that others used meanwhile."""
     time.sleep(PAUSE)
-    start, busy, own = time.perf_counter(), machine_busy(), contestant.cpu_seconds()
+    others = OtherLoad(contestant.cpu_seconds)
     milliseconds = contestant.run(row.kind, row.batch, calls)
-    elapsed = time.perf_counter() - start
-    others = (machine_busy() - busy) - (contestant.cpu_seconds() - own)
-    return row.batch * 1e3 / statistics.median(milliseconds), max(others, 0.0) / elapsed / len(CORES)
+    share = others.share()
+    return row.batch * 1e3 / statistics.median(milliseconds), share
 
 
 def undisturbed_run(contestant: Contestant, row: Row, calls: int, pace: Pace) -> tuple[float, float]:

@@ -145,13 +145,13 @@ def test_how_near_embeddings_must_be(precision: str, least: float) -> None:
 
 @pytest.mark.parametrize(("burn", "why"), [(0.3, "; others used "), (0.0, "")])
 def test_other_work_says_when_it_was_disturbed(monkeypatch: pytest.MonkeyPatch, burn: float, why: str) -> None:
-    idle = itertools.count(100.0, burn * len(other_work.CORES))  # a machine that works `burn` of a second between
+    idle = itertools.count(100.0, burn * len(rounds.CORES))  # a machine that works `burn` of a second between
 
     def work_a_second(*_: object) -> list[Line]:
-        monkeypatch.setattr(other_work.time, "perf_counter", lambda: 1.0)
+        monkeypatch.setattr(rounds.time, "perf_counter", lambda: 1.0)
         return [Line("work", "", "", 1.0, 1.0, "x", why="as before")]
 
-    monkeypatch.setattr(other_work, "machine_busy", lambda: next(idle))
-    monkeypatch.setattr(other_work.time, "perf_counter", lambda: 0.0)
+    monkeypatch.setattr(rounds, "machine_busy", lambda: next(idle))
+    monkeypatch.setattr(rounds.time, "perf_counter", lambda: 0.0)
     (line,) = other_work.measured_alone(work_a_second, None, False)
     assert line.why.startswith("as before" + why) and ("others" in line.why) == bool(why)

@@ -168,8 +168,7 @@ class Bench {
                 latencies.percentile(0.95), latencies.percentile(0.99), a_second * operations * 1e-9,
                 a_second * operations / peak, megabytes("VmHWM"), 100.0 * others);
     if (options_.profile) {
-      peaks_ = {{type_, peak}};  // of the other types it is measured when an operator asks
-      row["profile"] = profile(latencies.calls(), call);
+      row["profile"] = profile(latencies.calls(), peak, call);
       print_profile(row["profile"]);
     }
     std::fflush(stdout);
@@ -178,7 +177,7 @@ class Bench {
 
   // A second model, so that the first one's times are those without a profile.
   template <class Call>
-  nlohmann::ordered_json profile(std::size_t calls, const Call& call) {
+  nlohmann::ordered_json profile(std::size_t calls, double peak, const Call& call) const {
     clipon::Profile times;
     clipon::LoadOptions load = load_;
     load.profile = &times;
@@ -188,14 +187,12 @@ class Bench {
     const bench::Stopwatch watch;
     for (std::size_t i = 0; i < calls; ++i) call(model);
     const double seconds = watch.milliseconds() * 1e-3;
-    return describe_profile(times, static_cast<double>(calls), seconds, model.context(),
-                            [&](clipon::DataType type) { return peak_of(type); });
-  }
-
-  double peak_of(clipon::DataType type) {
-    const auto [entry, is_new] = peaks_.try_emplace(type, 0.0);
-    if (is_new) entry->second = bench::peak_rate(model_.context(), type);
-    return entry->second;
+    std::map<clipon::DataType, double> peaks = {{type_, peak}};
+    return describe_profile(times, static_cast<double>(calls), seconds, model.context(), [&](clipon::DataType type) {
+      const auto [entry, is_new] = peaks.try_emplace(type, 0.0);
+      if (is_new) entry->second = bench::peak_rate(model_.context(), type);
+      return entry->second;
+    });
   }
 
   const BenchOptions& options_;
@@ -204,7 +201,6 @@ class Bench {
   double load_milliseconds_ = 0.0;
   clipon::Model model_;
   clipon::DataType type_ = clipon::DataType::f32;
-  std::map<clipon::DataType, double> peaks_;  // operations a second, of the last row
 };
 
 // What every command takes and this one has no use for.

@@ -184,11 +184,7 @@ clipon::Image read_item(const Item& item, const clipon::DecodeOptions& options) 
   if (::lseek(file.descriptor(), static_cast<off_t>(item.offset), SEEK_SET) < 0) file.fail("can't be read");
   std::vector<std::byte> bytes(item.size);
   file.read(bytes.data(), bytes.size());
-  try {
-    return clipon::Image::decode(bytes, options);
-  } catch (const clipon::Error& error) {
-    throw clipon::Error(error.code(), item.name + ": " + error.what());
-  }
+  return clipon::detail::naming(item.name, [&] { return clipon::Image::decode(bytes, options); });
 }
 
 }  // namespace cli

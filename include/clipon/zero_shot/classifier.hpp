@@ -151,7 +151,6 @@ CLIPON_BODY double Classifier::accuracy(const ConstMatrixRef& embeddings, std::s
 }
 
 CLIPON_BODY bool Classifier::accepts(const Ranking& ranking, std::size_t row) const {
-  const FloatingPointScope scope;
   const std::size_t best = row * ranking.top;
   const RejectRules& rules = options_.reject;
   const bool above =
@@ -161,6 +160,7 @@ CLIPON_BODY bool Classifier::accepts(const Ranking& ranking, std::size_t row) co
 
 CLIPON_BODY std::vector<std::vector<Prediction>> Classifier::classify_embeddings(const ConstMatrixRef& embeddings,
                                                                                  std::size_t top) const {
+  const FloatingPointScope scope;
   const Ranking ranking = rank(embeddings, top);
   std::vector<std::vector<Prediction>> all(ranking.rows);
   for (std::size_t row = 0; row < ranking.rows; ++row) {
